@@ -1,0 +1,128 @@
+//! What a stack costs on the application's threads, with an exporter that throws everything away.
+//!
+//! ```text
+//! cargo bench -p peers --bench hot_path
+//! ```
+//!
+//! Names are `stack/workload/threads`; a filter of criterion's picks some of them. With several
+//! threads the time is that of the wall clock for one iteration of every thread, so on a machine
+//! with fewer cores than threads it grows by their ratio at least. Each stack runs in a process
+//! of its own, in which it is the global default.
+
+use std::env;
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, Throughput};
+use peers::process::this_executable;
+use peers::sink::Sink;
+use peers::stack::{Destination, Settings, Stack};
+use peers::workload::Workload;
+
+/// Tells a child process which stack it is.
+const STACK: &str = "PEERS_STACK";
+/// Tells it to put the stack behind a filter.
+const FILTERED: &str = "PEERS_FILTERED";
+
+const THREADS: [usize; 3] = [1, 2, 8];
+
+fn main() {
+    match env::var(STACK) {
+        Ok(name) => run_stack(&name, env::var_os(FILTERED).is_some()),
+        Err(_) => run_all(),
+    }
+}
+
+fn run_all() {
+    for stack in Stack::ALL {
+        for filtered in [false, true] {
+            let mut child = this_executable();
+            child.args(env::args_os().skip(1)).env(STACK, stack.name());
+            if filtered {
+                child.env(FILTERED, "1");
+            }
+            let status = child.status().expect("this executable starts again");
+            assert!(status.success(), "the bench of {stack} failed");
+        }
+    }
+}
+
+fn run_stack(name: &str, filtered: bool) {
+    let stack: Stack = name.parse().expect("the name of a stack");
+    let sink = Sink::default();
+    let settings = Settings {
+        filtered,
+        ..Settings::new(Destination::Sink(sink.clone()))
+    };
+    let running = stack.install(&settings);
+    let mut criterion = Criterion::default()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .sample_size(50)
+        .configure_from_args();
+    let mut made = 0;
+    for workload in Workload::ALL {
+        if workload.needs_filter() == filtered {
+            made += bench(&mut criterion, stack, workload);
+        }
+    }
+    criterion.final_summary();
+    running.finish(made);
+    report_losses(stack, made, sink.spans());
+}
+
+/// Benches one workload, and tells how many spans that made.
+fn bench(criterion: &mut Criterion, stack: Stack, workload: Workload) -> u64 {
+    let call = workload.for_stack(stack);
+    let mut calls = 0;
+    let mut group = criterion.benchmark_group(format!("{stack}/{}", workload.name));
+    for threads in THREADS {
+        group.throughput(Throughput::Elements(threads as u64));
+        group.bench_function(threads.to_string(), |bencher| {
+            bencher.iter_custom(|iterations| {
+                calls += iterations * threads as u64;
+                time(threads, iterations, call)
+            });
+        });
+    }
+    group.finish();
+    calls * workload.spans
+}
+
+/// The time from the first thread's start to the last one's end.
+fn time(threads: usize, iterations: u64, call: fn(i64)) -> Duration {
+    let work = || {
+        for number in 0..iterations {
+            call(number as i64);
+        }
+    };
+    if threads == 1 {
+        let begin = Instant::now();
+        work();
+        return begin.elapsed();
+    }
+    let start = Barrier::new(threads + 1);
+    let end = Barrier::new(threads + 1);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                start.wait();
+                work();
+                end.wait();
+            });
+        }
+        start.wait();
+        let begin = Instant::now();
+        end.wait();
+        begin.elapsed()
+    })
+}
+
+/// A stack that lost spans at a full queue did less work than its time suggests.
+fn report_losses(stack: Stack, made: u64, exported: u64) {
+    if made > 0 && stack != Stack::NoOp {
+        let percent = 100.0 * exported as f64 / made as f64;
+        println!("{stack}: {percent:.1} % of the spans reached the exporter\n");
+    }
+}

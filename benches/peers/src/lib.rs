@@ -1,0 +1,26 @@
+//! What the benches of `tracing-otlp` share, so that every stack is measured by the same rule.
+//!
+//! A *stack* is a way to trace (no-op layer, ours, tracing-opentelemetry, fastrace); a *workload*
+//! is the application's work; a *sink* or the *receiver* takes what the stack exports. Each stack
+//! runs in a process of its own with its subscriber as the global default, as in a real program:
+//! a scoped subscriber would switch off tracing's fast path for all of them.
+//!
+//! | Program | Answers |
+//! |---|---|
+//! | `cargo bench -p peers --bench hot_path` | time on the application's threads, exporter a sink |
+//! | `cargo bench -p peers --bench encode_now` | encode at once, or copy and encode later |
+//! | `cargo run --release -p peers --bin instructions` | instructions a request, by callgrind |
+//! | `cargo run --release -p peers --bin end_to_end` | CPU, allocations, losses, memory, over gRPC |
+//! | `cargo run --release -p peers --bin scale` | cost by open spans, attributes and threads |
+
+pub mod allocations;
+pub mod arguments;
+pub mod machine;
+pub mod pace;
+pub mod process;
+pub mod receiver;
+pub mod sink;
+pub mod stack;
+pub mod table;
+pub mod wire;
+pub mod workload;

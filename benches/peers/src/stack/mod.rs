@@ -1,0 +1,175 @@
+//! The ways to trace that are compared, each installed for a whole process.
+
+mod by_fastrace;
+mod no_op;
+mod opentelemetry;
+#[cfg(feature = "ours")]
+mod ours;
+
+use std::fmt;
+use std::str::FromStr;
+
+use tracing::Subscriber;
+use tracing_subscriber::filter::{DynFilterFn, LevelFilter, dynamic_filter_fn};
+use tracing_subscriber::layer::{Layered, SubscriberExt};
+use tracing_subscriber::{Layer, Registry};
+
+use crate::sink::Sink;
+use crate::workload::REFUSED_TARGET;
+
+/// The service name that every stack reports.
+const SERVICE: &str = "bench";
+
+/// A way to trace.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stack {
+    /// Registry and a layer that does nothing: what `tracing` itself costs.
+    NoOp,
+    /// Registry and the layer of `tracing-otlp`.
+    #[cfg(feature = "ours")]
+    Ours,
+    /// Registry, tracing-opentelemetry and the SDK, with the attributes that ours writes and a
+    /// queue that is larger than the default.
+    OpenTelemetry,
+    /// The same with the defaults of the layer and of the SDK.
+    OpenTelemetryDefaults,
+    /// fastrace and its OpenTelemetry reporter, without `tracing`.
+    Fastrace,
+}
+
+/// Where a stack's spans go.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// To nobody, but counted.
+    Sink(Sink),
+    /// Over gRPC to this endpoint.
+    Grpc(String),
+}
+
+/// How a stack is installed.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where the spans go.
+    pub destination: Destination,
+    /// Whether the layer stands behind a filter of its own, which refuses one target.
+    pub filtered: bool,
+    /// The memory budget of ours, in bytes.
+    pub memory_limit: usize,
+}
+
+impl Settings {
+    /// Without a filter, and with our default budget.
+    pub fn new(destination: Destination) -> Self {
+        Self {
+            destination,
+            filtered: false,
+            memory_limit: 32 << 20,
+        }
+    }
+}
+
+/// A stack at work.
+pub trait Running {
+    /// Waits until all that was made before is exported or dropped.
+    fn flush(&self);
+
+    /// Exports what is left, and ends. `made` is how many spans the application made.
+    fn finish(self: Box<Self>, made: u64);
+
+    /// The records that the stack says it dropped, where it tells.
+    fn dropped(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl Stack {
+    /// All of them, in the order of the tables.
+    pub const ALL: &'static [Self] = &[
+        Self::NoOp,
+        #[cfg(feature = "ours")]
+        Self::Ours,
+        Self::OpenTelemetry,
+        Self::OpenTelemetryDefaults,
+        Self::Fastrace,
+    ];
+
+    /// Its name in arguments.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoOp => "no_op",
+            #[cfg(feature = "ours")]
+            Self::Ours => "tracing_otlp",
+            Self::OpenTelemetry => "tracing_opentelemetry",
+            Self::OpenTelemetryDefaults => "tracing_opentelemetry_defaults",
+            Self::Fastrace => "fastrace",
+        }
+    }
+
+    /// Its name in tables.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::NoOp => "Registry and a no-op layer",
+            #[cfg(feature = "ours")]
+            Self::Ours => "tracing-otlp",
+            Self::OpenTelemetry => "tracing-opentelemetry 0.34, SDK 0.33, same attributes",
+            Self::OpenTelemetryDefaults => "tracing-opentelemetry 0.34, SDK 0.33, defaults",
+            Self::Fastrace => "fastrace 0.7 (without `tracing`)",
+        }
+    }
+
+    /// Makes it the way to trace of this process, which can be done once.
+    pub fn install(self, settings: &Settings) -> Box<dyn Running> {
+        match self {
+            Self::NoOp => no_op::install(settings),
+            #[cfg(feature = "ours")]
+            Self::Ours => ours::install(settings),
+            Self::OpenTelemetry => opentelemetry::install(settings, false),
+            Self::OpenTelemetryDefaults => opentelemetry::install(settings, true),
+            Self::Fastrace => by_fastrace::install(settings),
+        }
+    }
+}
+
+impl FromStr for Stack {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let stack = Self::ALL.iter().find(|stack| stack.name() == name);
+        stack.copied().ok_or_else(|| format!("no stack is {name}"))
+    }
+}
+
+impl fmt::Display for Stack {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// What a layer stands on: the Registry, and the level that programs run with.
+///
+/// Without the level, tracing-opentelemetry would export the spans that h2 makes while it exports.
+type Base = Layered<LevelFilter, Registry>;
+
+/// Puts a layer on the base, behind the filter when the settings ask for it.
+fn install_layer<L>(layer: L, settings: &Settings)
+where
+    L: Layer<Base> + Send + Sync + 'static,
+{
+    let base = tracing_subscriber::registry().with(LevelFilter::INFO);
+    if settings.filtered {
+        set_global(base.with(layer.with_filter(filter())));
+    } else {
+        set_global(base.with(layer));
+    }
+}
+
+/// A filter that is asked for each span. One that is asked for each callsite would cost nothing
+/// with any stack, and compare nothing.
+fn filter() -> DynFilterFn<Base> {
+    dynamic_filter_fn(|metadata, _| metadata.target() != REFUSED_TARGET)
+}
+
+fn set_global(subscriber: impl Subscriber + Send + Sync) {
+    tracing::subscriber::set_global_default(subscriber)
+        .expect("a process installs one stack, once");
+}

@@ -1,0 +1,69 @@
+//! A collector that keeps what it is sent: a tonic server with the service of opentelemetry-proto.
+
+use std::{io, net::TcpListener, sync::mpsc, thread};
+
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+    trace_service_server::{TraceService, TraceServiceServer},
+};
+use tokio::runtime;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status, transport::Server};
+
+/// A collector on a loopback port that the system picks; it serves until the process ends.
+pub(crate) struct Collector {
+    endpoint: String,
+    inbox: mpsc::Receiver<ExportTraceServiceRequest>,
+}
+
+impl Collector {
+    pub(crate) fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let endpoint = format!("http://{}", listener.local_addr()?);
+        let (sender, inbox) = mpsc::channel();
+
+        let service = TraceServiceServer::new(Service(sender));
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        thread::spawn(move || {
+            let served = runtime.block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener)?;
+                let server = Server::builder().add_service(service);
+                let connections = TcpListenerStream::new(listener);
+                server
+                    .serve_with_incoming(connections)
+                    .await
+                    .map_err(io::Error::other)
+            });
+            if let Err(error) = served {
+                eprintln!("the collector stopped: {error}");
+            }
+        });
+        Ok(Self { endpoint, inbox })
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Takes the requests that have arrived.
+    pub(crate) fn requests(&self) -> Vec<ExportTraceServiceRequest> {
+        self.inbox.try_iter().collect()
+    }
+}
+
+struct Service(mpsc::Sender<ExportTraceServiceRequest>);
+
+#[tonic::async_trait]
+impl TraceService for Service {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let kept = self.0.send(request.into_inner());
+        kept.map_err(|_| Status::unavailable("nobody reads any more"))?;
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}

@@ -1,0 +1,84 @@
+//! A trace from `#[instrument]` to a collector, in one program.
+//!
+//! ```text
+//! cargo run --example quickstart
+//! cargo run --example quickstart -- --endpoint http://localhost:4317
+//! ```
+//!
+//! The first starts a collector on a loopback port, sends it the spans of a small shop over gRPC,
+//! and draws what arrived. The second sends the same spans to a collector of yours.
+//! `start_tracing` is the part to copy; the shop, `work.rs`, knows nothing but `tracing`.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example is there to print"
+)]
+
+mod axis;
+mod collector;
+mod tree;
+mod work;
+
+use std::{error::Error, process::ExitCode, time::Duration};
+
+use prost::Message;
+use tracing_subscriber::{filter::LevelFilter, prelude::*};
+
+use crate::{
+    axis::{Paint, Style},
+    collector::Collector,
+};
+
+/// All that a program needs: the layer in its subscriber, and the guard until the end of `main`.
+fn start_tracing(endpoint: &str) -> Result<tracing_otlp::Guard, Box<dyn Error>> {
+    let (otlp, guard) = tracing_otlp::layer()
+        .with_service_name("quickstart")
+        .with_endpoint(endpoint)
+        .build()?;
+    tracing_subscriber::registry()
+        .with(otlp.with_filter(LevelFilter::INFO))
+        .try_init()?;
+    Ok(guard)
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (collector, endpoint) = match &arguments[..] {
+        [] => {
+            let collector = Collector::start()?;
+            let endpoint = collector.endpoint().to_owned();
+            (Some(collector), endpoint)
+        }
+        [flag, url] if flag == "--endpoint" => (None, url.clone()),
+        _ => {
+            eprintln!("usage: quickstart [--endpoint URL]");
+            return Ok(ExitCode::from(2));
+        }
+    };
+
+    let guard = start_tracing(&endpoint)?;
+    work::run()?;
+    let outcome = guard.handle().shutdown(Duration::from_secs(5));
+
+    let paint = Paint::for_stdout();
+    let line = |label, text: &str| println!("  {}  {text}", paint.wrap(Style::Dim, label));
+    if let Some(collector) = collector {
+        let requests = collector.requests();
+        let bytes: usize = requests.iter().map(Message::encoded_len).sum();
+        print!("{}", tree::draw(&requests, paint));
+        line("arrived ", &format!("{bytes} bytes by gRPC at {endpoint}"));
+    } else {
+        println!();
+        line("sent to ", &endpoint);
+        line(
+            "look for",
+            "service quickstart, spans checkout and refresh_prices",
+        );
+    }
+    line("ledger  ", &format!("{}\n", guard.handle().stats()));
+    if let Err(error) = outcome {
+        eprintln!("  Not everything was delivered: {error}\n");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,79 @@
+//! The anchored clock: wall time read once, then a monotonic clock.
+//!
+//! A span takes the anchor (`epoch`) that holds when its local root starts, and so do its children and events. So the
+//! times of one trace in this process are ordered and an end is never before its start, whatever the wall clock does
+//! meanwhile; a later trace uses the anchor as corrected by [`Clock::follow_wall`].
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// How far the wall clock may run away from the anchored one before the anchor follows: NTP slewing stays below.
+const STEP: Duration = Duration::from_millis(5);
+
+#[derive(Debug)]
+pub(crate) struct Clock {
+    base: Instant,
+    /// UNIX nanoseconds at `base`. Written by the exporter thread, read by any; Relaxed, since it is one number and
+    /// orders nothing else.
+    epoch: AtomicU64,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Self {
+        Self {
+            base: Instant::now(),
+            epoch: AtomicU64::new(unix_nanos(SystemTime::now())),
+        }
+    }
+
+    /// Nanoseconds since the clock was made; monotonic.
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from(self.base.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// What is added to [`Clock::now`] to give UNIX nanoseconds.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Moves the anchor when the wall clock has been stepped.
+    pub(crate) fn follow_wall(&self) {
+        self.follow(unix_nanos(SystemTime::now()), self.now());
+    }
+
+    fn follow(&self, wall: u64, now: u64) {
+        let epoch = wall.saturating_sub(now);
+        if epoch.abs_diff(self.epoch()) > STEP.as_nanos() as u64 {
+            self.epoch.store(epoch, Ordering::Relaxed);
+        }
+    }
+}
+
+fn unix_nanos(time: SystemTime) -> u64 {
+    // A clock before 1970 has no OTLP time; 0 is the specification's "unknown".
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| {
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_anchor_follows_a_step_and_ignores_slewing() {
+        let clock = Clock::new();
+        let before = clock.epoch();
+        clock.follow(before + 1_000_000 + 50, 50);
+        assert_eq!(clock.epoch(), before, "one millisecond is slewing");
+        clock.follow(before - 3_600_000_000_000, 0);
+        assert_eq!(
+            clock.epoch(),
+            before - 3_600_000_000_000,
+            "an hour back is a step"
+        );
+        clock.follow(0, 10);
+        assert_eq!(clock.epoch(), 0, "a wall clock before 1970 does not wrap");
+    }
+}

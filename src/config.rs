@@ -1,0 +1,266 @@
+//! Validated values, each default with its reason.
+
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// How many attributes, events and links a span may have, and how large it may become. What exceeds a limit is left out
+/// and counted in the span's `dropped_*_count` fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub(crate) attributes: u32,
+    pub(crate) events: u32,
+    pub(crate) links: u32,
+    pub(crate) attributes_per_event: u32,
+    pub(crate) record_bytes: usize,
+}
+
+impl Default for Limits {
+    /// 128 of each (OpenTelemetry specification, span limits and attribute limits) and 256 KiB a record.
+    fn default() -> Self {
+        Self {
+            attributes: 128,
+            events: 128,
+            links: 128,
+            attributes_per_event: 128,
+            // A record has to fit a request many times over, and costs memory while its span is open.
+            record_bytes: 256 << 10,
+        }
+    }
+}
+
+impl Limits {
+    /// Attributes of a span. Default 128.
+    pub fn with_attributes(mut self, count: u32) -> Self {
+        self.attributes = count;
+        self
+    }
+
+    /// Events of a span. Default 128.
+    pub fn with_events(mut self, count: u32) -> Self {
+        self.events = count;
+        self
+    }
+
+    /// Links of a span. Default 128.
+    pub fn with_links(mut self, count: u32) -> Self {
+        self.links = count;
+        self
+    }
+
+    /// Attributes of one event. Default 128.
+    pub fn with_attributes_per_event(mut self, count: u32) -> Self {
+        self.attributes_per_event = count;
+        self
+    }
+
+    /// Encoded bytes of one record, 1 KiB to 4 MiB; a value that would exceed it is cut. Default 256 KiB.
+    pub fn with_record_bytes(mut self, bytes: usize) -> Self {
+        self.record_bytes = bytes;
+        self
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        within(
+            "Limits::with_record_bytes",
+            self.record_bytes,
+            1 << 10,
+            4 << 20,
+        )
+    }
+}
+
+/// When and in which portions records are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub(crate) max_bytes: usize,
+    pub(crate) max_records: usize,
+    pub(crate) max_queue_records: Option<usize>,
+    pub(crate) interval: Duration,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            // 1 MiB: a request then costs less than 1 % of what its records cost, and a quarter of what most collectors
+            // take (4 MiB).
+            max_bytes: 1 << 20,
+            max_records: 8192,
+            // The memory budget bounds the queue; the specification's 2,048 records would be half a MiB.
+            max_queue_records: None,
+            // OTEL_BSP_SCHEDULE_DELAY's default.
+            interval: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Batch {
+    /// Encoded bytes of one request, 1 KiB to 4 MiB less 64 KiB. Default 1 MiB. A request is larger only when one record
+    /// or chunk (32 KiB) is.
+    pub fn with_max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// Records of one request, at least 1. Default 8,192; the specification's is 512 (`OTEL_BSP_MAX_EXPORT_BATCH_SIZE`).
+    pub fn with_max_records(mut self, records: usize) -> Self {
+        self.max_records = records;
+        self
+    }
+
+    /// Records that may wait for export, at least 8. Not limited by default, since the memory budget is; the
+    /// specification's is 2,048 (`OTEL_BSP_MAX_QUEUE_SIZE`).
+    pub fn with_max_queue_records(mut self, records: usize) -> Self {
+        self.max_queue_records = Some(records);
+        self
+    }
+
+    /// How long a record waits for others, at most. Default 5 seconds (`OTEL_BSP_SCHEDULE_DELAY`).
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        within(
+            "Batch::with_max_bytes",
+            self.max_bytes,
+            1 << 10,
+            MAX_REQUEST,
+        )?;
+        within("Batch::with_max_records", self.max_records, 1, usize::MAX)?;
+        if let Some(records) = self.max_queue_records {
+            within("Batch::with_max_queue_records", records, 8, usize::MAX)?;
+            if self.max_records > records {
+                return Err(Error::config(format!(
+                    "Batch: a request of {} records does not fit a queue of {records} (OTEL_BSP_MAX_EXPORT_BATCH_SIZE \
+                     is at most OTEL_BSP_MAX_QUEUE_SIZE)",
+                    self.max_records
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Collectors take 4 MiB by default; what is not records (headers, the resource) has 64 KiB.
+pub(crate) const MAX_REQUEST: usize = (4 << 20) - (64 << 10);
+
+/// Which attributes of the callsite and the thread a record gets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record {
+    pub(crate) location: bool,
+    pub(crate) target: bool,
+    pub(crate) level: bool,
+    pub(crate) threads: bool,
+    pub(crate) events: bool,
+}
+
+impl Default for Record {
+    /// What a user of tracing-opentelemetry finds there too, less what costs on each span and is seldom asked for.
+    fn default() -> Self {
+        Self {
+            location: true,
+            target: false,
+            level: false,
+            threads: false,
+            events: true,
+        }
+    }
+}
+
+/// Everything that was decided before the pipeline starts.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) resource: Vec<(String, String)>,
+    pub(crate) endpoint: String,
+    pub(crate) limits: Limits,
+    pub(crate) batch: Batch,
+    pub(crate) memory: usize,
+    pub(crate) timeout: Duration,
+    pub(crate) shutdown_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            resource: Vec::new(),
+            // OTLP's default for gRPC.
+            endpoint: "http://localhost:4317".to_owned(),
+            limits: Limits::default(),
+            batch: Batch::default(),
+            // About 80,000 spans: half a minute of outage at 2,500 spans a second.
+            memory: 32 << 20,
+            // OTEL_EXPORTER_OTLP_TIMEOUT's default.
+            timeout: Duration::from_secs(10),
+            // Long enough for one slow answer, short enough for a container that gets 10 s to stop.
+            shutdown_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Config {
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        self.limits.validate()?;
+        self.batch.validate()?;
+        within(
+            "Builder::with_memory_limit",
+            self.memory,
+            1 << 20,
+            usize::MAX,
+        )?;
+        if self.limits.record_bytes > self.memory / 4 {
+            return Err(Error::config(format!(
+                "Builder::with_memory_limit: {} bytes do not hold four records of {} bytes (Limits::with_record_bytes)",
+                self.memory, self.limits.record_bytes
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn within(name: &str, value: usize, least: usize, most: usize) -> Result<(), Error> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    let bounds = if most == usize::MAX {
+        format!("at least {least}")
+    } else {
+        format!("from {least} to {most}")
+    };
+    Err(Error::config(format!("{name}: {value} is not {bounds}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert!(Config::default().validate().is_ok());
+    }
+
+    #[test]
+    fn an_error_names_the_value_and_the_bounds() {
+        let config = Config {
+            batch: Batch::default().with_max_bytes(7),
+            ..Config::default()
+        };
+        let message = config.validate().map_err(|error| error.to_string());
+        assert_eq!(
+            message,
+            Err("Batch::with_max_bytes: 7 is not from 1024 to 4128768".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_batch_fits_the_queue() {
+        let batch = Batch::default().with_max_queue_records(100);
+        assert!(
+            batch
+                .validate()
+                .is_err_and(|error| error.is_config() && error.to_string().contains("8192"))
+        );
+        assert!(batch.with_max_records(100).validate().is_ok());
+    }
+}

@@ -1,0 +1,110 @@
+//! The one error type: opaque, with predicates.
+
+use std::fmt;
+
+use crate::report::Report;
+
+/// What went wrong while a pipeline was built, flushed or shut down.
+///
+/// The message names the wrong value, what was expected and where the value came from. It never contains a header's
+/// value or any other secret.
+pub struct Error {
+    kind: Kind,
+    message: String,
+    report: Option<Report>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Config,
+    Thread,
+    Timeout,
+    Undelivered,
+    Subscriber,
+}
+
+impl Error {
+    /// A value that the caller gave is wrong; nothing was started.
+    pub fn is_config(&self) -> bool {
+        self.kind == Kind::Config
+    }
+
+    /// The exporter thread or its runtime could not be started, or is gone.
+    pub fn is_thread(&self) -> bool {
+        self.kind == Kind::Thread
+    }
+
+    /// The deadline of a flush or a shutdown passed before everything was resolved.
+    pub fn is_timeout(&self) -> bool {
+        self.kind == Kind::Timeout
+    }
+
+    /// Everything was resolved in time, but some records were rejected by the collector or dropped.
+    pub fn is_undelivered(&self) -> bool {
+        self.kind == Kind::Undelivered
+    }
+
+    /// A global subscriber was set before `init` was called.
+    pub fn is_subscriber(&self) -> bool {
+        self.kind == Kind::Subscriber
+    }
+
+    pub(crate) fn config(message: impl Into<String>) -> Self {
+        Self::new(Kind::Config, message)
+    }
+
+    pub(crate) fn thread(message: impl Into<String>) -> Self {
+        Self::new(Kind::Thread, message)
+    }
+
+    /// What a flush or a shutdown that was not complete came to; `None` where the exporter did not answer in time.
+    pub fn report(&self) -> Option<&Report> {
+        self.report.as_ref()
+    }
+
+    pub(crate) fn timeout(message: impl Into<String>) -> Self {
+        Self::new(Kind::Timeout, message)
+    }
+
+    /// Not everything was delivered.
+    pub(crate) fn incomplete(what: &str, report: Report) -> Self {
+        let kind = if report.unfinished > 0 {
+            Kind::Timeout
+        } else {
+            Kind::Undelivered
+        };
+        Self {
+            kind,
+            message: format!("{what} was not complete: {report}"),
+            report: Some(report),
+        }
+    }
+
+    #[cfg(feature = "init")]
+    pub(crate) fn subscriber(message: impl Into<String>) -> Self {
+        Self::new(Kind::Subscriber, message)
+    }
+
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            report: None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+// `fn main() -> Result<(), Error>` prints the Debug form, so it is the sentence and not a struct.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({:?})", self.message, self.kind)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,336 @@
+//! The exporter thread: it waits, feeds the core and does what the core says.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+
+use super::core::{Action, Core, Event, Nanos, Outcome, Tuning};
+use super::mailbox::{Command, Mailbox, Reply};
+use super::transport::{Answer, Failure, Request, Sending, Transport};
+use super::voice::Voice;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::queue::{Budget, Queue, Sealed};
+use crate::quiet;
+use crate::report::Report;
+use crate::stats::{DropReason, Ledger};
+
+/// What the exporter works with.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) tuning: Tuning,
+    /// The encoded resource, which each request begins with.
+    pub(crate) resource: Vec<u8>,
+    /// One attempt's deadline; none where it is zero.
+    pub(crate) timeout: Duration,
+}
+
+/// Starts the thread, with a runtime of its own.
+pub(crate) fn start(settings: Settings, transport: Box<dyn Transport>) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // Name look-ups run on blocking threads: one at work and one that hangs.
+        .max_blocking_threads(2)
+        .thread_name("otlp-resolver")
+        .on_thread_start(quiet::silence_this_thread)
+        .build()
+        .map_err(|error| {
+            Error::thread(format!("the exporter's runtime cannot be started: {error}"))
+        })?;
+    let run = move || {
+        quiet::silence_this_thread();
+        let mut worker = Worker::new(settings, transport);
+        runtime.block_on(worker.run());
+        worker.leave();
+        drop(worker);
+        // A name look-up that hangs must not hold the thread.
+        runtime.shutdown_background();
+    };
+    let thread = std::thread::Builder::new().name("otlp-exporter".to_owned());
+    let handle = thread.spawn(run);
+    handle.map_err(|error| {
+        Error::thread(format!("the exporter thread cannot be started: {error}"))
+    })?;
+    Ok(())
+}
+
+struct Worker {
+    settings: Settings,
+    transport: Box<dyn Transport>,
+    core: Core,
+    started: Instant,
+    sending: Option<Sending>,
+    timer: Option<Pin<Box<Sleep>>>,
+    replies: Vec<(u64, Reply)>,
+    next_id: u64,
+    voice: Voice,
+}
+
+/// Why the worker is awake.
+enum Wakeup {
+    Queue,
+    Timer,
+    Answered(Result<Answer, Failure>),
+    Panicked,
+}
+
+impl Worker {
+    fn new(settings: Settings, transport: Box<dyn Transport>) -> Self {
+        let core = Core::new(settings.tuning, settings.resource.clone(), 0);
+        Self {
+            settings,
+            transport,
+            core,
+            started: Instant::now(),
+            sending: None,
+            timer: None,
+            replies: Vec::new(),
+            next_id: 0,
+            voice: Voice::default(),
+        }
+    }
+
+    /// Works until the core says stop. A panic of ours is counted and costs the step in which it happened.
+    async fn run(&mut self) {
+        loop {
+            match catch_unwind(AssertUnwindSafe(|| self.act())) {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(_) => self.settings.ledger.panicked(),
+            }
+            let wakeup = self.wait().await;
+            if catch_unwind(AssertUnwindSafe(|| self.take_in(wakeup))).is_err() {
+                self.settings.ledger.panicked();
+            }
+        }
+    }
+
+    fn now(&self) -> Nanos {
+        self.at(Instant::now())
+    }
+
+    fn at(&self, instant: Instant) -> Nanos {
+        u64::try_from(instant.saturating_duration_since(self.started).as_nanos())
+            .unwrap_or(u64::MAX)
+    }
+
+    /// Does what there is to do; `true` when that was to stop.
+    fn act(&mut self) -> bool {
+        while let Some(action) = self.core.act(self.now()) {
+            match action {
+                Action::Sweep { close } => {
+                    self.collect(Some(close));
+                    self.core.swept();
+                    self.settings.clock.follow_wall();
+                }
+                Action::Send(request) => self.send(request),
+                Action::Resolve { id, report } => {
+                    if let Some(at) = self.replies.iter().position(|(known, _)| *known == id) {
+                        // The ledger is right before the caller looks at it.
+                        self.settings.ledger.exporter_holds(self.core.holds());
+                        self.replies.swap_remove(at).1.fill(report);
+                    }
+                }
+                Action::Stop => return true,
+            }
+        }
+        self.settings.ledger.exporter_holds(self.core.holds());
+        false
+    }
+
+    /// Takes over what is in the ring, and in the lanes when they are swept.
+    fn collect(&mut self, sweep: Option<bool>) {
+        let queue = &self.settings.queue;
+        let mut chunks = Vec::new();
+        if let Some(close) = sweep {
+            queue.sweep(close, &mut chunks);
+        }
+        // In this order: a lane that no longer owes a chunk has pushed it to the ring.
+        let owing = queue.owing();
+        // Each thread's chunks in the ring are older than what was in its lane.
+        let mut ring: Vec<Sealed> = std::iter::from_fn(|| queue.pop()).collect();
+        ring.append(&mut chunks);
+        self.feed(Event::Chunks {
+            chunks: ring,
+            owing,
+        });
+        self.evict();
+    }
+
+    /// Gives up the oldest records while memory is short.
+    fn evict(&mut self) {
+        let Settings {
+            budget,
+            ledger,
+            queue,
+            ..
+        } = &self.settings;
+        if !budget.exceeds(7, 8) {
+            return;
+        }
+        let mut evicted = 0;
+        while budget.exceeds(3, 4)
+            && let Some(chunk) = self.core.evict()
+        {
+            evicted += u64::from(chunk.records);
+            queue.pool.discard(chunk);
+        }
+        if evicted > 0 {
+            ledger.dropped(DropReason::Evicted, evicted);
+            self.voice.lost(evicted, "the memory limit is reached and the collector does not keep up; the oldest go first");
+        }
+    }
+
+    fn send(&mut self, request: Request) {
+        let timeout = self.settings.timeout;
+        match catch_unwind(AssertUnwindSafe(|| self.transport.send(request))) {
+            Ok(sending) if timeout.is_zero() => self.sending = Some(sending),
+            Ok(sending) => {
+                self.sending = Some(Box::pin(async move {
+                    let answer = tokio::time::timeout(timeout, sending).await;
+                    answer.unwrap_or_else(|_| {
+                        Err(Failure::retry(format!("no answer within {timeout:?}")))
+                    })
+                }));
+            }
+            Err(_) => self.feed(Event::Panicked),
+        }
+    }
+
+    /// Feeds an event, and books what became of a batch.
+    fn feed(&mut self, event: Event) {
+        let now = self.now();
+        let Some((outcome, chunks)) = self.core.on(now, event, fastrand::f64()) else {
+            return;
+        };
+        let ledger = &self.settings.ledger;
+        match outcome {
+            Outcome::Delivered {
+                records,
+                rejected,
+                message,
+            } => {
+                ledger.request();
+                ledger.delivered(records);
+                ledger.rejected(rejected);
+                self.voice.delivered();
+                if !message.is_empty() || rejected > 0 {
+                    self.voice
+                        .lost(rejected, &format!("the collector says: {message}"));
+                }
+            }
+            Outcome::Rejected { records, message } => {
+                ledger.request();
+                ledger.rejected(records);
+                self.voice.lost(records, &message);
+            }
+            Outcome::Retry { message, .. } => {
+                ledger.request();
+                ledger.retry();
+                self.voice.retrying(&message);
+            }
+            Outcome::Panicked { records } => {
+                ledger.panicked();
+                ledger.dropped(DropReason::ExporterPanic, records);
+                self.voice.lost(records, "the transport panicked");
+            }
+        }
+        chunks
+            .into_iter()
+            .for_each(|chunk| self.settings.queue.pool.recycle(chunk));
+    }
+
+    fn take_in(&mut self, wakeup: Wakeup) {
+        match wakeup {
+            Wakeup::Answered(answer) => self.feed(Event::Answered(answer)),
+            Wakeup::Panicked => self.feed(Event::Panicked),
+            Wakeup::Queue | Wakeup::Timer => {}
+        }
+        for Command {
+            shutdown,
+            deadline,
+            reply,
+        } in self.settings.mailbox.take()
+        {
+            let (id, deadline) = (self.next_id, self.at(deadline));
+            self.next_id += 1;
+            self.replies.push((id, reply));
+            self.feed(if shutdown {
+                Event::Shutdown { id, deadline }
+            } else {
+                Event::Flush { id, deadline }
+            });
+        }
+        self.collect(None);
+    }
+
+    /// Waits for whatever comes first: enough in the queue, mail, the timer, the answer.
+    async fn wait(&mut self) -> Wakeup {
+        let wake_at = self.started + Duration::from_nanos(self.core.next_wake());
+        let mut timer = self
+            .timer
+            .take()
+            .unwrap_or_else(|| Box::pin(tokio::time::sleep(Duration::ZERO)));
+        timer.as_mut().reset(wake_at.into());
+        let wakeup = poll_fn(|context| self.poll(context, timer.as_mut())).await;
+        self.settings.queue.wake.cancel();
+        self.timer = Some(timer);
+        wakeup
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<Wakeup> {
+        if let Some(sending) = &mut self.sending {
+            match catch_unwind(AssertUnwindSafe(|| sending.as_mut().poll(context))) {
+                Ok(Poll::Pending) => {}
+                Ok(Poll::Ready(answer)) => {
+                    self.sending = None;
+                    return Poll::Ready(Wakeup::Answered(answer));
+                }
+                Err(_) => {
+                    self.sending = None;
+                    return Poll::Ready(Wakeup::Panicked);
+                }
+            }
+        }
+        if timer.poll(context).is_ready() {
+            return Poll::Ready(Wakeup::Timer);
+        }
+        let Settings { queue, mailbox, .. } = &self.settings;
+        queue.wake.prepare(context.waker());
+        if queue.is_ripe() || mailbox.has_mail() {
+            return Poll::Ready(Wakeup::Queue);
+        }
+        Poll::Pending
+    }
+
+    /// The end: whatever was not delivered is dropped, and nobody is left waiting.
+    fn leave(&mut self) {
+        self.sending = None;
+        let Settings {
+            queue,
+            ledger,
+            mailbox,
+            ..
+        } = &self.settings;
+        let ring = std::iter::from_fn(|| queue.pop())
+            .map(|chunk| u64::from(chunk.records))
+            .sum::<u64>();
+        ledger.dropped(DropReason::Shutdown, ring + self.core.holds());
+        ledger.exporter_holds(0);
+        let unanswered = mailbox.close().into_iter().map(|command| command.reply);
+        let replies = self.replies.drain(..).map(|(_, reply)| reply);
+        unanswered
+            .chain(replies)
+            .for_each(|reply| reply.fill(Report::default()));
+    }
+}

@@ -1,0 +1,99 @@
+//! Trace and span ids: random, never all zero (W3C Trace Context level 2, sections 3.2.2.3 and 3.2.2.4).
+
+use std::fmt;
+
+/// The id of a trace: 16 bytes, at least one of them not zero.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TraceId([u8; 16]);
+
+/// The id of a span: 8 bytes, at least one of them not zero.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SpanId([u8; 8]);
+
+impl TraceId {
+    /// The id that these bytes are, unless all of them are zero.
+    pub fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
+        (bytes != [0; 16]).then_some(Self(bytes))
+    }
+
+    /// The bytes, in the order in which they go over the wire.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// A new id of which every bit is random, so that the W3C Random flag may be set.
+    pub(crate) fn random() -> Self {
+        let high = fastrand::u64(..);
+        let low = fastrand::u64(1..);
+        Self((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
+    }
+}
+
+impl SpanId {
+    /// The id that these bytes are, unless all of them are zero.
+    pub fn from_bytes(bytes: [u8; 8]) -> Option<Self> {
+        (bytes != [0; 8]).then_some(Self(bytes))
+    }
+
+    /// The bytes, in the order in which they go over the wire.
+    pub fn to_bytes(self) -> [u8; 8] {
+        self.0
+    }
+
+    pub(crate) fn random() -> Self {
+        loop {
+            let bits = fastrand::u64(..);
+            if bits != 0 {
+                return Self(bits.to_be_bytes());
+            }
+        }
+    }
+}
+
+fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex(&self.0, f)
+    }
+}
+
+impl fmt::Display for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        hex(&self.0, f)
+    }
+}
+
+impl fmt::Debug for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TraceId({self})")
+    }
+}
+
+impl fmt::Debug for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SpanId({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_is_no_id() {
+        assert_eq!(TraceId::from_bytes([0; 16]), None);
+        assert_eq!(SpanId::from_bytes([0; 8]), None);
+    }
+
+    #[test]
+    fn hex_is_lower_case_and_of_full_width() {
+        let mut bytes = [0; 16];
+        bytes[15] = 0xAB;
+        let id = TraceId::from_bytes(bytes).map(|id| id.to_string());
+        assert_eq!(id.as_deref(), Some("000000000000000000000000000000ab"));
+        assert_eq!(SpanId::random().to_string().len(), 16);
+    }
+}

@@ -1,0 +1,336 @@
+//! The layer: from `tracing`'s callbacks to encoded records.
+//!
+//! A span's message begins when the span is created, grows while it is open and goes to the thread's chunk when it closes.
+//! Fields are formatted into scratch space first and copied under the store's lock afterwards, so no user code runs under
+//! a lock.
+
+mod callsite;
+mod filter;
+mod registry;
+mod scratch;
+mod span;
+mod store;
+mod table;
+mod thread;
+mod visit;
+
+use std::fmt;
+use std::sync::Arc;
+
+use tracing_core::span::{Attributes, Id, Record};
+use tracing_core::subscriber::Interest;
+use tracing_core::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::LookupSpan;
+
+use self::callsite::{Template, Templates};
+pub(crate) use self::filter::Filter;
+use self::registry::Home;
+use self::scratch::Scratch;
+use self::span::{OpenSpan, Place, SpanBounds};
+use self::store::{Opened, Store};
+use self::visit::{Bounds, Fields, Written};
+use crate::clock::Clock;
+use crate::config;
+use crate::id::{SpanId, TraceId};
+use crate::proto::trace::{self, HAS_IS_REMOTE, Ids, RANDOM, SAMPLED};
+use crate::queue::{self, Queue, Refused};
+use crate::quiet::{self, Gate};
+use crate::stats::{DropReason, Ledger};
+
+/// The layer that turns spans and events into OTLP. Made by [`Builder::build`](crate::Builder::build); add it to a
+/// `tracing_subscriber::Registry`.
+///
+/// It may be wrapped in `Filtered`, `Option`, `Box`, `Vec` or `reload`, and several may live beside each other. Of these,
+/// `reload` alone hides the layer from `downcast_ref`: then an event inside a span that a per-layer filter hides belongs to
+/// no span.
+pub struct OtlpLayer {
+    templates: Templates,
+    store: Store,
+    home: Home,
+    parts: Parts,
+    bounds: SpanBounds,
+    event_bounds: Bounds,
+    config: config::Record,
+}
+
+/// What the layer shares with the rest of its pipeline.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) budget: Arc<queue::Budget>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) filter: Arc<Filter>,
+}
+
+impl fmt::Debug for OtlpLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OtlpLayer")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl OtlpLayer {
+    pub(crate) fn new(parts: Parts, config: config::Record, limits: config::Limits) -> Self {
+        let config::Limits {
+            attributes,
+            events,
+            links,
+            attributes_per_event,
+            record_bytes: bytes,
+        } = limits;
+        Self {
+            templates: Templates::new(config, limits),
+            store: Store::new(&parts.budget),
+            home: Home::default(),
+            parts,
+            bounds: SpanBounds {
+                bytes,
+                attributes,
+                events,
+                links,
+            },
+            event_bounds: Bounds {
+                attributes: attributes_per_event,
+                bytes,
+            },
+            config,
+        }
+    }
+
+    /// Whether this thread records now.
+    #[inline]
+    fn is_open(&self) -> bool {
+        quiet::gate() == Gate::Open
+    }
+
+    /// The place of a new span.
+    #[inline]
+    fn place(&self, parent: Option<&Place>) -> Place {
+        let span = SpanId::random();
+        match parent {
+            Some(parent) => Place {
+                ids: Ids { span, ..parent.ids },
+                epoch: parent.epoch,
+            },
+            None => {
+                let flags = HAS_IS_REMOTE | SAMPLED | RANDOM;
+                Place {
+                    ids: Ids {
+                        trace: TraceId::random(),
+                        span,
+                        flags,
+                    },
+                    epoch: self.parts.clock.epoch(),
+                }
+            }
+        }
+    }
+
+    /// Writes a new span into `scratch` and hands it to the store.
+    #[inline]
+    fn open(
+        &self,
+        template: &Template,
+        attributes: &Attributes<'_>,
+        id: &Id,
+        parent: Option<Place>,
+    ) {
+        let place = self.place(parent.as_ref());
+        let start = self.parts.clock.now() + place.epoch;
+        scratch::with(|scratch| {
+            trace::put_head(&mut scratch.record, &place.ids, start);
+            if let Some(parent) = parent {
+                trace::put_parent(&mut scratch.record, parent.ids.span);
+            }
+            scratch.record.extend_from_slice(&template.constants);
+            let mut written = Written::new(template);
+            if self.config.threads {
+                thread::put(&mut scratch.record, &mut written, self.bounds.attributes);
+            }
+            let bounds = Bounds {
+                attributes: self.bounds.attributes,
+                bytes: self.bounds.bytes,
+            };
+            let written = self.visit(template, scratch, written, bounds, false, |fields| {
+                attributes.record(fields)
+            });
+            let opened = Opened {
+                place,
+                metadata: template.metadata,
+                written,
+            };
+            if !self.store.open(id, opened, &mut scratch.record) {
+                self.parts.ledger.refuse(DropReason::OpenSpans);
+                self.store.open_bare(id, place);
+            }
+        });
+    }
+
+    #[inline]
+    fn visit(
+        &self,
+        template: &Template,
+        scratch: &mut Scratch,
+        written: Written,
+        bounds: Bounds,
+        late: bool,
+        record: impl FnOnce(&mut Fields<'_>),
+    ) -> Written {
+        let mut fields = Fields {
+            template,
+            scratch,
+            written,
+            bounds,
+            late,
+        };
+        record(&mut fields);
+        let written = fields.written;
+        for _ in 0..written.truncated {
+            self.parts.ledger.truncated();
+        }
+        written
+    }
+
+    /// The last of an open span: its end, and into the chunk.
+    #[inline]
+    fn finish(&self, span: &mut OpenSpan) {
+        let template = self.templates.get(span.metadata);
+        let end = self.parts.clock.now() + span.place.epoch;
+        span.finish(end, template.late_name, template.late_kind);
+        let record = queue::Record {
+            scope: span.metadata.target(),
+            scope_message: &template.scope,
+            body: &span.record,
+            tail: &[],
+        };
+        match queue::append(&self.parts.queue, &record) {
+            Ok(()) => {}
+            Err(Refused::Full) => self.parts.ledger.refuse(DropReason::QueueFull),
+            Err(Refused::Closed) => self.parts.ledger.refuse(DropReason::Shutdown),
+        }
+    }
+}
+
+impl<S> Layer<S> for OtlpLayer
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.config.events || metadata.is_span() {
+            self.templates.get(metadata);
+        }
+        // Never less than always: for a plain layer, anything else would switch the callsite off for all layers.
+        Interest::always()
+    }
+
+    #[inline]
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        match quiet::gate() {
+            Gate::Open => {}
+            Gate::Quiet => return,
+            Gate::TooDeep => return self.parts.ledger.refuse(DropReason::Reentrant),
+        }
+        let template = self.templates.get(attributes.metadata());
+        if !template.passes(&self.parts.filter) {
+            return;
+        }
+        let parent = registry::parent(attributes, id, &context, &self.store);
+        self.open(template, attributes, id, parent);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        if !self.is_open() {
+            return;
+        }
+        let Some(metadata) = self.store.update(id, |span, _| span.metadata) else {
+            return;
+        };
+        let template = self.templates.get(metadata);
+        scratch::with(|scratch| {
+            let bounds = Bounds {
+                attributes: u32::MAX,
+                bytes: self.bounds.bytes,
+            };
+            self.visit(
+                template,
+                scratch,
+                Written::default(),
+                bounds,
+                true,
+                |fields| values.record(fields),
+            );
+            let Scratch { record, marks } = scratch;
+            self.store.update(id, |span, account| {
+                span.merge(record, marks, &self.bounds, account)
+            });
+        });
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, _: Context<'_, S>) {
+        if !self.is_open() {
+            return;
+        }
+        if let Some(place) = self.store.place(follows) {
+            self.store.update(id, |span, account| {
+                span.add_link(&place.ids, &self.bounds, account)
+            });
+        }
+    }
+
+    #[inline]
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let gate = quiet::gate();
+        if gate == Gate::Quiet || !self.config.events {
+            return;
+        }
+        let template = self.templates.get(event.metadata());
+        if !template.passes(&self.parts.filter) {
+            return;
+        }
+        let Some((id, place)) = registry::span_of(event, &context, &self.store, &self.home) else {
+            return;
+        };
+        if gate == Gate::TooDeep {
+            self.store.update(&id, |span, _| span.dropped_events += 1);
+            return;
+        }
+        let time = self.parts.clock.now() + place.epoch;
+        scratch::with(|scratch| {
+            trace::put_event_time(&mut scratch.record, time);
+            scratch.record.extend_from_slice(&template.constants);
+            let written = Written::new(template);
+            let written = self.visit(
+                template,
+                scratch,
+                written,
+                self.event_bounds,
+                false,
+                |fields| event.record(fields),
+            );
+            if !written.name {
+                trace::put_event_name(&mut scratch.record, template.metadata.name());
+            }
+            trace::put_event_dropped(&mut scratch.record, written.dropped);
+            self.store.update(&id, |span, account| {
+                span.add_event(&scratch.record, &self.bounds, account);
+                if *template.metadata.level() == Level::ERROR {
+                    span.fail();
+                }
+            });
+        });
+    }
+
+    #[inline]
+    fn on_enter(&self, _: &Id, _: Context<'_, S>) {
+        self.home.catch(self);
+    }
+
+    #[inline]
+    fn on_close(&self, id: Id, _: Context<'_, S>) {
+        // Also on a thread of ours and at any depth: what was opened is closed.
+        self.store.close(&id, |span| self.finish(span));
+    }
+}

@@ -1,0 +1,45 @@
+//! A thread's scratch space: where fields are formatted before anything is locked.
+
+use std::cell::Cell;
+
+/// Larger ones are given up after use, so that one large value does not cost its memory for ever.
+const KEPT: usize = 4 << 10;
+const START: usize = 512;
+
+/// Buffers that are empty whenever they are taken.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    pub(super) record: Vec<u8>,
+    /// Where each field of a late `record` begins in `record`.
+    pub(super) marks: Vec<super::visit::Mark>,
+}
+
+thread_local! {
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+}
+
+/// Runs `work` with this thread's scratch space, which is taken away meanwhile: user code that records inside gets one
+/// of its own.
+#[inline]
+pub(super) fn with<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
+    let mut scratch = SCRATCH
+        .try_with(Cell::take)
+        .ok()
+        .flatten()
+        .unwrap_or_else(fresh);
+    let result = work(&mut scratch);
+    scratch.record.clear();
+    scratch.marks.clear();
+    if scratch.record.capacity() <= KEPT {
+        let _ = SCRATCH.try_with(|kept| kept.set(Some(scratch)));
+    }
+    result
+}
+
+#[cold]
+fn fresh() -> Box<Scratch> {
+    Box::new(Scratch {
+        record: Vec::with_capacity(START),
+        marks: Vec::new(),
+    })
+}

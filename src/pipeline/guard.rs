@@ -1,0 +1,162 @@
+//! The life of a pipeline: the guard that ends it, and handles to it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tracing_subscriber::filter::Targets;
+
+use crate::error::Error;
+use crate::export::{Mailbox, Reply};
+use crate::layer::Parts;
+use crate::report::Report;
+use crate::say::say;
+use crate::stats::Stats;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) parts: Parts,
+    pub(super) mailbox: Arc<Mailbox>,
+}
+
+/// Keeps a pipeline alive. When it is dropped, what was recorded is sent, within the shutdown time-out, and the exporter
+/// stops; what could not be sent is said on stderr.
+///
+/// Keep it until the end of `main`. `std::process::exit` and a panic with `panic = "abort"` run no destructors: call
+/// [`Handle::shutdown`] before, or what was recorded in the last seconds is lost.
+///
+/// It may be dropped inside an asynchronous runtime of any kind: the exporter needs none of its threads. The thread that
+/// drops it waits meanwhile.
+#[must_use = "dropping the guard shuts the pipeline down"]
+pub struct Guard {
+    handle: Handle,
+    timeout: Duration,
+}
+
+impl Guard {
+    pub(super) fn new(shared: Arc<Shared>, timeout: Duration) -> Self {
+        Self {
+            handle: Handle(shared),
+            timeout,
+        }
+    }
+
+    /// A handle to the pipeline. It does not keep it alive.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Err(error) = self.handle.shutdown(self.timeout) {
+            say(&error.to_string());
+        }
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one can do with a running pipeline, from any thread. Cloning is cheap.
+#[derive(Clone)]
+pub struct Handle(Arc<Shared>);
+
+/// A caller gets its answer from the exporter at the deadline; if that one hangs, so much later without it.
+const GRACE: Duration = Duration::from_millis(40);
+
+impl Handle {
+    /// Sends everything that ended before the call, and blocks until that is done or the time is over.
+    ///
+    /// # Errors
+    ///
+    /// When not all of it was delivered: [`Error::is_timeout`] if some is still held, which is then sent later, or
+    /// [`Error::is_undelivered`]. [`Error::report`] has the numbers.
+    pub fn flush(&self, timeout: Duration) -> Result<Report, Error> {
+        self.ask("flush", false, timeout)
+    }
+
+    /// As [`Handle::flush`], without blocking the thread. It works in any runtime, and asks at once, also if it is not
+    /// polled.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Handle::flush`].
+    pub fn flush_async(
+        &self,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Report, Error>> + Send + use<> {
+        let reply = self.post(false, timeout);
+        async move {
+            match reply {
+                Some(reply) => judge("flush", reply.await),
+                None => Ok(Report::default()),
+            }
+        }
+    }
+
+    /// Sends everything, as [`Handle::flush`] does, and stops the exporter, at the latest when the time is over. Records that
+    /// end afterwards are dropped and counted. A second call finds nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Handle::flush`]; what is then still held is dropped.
+    pub fn shutdown(&self, timeout: Duration) -> Result<Report, Error> {
+        self.ask("shutdown", true, timeout)
+    }
+
+    /// The ledger now.
+    pub fn stats(&self) -> Stats {
+        let Parts { queue, ledger, .. } = &self.0.parts;
+        let (appended, queued) = queue.counts();
+        ledger.snapshot(appended, queued, queue.lost())
+    }
+
+    /// Replaces the layer's filter (see [`Builder::with_filter`](crate::Builder::with_filter)), from the next span and event
+    /// on.
+    pub fn set_filter(&self, filter: impl Into<Targets>) {
+        self.0.parts.filter.set(filter.into());
+    }
+
+    fn ask(&self, what: &str, shutdown: bool, timeout: Duration) -> Result<Report, Error> {
+        let Some(reply) = self.post(shutdown, timeout) else {
+            return Ok(Report::default());
+        };
+        match reply.wait(timeout.saturating_add(GRACE)) {
+            Some(report) => judge(what, report),
+            None => Err(Error::timeout(format!(
+                "{what}: the exporter did not answer within {timeout:?}"
+            ))),
+        }
+    }
+
+    /// `None`: the exporter has stopped, and there is nothing left to do.
+    fn post(&self, shutdown: bool, timeout: Duration) -> Option<Reply> {
+        let now = Instant::now();
+        // A year is for ever.
+        let deadline = now
+            .checked_add(timeout)
+            .unwrap_or(now + Duration::from_secs(365 * 86_400));
+        let reply = self.0.mailbox.post(shutdown, deadline)?;
+        self.0.parts.queue.wake.notify();
+        Some(reply)
+    }
+}
+
+fn judge(what: &str, report: Report) -> Result<Report, Error> {
+    if report.unfinished + report.rejected + report.dropped == 0 {
+        return Ok(report);
+    }
+    Err(Error::incomplete(what, report))
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Handle").field(&self.stats()).finish()
+    }
+}

@@ -1,0 +1,98 @@
+//! The one line: Registry, a filter by `RUST_LOG`, a layer for people, and ours.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::prelude::*;
+
+use super::builder::{Builder, layer};
+use super::guard::Guard;
+use crate::error::Error;
+use crate::say::say;
+
+/// Spans of the HTTP and gRPC middleware around `tracing` are at TRACE; a trace breaks where they are disabled.
+const MIDDLEWARE: &str = "otel::tracing=trace";
+const DEFAULT: &str = "info";
+
+/// Sets up `tracing` for a program, by the environment alone: spans and events that `RUST_LOG` lets pass (default `info`)
+/// are exported to `OTEL_EXPORTER_OTLP_ENDPOINT` (default `http://localhost:4317`) and shown on stderr.
+///
+/// ```no_run
+/// fn main() -> Result<(), tracing_otlp::Error> {
+///     let _guard = tracing_otlp::init()?;
+///     tracing::info_span!("work").in_scope(|| tracing::info!("done"));
+///     Ok(())
+/// }
+/// ```
+///
+/// # Errors
+///
+/// Those of [`Builder::build`], and [`Error::is_subscriber`] when a global subscriber is set already.
+pub fn init() -> Result<Guard, Error> {
+    layer().init()
+}
+
+impl Builder {
+    /// As [`init`], with the settings of this builder.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`init`].
+    pub fn init(self) -> Result<Guard, Error> {
+        let (otlp, guard) = self.build()?;
+        let people = fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal());
+        tracing_subscriber::registry()
+            .with(filter(std::env::var("RUST_LOG").ok().as_deref()))
+            .with(people)
+            .with(otlp)
+            .try_init()
+            .map_err(|_| {
+                Error::subscriber(
+                    "a global tracing subscriber is set already; add `layer()` to that one",
+                )
+            })?;
+        Ok(guard)
+    }
+}
+
+fn filter(rust_log: Option<&str>) -> EnvFilter {
+    let asked = rust_log
+        .filter(|directives| !directives.trim().is_empty())
+        .unwrap_or(DEFAULT);
+    let whole = if asked.contains("otel::tracing") {
+        asked.to_owned()
+    } else {
+        format!("{asked},{MIDDLEWARE}")
+    };
+    EnvFilter::builder().parse(whole).unwrap_or_else(|error| {
+        say(&format!(
+            "RUST_LOG={asked:?} is ignored, {DEFAULT:?} is used: {error}"
+        ));
+        EnvFilter::new(format!("{DEFAULT},{MIDDLEWARE}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middlewares_spans_pass_unless_they_are_named() {
+        assert_eq!(filter(None).to_string(), "otel::tracing=trace,info");
+        assert_eq!(
+            filter(Some("warn,a=debug")).to_string(),
+            "otel::tracing=trace,a=debug,warn"
+        );
+        assert_eq!(
+            filter(Some("otel::tracing=off")).to_string(),
+            "otel::tracing=off"
+        );
+        assert_eq!(
+            filter(Some("a=loud")).to_string(),
+            "otel::tracing=trace,info"
+        );
+    }
+}

@@ -1,0 +1,191 @@
+//! `KeyValue`, `AnyValue` and `InstrumentationScope` (common.proto).
+//!
+//! An attribute is written as a prefix that its callsite encoded once (tag, room for the length, key) and a value.
+
+use super::wire::{self, FIXED64, LEN, VARINT, put_varint, tag, varint_len};
+
+/// KeyValue.key and KeyValue.value.
+const KEY: u8 = tag(1, LEN);
+const VALUE: u8 = tag(2, LEN);
+
+/// AnyValue: "The value is one of the listed fields. It is valid for all values to be unspecified."
+const STRING_VALUE: u8 = tag(1, LEN);
+const BOOL_VALUE: u8 = tag(2, VARINT);
+const INT_VALUE: u8 = tag(3, VARINT);
+const DOUBLE_VALUE: u8 = tag(4, FIXED64);
+const ARRAY_VALUE: u8 = tag(5, LEN);
+const BYTES_VALUE: u8 = tag(7, LEN);
+
+/// ArrayValue.values.
+const ARRAY_VALUES: u8 = tag(1, LEN);
+
+/// InstrumentationScope.name.
+const SCOPE_NAME: u8 = tag(1, LEN);
+
+/// What stands before the key in a prefix: the attribute's tag and one byte for its length.
+const ROOM: usize = 2;
+/// One byte of length reaches up to here.
+const SHORT: usize = 0x7F;
+
+/// Appends a prefix for `key`: the tag of the attribute in its message, room for the length, the encoded key.
+pub(crate) fn put_prefix(out: &mut Vec<u8>, attribute: u8, key: &str) {
+    out.extend_from_slice(&[attribute, 0]);
+    wire::put_len(out, KEY, key.as_bytes());
+}
+
+/// The encoded key of an attribute (field 1 with its tag), which a prefix holds behind its room.
+pub(crate) fn prefix_key(prefix: &[u8]) -> &[u8] {
+    prefix.get(ROOM..).unwrap_or_default()
+}
+
+/// The encoded key of an attribute's content, as it is written here: first.
+pub(crate) fn key_of(attribute: &[u8]) -> &[u8] {
+    let mut reader = wire::Reader::new(attribute);
+    match reader.next() {
+        Ok(Some(_)) => &attribute[..attribute.len() - reader.remaining()],
+        Ok(None) | Err(wire::Malformed) => &[],
+    }
+}
+
+#[inline]
+pub(crate) fn put_bool(out: &mut Vec<u8>, prefix: &[u8], value: bool) {
+    put_value(out, prefix, &[VALUE, 2, BOOL_VALUE, u8::from(value)]);
+}
+
+#[inline]
+pub(crate) fn put_int(out: &mut Vec<u8>, prefix: &[u8], value: i64) {
+    let bits = value as u64;
+    if bits < 0x80 {
+        return put_value(out, prefix, &[VALUE, 2, INT_VALUE, bits as u8]);
+    }
+    let digits = varint_len(bits);
+    let mut encoded = [0x80; 13];
+    encoded[0] = VALUE;
+    encoded[1] = 1 + digits as u8;
+    encoded[2] = INT_VALUE;
+    for (at, byte) in encoded[3..].iter_mut().enumerate().take(digits) {
+        *byte = (bits >> (7 * at)) as u8 | 0x80;
+    }
+    encoded[2 + digits] &= 0x7F;
+    put_value(out, prefix, &encoded[..3 + digits]);
+}
+
+#[inline]
+pub(crate) fn put_double(out: &mut Vec<u8>, prefix: &[u8], value: f64) {
+    let mut encoded = [VALUE, 9, DOUBLE_VALUE, 0, 0, 0, 0, 0, 0, 0, 0];
+    encoded[3..].copy_from_slice(&value.to_le_bytes());
+    put_value(out, prefix, &encoded);
+}
+
+/// Any 128-bit integer: an `int_value` where it fits, else its decimal digits (specification, attribute type mapping).
+pub(crate) fn put_wide(
+    out: &mut Vec<u8>,
+    prefix: &[u8],
+    value: impl TryInto<i64> + Copy + std::fmt::Display,
+) {
+    match value.try_into() {
+        Ok(value) => put_int(out, prefix, value),
+        Err(_) => put_str(out, prefix, &value.to_string()),
+    }
+}
+
+#[inline]
+pub(crate) fn put_str(out: &mut Vec<u8>, prefix: &[u8], value: &str) {
+    put_blob(out, prefix, STRING_VALUE, value.as_bytes());
+}
+
+#[inline]
+pub(crate) fn put_bytes(out: &mut Vec<u8>, prefix: &[u8], value: &[u8]) {
+    put_blob(out, prefix, BYTES_VALUE, value);
+}
+
+/// An array of strings.
+pub(crate) fn put_strings(out: &mut Vec<u8>, prefix: &[u8], values: &[String]) {
+    let mut array = Vec::new();
+    for value in values {
+        let inner = wire::len_field_len(value.len());
+        array.push(ARRAY_VALUES);
+        put_varint(&mut array, inner as u64);
+        wire::put_len(&mut array, STRING_VALUE, value.as_bytes());
+    }
+    put_blob(out, prefix, ARRAY_VALUE, &array);
+}
+
+/// A string value whose text is appended by `write` and measured afterwards, so that it is not written twice. What
+/// `write` leaves has to be UTF-8.
+pub(crate) fn put_text(out: &mut Vec<u8>, prefix: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(prefix);
+    out.extend_from_slice(&[VALUE, 0, STRING_VALUE, 0]);
+    let text = out.len();
+    write(out);
+    let written = out.len() - text;
+    let total = text - start - ROOM + written;
+    if total <= SHORT {
+        out[start + 1] = total as u8;
+        out[text - 3] = (written + 2) as u8;
+        out[text - 1] = written as u8;
+        return;
+    }
+    // The lengths take more than the room left for them: write the head anew and move the text behind it.
+    let mut head = Vec::with_capacity(prefix.len() + 16);
+    put_head(&mut head, prefix, STRING_VALUE, written);
+    let shift = head.len() - (text - start);
+    out.resize(out.len() + shift, 0);
+    out.copy_within(text..text + written, text + shift);
+    out[start..text + shift].copy_from_slice(&head);
+}
+
+#[inline]
+fn put_blob(out: &mut Vec<u8>, prefix: &[u8], kind: u8, bytes: &[u8]) {
+    let total = prefix.len() - ROOM + 4 + bytes.len();
+    if total <= SHORT {
+        let start = out.len();
+        out.reserve(total + ROOM);
+        out.extend_from_slice(prefix);
+        out[start + 1] = total as u8;
+        out.extend_from_slice(&[VALUE, bytes.len() as u8 + 2, kind, bytes.len() as u8]);
+    } else {
+        put_head(out, prefix, kind, bytes.len());
+    }
+    out.extend_from_slice(bytes);
+}
+
+/// Everything of a length-delimited attribute that stands before its `len` bytes, for any length.
+#[cold]
+fn put_head(out: &mut Vec<u8>, prefix: &[u8], kind: u8, len: usize) {
+    let value = wire::len_field_len(len);
+    let key = prefix_key(prefix);
+    out.push(prefix[0]);
+    put_varint(out, (key.len() + wire::len_field_len(value)) as u64);
+    out.extend_from_slice(key);
+    out.push(VALUE);
+    put_varint(out, value as u64);
+    out.push(kind);
+    put_varint(out, len as u64);
+}
+
+/// A short value, with its own tag and length before it.
+#[inline]
+fn put_value(out: &mut Vec<u8>, prefix: &[u8], value: &[u8]) {
+    let total = prefix.len() - ROOM + value.len();
+    if total <= SHORT {
+        let start = out.len();
+        out.extend_from_slice(prefix);
+        out[start + 1] = total as u8;
+    } else {
+        out.push(prefix[0]);
+        put_varint(out, total as u64);
+        out.extend_from_slice(prefix_key(prefix));
+    }
+    out.extend_from_slice(value);
+}
+
+/// The scope of a run, as the content of `InstrumentationScope`.
+pub(crate) fn scope(name: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(name.len() + 4);
+    if !name.is_empty() {
+        wire::put_len(&mut out, SCOPE_NAME, name.as_bytes());
+    }
+    out
+}

@@ -1,0 +1,11 @@
+//! The wire: primitives, and one OTLP message a file (opentelemetry-proto 1.11).
+//!
+//! We write these messages ourselves, since a span is written front to back as it happens and no generated type can be
+//! half written. prost's types are the oracle of the tests and nothing more.
+
+pub(crate) mod common;
+pub(crate) mod request;
+pub(crate) mod resource;
+pub(crate) mod response;
+pub(crate) mod trace;
+pub(crate) mod wire;

@@ -1,0 +1,265 @@
+//! `Span`, `Span.Event`, `Span.Link`, `Status` (trace.proto).
+//!
+//! A span begins with a head of fixed layout, so that ids and flags can be set while it is open; then its fields follow in
+//! the order in which they become known. Protobuf allows any order.
+
+use super::wire::{
+    self, Content, FIXED32, FIXED64, LEN, Malformed, Reader, VARINT, put_varint, tag,
+};
+use crate::id::{SpanId, TraceId};
+
+const TRACE_ID: u8 = tag(1, LEN);
+const SPAN_ID: u8 = tag(2, LEN);
+const PARENT_SPAN_ID: u8 = tag(4, LEN);
+const NAME: u8 = tag(5, LEN);
+const KIND: u8 = tag(6, VARINT);
+const START_TIME: u8 = tag(7, FIXED64);
+const END_TIME: u8 = tag(8, FIXED64);
+/// Span.attributes.
+pub(crate) const SPAN_ATTRIBUTE: u8 = tag(9, LEN);
+const DROPPED_ATTRIBUTES: u8 = tag(10, VARINT);
+const EVENTS: u8 = tag(11, LEN);
+const DROPPED_EVENTS: u8 = tag(12, VARINT);
+const LINKS: u8 = tag(13, LEN);
+const DROPPED_LINKS: u8 = tag(14, VARINT);
+const STATUS: u8 = tag(15, LEN);
+/// Span.flags is field 16, whose tag takes two bytes: 16 << 3 | 5 = 133.
+const FLAGS: [u8; 2] = [0x85, 0x01];
+
+const EVENT_TIME: u8 = tag(1, FIXED64);
+const EVENT_NAME: u8 = tag(2, LEN);
+/// Span.Event.attributes.
+pub(crate) const EVENT_ATTRIBUTE: u8 = tag(3, LEN);
+const EVENT_DROPPED_ATTRIBUTES: u8 = tag(4, VARINT);
+
+const LINK_TRACE_ID: u8 = tag(1, LEN);
+const LINK_SPAN_ID: u8 = tag(2, LEN);
+const LINK_FLAGS: u8 = tag(6, FIXED32);
+
+const STATUS_MESSAGE: u8 = tag(2, LEN);
+const STATUS_CODE: u8 = tag(3, VARINT);
+
+/// "Bits 8 and 9 are used to represent the remoteness of a context": bit 8 says that bit 9 is known.
+pub(crate) const HAS_IS_REMOTE: u32 = 0x100;
+/// The sampled flag of W3C Trace Context.
+pub(crate) const SAMPLED: u32 = 0x01;
+/// The random-trace-id flag of W3C Trace Context level 2.
+pub(crate) const RANDOM: u32 = 0x02;
+
+/// The length of the head: trace id, span id, flags, start time.
+pub(crate) const HEAD: usize = 43;
+
+/// Who a span is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ids {
+    pub(crate) trace: TraceId,
+    pub(crate) span: SpanId,
+    /// As they stand in Span.flags.
+    pub(crate) flags: u32,
+}
+
+/// SpanKind. "Unspecified. Do NOT use as default. Implementations MAY assume SpanKind to be INTERNAL when receiving
+/// UNSPECIFIED": so INTERNAL is written out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    Internal = 1,
+    Server = 2,
+    Client = 3,
+    Producer = 4,
+    Consumer = 5,
+}
+
+impl Kind {
+    /// By its name in any case, as the field `otel.kind` gives it.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        const NAMES: [(&str, Kind); 5] = [
+            ("internal", Kind::Internal),
+            ("server", Kind::Server),
+            ("client", Kind::Client),
+            ("producer", Kind::Producer),
+            ("consumer", Kind::Consumer),
+        ];
+        NAMES
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, kind)| *kind)
+    }
+}
+
+/// Status.StatusCode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Code {
+    #[default]
+    Unset = 0,
+    Ok = 1,
+    Error = 2,
+}
+
+impl Code {
+    /// By its name in any case, as the field `otel.status_code` gives it; anything else is unset.
+    pub(crate) fn from_name(name: &str) -> Self {
+        if name.eq_ignore_ascii_case("ok") {
+            Self::Ok
+        } else if name.eq_ignore_ascii_case("error") {
+            Self::Error
+        } else {
+            Self::Unset
+        }
+    }
+}
+
+#[inline]
+pub(crate) fn put_head(out: &mut Vec<u8>, ids: &Ids, start: u64) {
+    let mut head = [0; HEAD];
+    head[0..2].copy_from_slice(&[TRACE_ID, 16]);
+    head[2..18].copy_from_slice(&ids.trace.to_bytes());
+    head[18..20].copy_from_slice(&[SPAN_ID, 8]);
+    head[20..28].copy_from_slice(&ids.span.to_bytes());
+    head[28..30].copy_from_slice(&FLAGS);
+    head[30..34].copy_from_slice(&ids.flags.to_le_bytes());
+    head[34] = START_TIME;
+    head[35..43].copy_from_slice(&start.to_le_bytes());
+    out.extend_from_slice(&head);
+}
+
+#[inline]
+pub(crate) fn put_parent(out: &mut Vec<u8>, parent: SpanId) {
+    let mut field = [PARENT_SPAN_ID, 8, 0, 0, 0, 0, 0, 0, 0, 0];
+    field[2..].copy_from_slice(&parent.to_bytes());
+    out.extend_from_slice(&field);
+}
+
+pub(crate) fn put_name(out: &mut Vec<u8>, name: &str) {
+    wire::put_len(out, NAME, name.as_bytes());
+}
+
+pub(crate) fn put_kind(out: &mut Vec<u8>, kind: Kind) {
+    out.extend_from_slice(&[KIND, kind as u8]);
+}
+
+/// What a span has that is counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Dropped {
+    pub(crate) attributes: u32,
+    pub(crate) events: u32,
+    pub(crate) links: u32,
+}
+
+#[inline]
+pub(crate) fn put_end(out: &mut Vec<u8>, end: u64, dropped: &Dropped) {
+    let mut field = [END_TIME, 0, 0, 0, 0, 0, 0, 0, 0];
+    field[1..].copy_from_slice(&end.to_le_bytes());
+    out.extend_from_slice(&field);
+    put_count(out, DROPPED_ATTRIBUTES, dropped.attributes);
+    put_count(out, DROPPED_EVENTS, dropped.events);
+    put_count(out, DROPPED_LINKS, dropped.links);
+}
+
+pub(crate) fn put_status(out: &mut Vec<u8>, code: Code, message: &str) {
+    let message_len = if message.is_empty() {
+        0
+    } else {
+        wire::len_field_len(message.len())
+    };
+    out.push(STATUS);
+    put_varint(out, (message_len + 2) as u64);
+    if !message.is_empty() {
+        wire::put_len(out, STATUS_MESSAGE, message.as_bytes());
+    }
+    out.extend_from_slice(&[STATUS_CODE, code as u8]);
+}
+
+/// The time of an event, with which it begins.
+pub(crate) fn put_event_time(out: &mut Vec<u8>, time: u64) {
+    let mut field = [EVENT_TIME, 0, 0, 0, 0, 0, 0, 0, 0];
+    field[1..].copy_from_slice(&time.to_le_bytes());
+    out.extend_from_slice(&field);
+}
+
+pub(crate) fn put_event_name(out: &mut Vec<u8>, name: &str) {
+    wire::put_len(out, EVENT_NAME, name.as_bytes());
+}
+
+/// An event's name that `write` appends.
+pub(crate) fn put_event_name_with(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(&[EVENT_NAME, 0]);
+    let start = out.len();
+    write(out);
+    wire::set_len(out, start);
+}
+
+pub(crate) fn put_event_dropped(out: &mut Vec<u8>, dropped: u32) {
+    put_count(out, EVENT_DROPPED_ATTRIBUTES, dropped);
+}
+
+/// Appends an encoded event to a span.
+#[inline]
+pub(crate) fn put_event(span: &mut Vec<u8>, event: &[u8]) {
+    wire::put_len(span, EVENTS, event);
+}
+
+/// Appends a link to a span of this process.
+pub(crate) fn put_link(span: &mut Vec<u8>, to: &Ids) {
+    const LEN: u8 = 18 + 10 + 5;
+    span.extend_from_slice(&[LINKS, LEN, LINK_TRACE_ID, 16]);
+    span.extend_from_slice(&to.trace.to_bytes());
+    span.extend_from_slice(&[LINK_SPAN_ID, 8]);
+    span.extend_from_slice(&to.span.to_bytes());
+    span.push(LINK_FLAGS);
+    span.extend_from_slice(&to.flags.to_le_bytes());
+}
+
+/// Cuts a span's name, if one is written.
+pub(crate) fn cut_name(span: &mut Vec<u8>) {
+    cut(span, |field, _| field == u32::from(NAME >> 3));
+}
+
+/// Cuts a span's kind, if one is written.
+pub(crate) fn cut_kind(span: &mut Vec<u8>) {
+    cut(span, |field, _| field == u32::from(KIND >> 3));
+}
+
+/// Cuts a span's status, if one is written.
+pub(crate) fn cut_status(span: &mut Vec<u8>) {
+    cut(span, |field, _| field == u32::from(STATUS >> 3));
+}
+
+/// Cuts an event's name, if one is written.
+pub(crate) fn cut_event_name(event: &mut Vec<u8>) {
+    cut(event, |field, _| field == u32::from(EVENT_NAME >> 3));
+}
+
+/// Cuts the attribute with this tag and encoded key out of a span or an event; says whether there was one.
+pub(crate) fn cut_attribute(message: &mut Vec<u8>, tag: u8, key: &[u8]) -> bool {
+    let wanted = u32::from(tag >> 3);
+    cut(message, |field, content| {
+        field == wanted && matches!(content, Content::Bytes(bytes) if bytes.starts_with(key))
+    })
+}
+
+/// Cuts the first field that `is_it` recognises.
+fn cut(message: &mut Vec<u8>, is_it: impl Fn(u32, &Content<'_>) -> bool) -> bool {
+    let total = message.len();
+    let mut reader = Reader::new(message);
+    let range = loop {
+        let start = total - reader.remaining();
+        match reader.next() {
+            Ok(Some((field, content))) if is_it(field, &content) => {
+                break start..total - reader.remaining();
+            }
+            Ok(Some(_)) => {}
+            Ok(None) | Err(Malformed) => return false,
+        }
+    };
+    message.drain(range);
+    true
+}
+
+fn put_count(out: &mut Vec<u8>, tag: u8, count: u32) {
+    if count > 0 {
+        out.push(tag);
+        put_varint(out, u64::from(count));
+    }
+}

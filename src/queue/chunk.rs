@@ -1,0 +1,108 @@
+//! A chunk: runs of records of one scope each, ready to be sent as they are.
+
+use bytes::Bytes;
+
+use super::pool::Pool;
+use crate::proto::request;
+
+/// One record on its way into a chunk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'a> {
+    /// The scope's name, by whose address runs are told apart, and its encoded message.
+    pub(crate) scope: &'static str,
+    pub(crate) scope_message: &'a [u8],
+    /// The record's message, in the two pieces in which it lies: what grew while it was open, and its end.
+    pub(crate) body: &'a [u8],
+    pub(crate) tail: &'a [u8],
+}
+
+impl Record<'_> {
+    /// At least what the record adds to a chunk, with a run of its own.
+    pub(crate) fn room(&self) -> usize {
+        self.scope_message.len() + self.body.len() + self.tail.len() + request::OVERHEAD
+    }
+}
+
+/// A chunk being filled. Without a buffer it holds no memory worth counting.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    buffer: Vec<u8>,
+    records: u32,
+    /// Where the last run starts, and its scope.
+    run: Option<(usize, &'static str)>,
+    closed: bool,
+}
+
+/// A full chunk, on its way to the exporter.
+#[derive(Clone, Debug)]
+pub(crate) struct Sealed {
+    pub(crate) bytes: Bytes,
+    pub(crate) records: u32,
+    /// What the buffer takes of the budget: its capacity.
+    pub(crate) charge: usize,
+}
+
+impl Chunk {
+    /// A chunk that refuses every record: the exporter has gone.
+    pub(crate) fn closed() -> Self {
+        Self {
+            closed: true,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(crate) fn records(&self) -> usize {
+        self.records as usize
+    }
+
+    /// Whether so many bytes fit without a new allocation.
+    pub(crate) fn fits(&self, bytes: usize) -> bool {
+        self.buffer.capacity() - self.buffer.len() >= bytes
+    }
+
+    /// Makes sure that so many bytes fit, by a buffer out of the pool; `false` when the budget has none.
+    pub(crate) fn refill(&mut self, bytes: usize, pool: &Pool) -> bool {
+        debug_assert!(self.records == 0);
+        if self.fits(bytes) {
+            return true;
+        }
+        pool.give_back(std::mem::take(&mut self.buffer));
+        match pool.take(bytes) {
+            Some(buffer) => self.buffer = buffer,
+            None => return false,
+        }
+        true
+    }
+
+    pub(crate) fn append(&mut self, record: &Record<'_>) {
+        match self.run {
+            Some((_, scope)) if std::ptr::eq(scope, record.scope) => {}
+            open => {
+                if let Some((start, _)) = open {
+                    request::end_run(&mut self.buffer, start);
+                }
+                self.run = Some((self.buffer.len(), record.scope));
+                request::begin_run(&mut self.buffer, record.scope_message);
+            }
+        }
+        request::put_record(&mut self.buffer, record.body, record.tail);
+        self.records += 1;
+    }
+
+    /// Ends the last run and takes the content out; `None` when there is none. The chunk stays, without a buffer.
+    pub(crate) fn take_sealed(&mut self) -> Option<Sealed> {
+        let (start, _) = self.run.take()?;
+        request::end_run(&mut self.buffer, start);
+        let charge = self.buffer.capacity();
+        let bytes = Bytes::from(std::mem::take(&mut self.buffer));
+        Some(Sealed {
+            bytes,
+            records: std::mem::take(&mut self.records),
+            charge,
+        })
+    }
+}

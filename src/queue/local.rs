@@ -1,0 +1,66 @@
+//! Which lane is the calling thread's.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Weak};
+
+use super::chunk::Record;
+use super::{Lane, Queue, Refused};
+
+/// The lanes of one thread: as a rule one, more where several pipelines live in one process.
+struct Joined(Vec<(Weak<Queue>, Arc<Lane>)>);
+
+thread_local! {
+    static JOINED: RefCell<Joined> = const { RefCell::new(Joined(Vec::new())) };
+}
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        for (queue, lane) in self.0.drain(..) {
+            if let Some(queue) = queue.upgrade() {
+                queue.leave(lane);
+            }
+        }
+    }
+}
+
+impl Joined {
+    #[inline]
+    fn lane(&mut self, queue: &Arc<Queue>) -> &Lane {
+        let known = self
+            .0
+            .iter()
+            .position(|(known, _)| std::ptr::eq(known.as_ptr(), Arc::as_ptr(queue)));
+        let at = known.unwrap_or_else(|| self.join(queue));
+        &self.0[at].1
+    }
+
+    #[cold]
+    fn join(&mut self, queue: &Arc<Queue>) -> usize {
+        self.0.retain(|(known, _)| known.strong_count() > 0);
+        self.0.push((Arc::downgrade(queue), queue.join()));
+        self.0.len() - 1
+    }
+}
+
+/// Appends a record to the calling thread's chunk.
+#[inline]
+pub(crate) fn append(queue: &Arc<Queue>, record: &Record<'_>) -> Result<(), Refused> {
+    let joined = JOINED.try_with(|joined| {
+        let mut joined = joined.try_borrow_mut().ok()?;
+        Some(joined.lane(queue).append(record, queue))
+    });
+    match joined {
+        Ok(Some(result)) => result,
+        // The thread is being torn down, or an allocator records while it serves us.
+        Ok(None) | Err(_) => append_once(queue, record),
+    }
+}
+
+/// Appends through a lane that is borrowed for this record only.
+#[cold]
+fn append_once(queue: &Queue, record: &Record<'_>) -> Result<(), Refused> {
+    let lane = queue.join();
+    let result = lane.append(record, queue);
+    queue.leave(lane);
+    result
+}

@@ -1,0 +1,201 @@
+//! From the threads that record to the one that exports: lanes, chunks, a bounded queue of `Bytes`, a pool, a wake-up.
+//!
+//! Each thread fills a chunk of its own, which lies in its [`Lane`]; full chunks go to the ring. The exporter empties the
+//! ring, and the lanes when it flushes. What every protocol here promises is proved by `tests/loom`.
+
+mod budget;
+mod chunk;
+mod lane;
+#[cfg(not(otlp_loom))]
+mod local;
+mod pool;
+mod wake;
+
+pub(crate) use self::budget::Budget;
+pub(crate) use self::chunk::{Record, Sealed};
+pub(crate) use self::lane::Lane;
+#[cfg(not(otlp_loom))]
+pub(crate) use self::local::append;
+pub(crate) use self::pool::Pool;
+pub(crate) use self::wake::Wake;
+
+use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, Ring, lock};
+
+/// A chunk's size: large enough that a push is rare (some hundred records), small enough to stay in the caches.
+pub(crate) const CHUNK: usize = 32 << 10;
+
+/// The sizes that a queue is made with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// Bytes after which a chunk is full.
+    pub(crate) chunk_bytes: usize,
+    /// Records after which a chunk is full.
+    pub(crate) chunk_records: usize,
+    /// Chunks that the ring holds.
+    pub(crate) ring: usize,
+    /// Records that may wait in the ring.
+    pub(crate) max_records: usize,
+    /// Bytes and records in the ring at which the exporter is woken.
+    pub(crate) wake_bytes: usize,
+    pub(crate) wake_records: usize,
+}
+
+/// Why a record was not appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// No room in the queue or in the budget.
+    Full,
+    /// The exporter has gone.
+    Closed,
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    ring: Ring<Sealed>,
+    lanes: Mutex<Lanes>,
+    pub(crate) pool: Pool,
+    pub(crate) wake: Wake,
+    sizes: Sizes,
+    /// What is in the ring. Producers add before they push, the exporter subtracts after it pops, so neither wraps.
+    ring_bytes: AtomicUsize,
+    ring_records: AtomicUsize,
+    /// Records that the exporter has taken over. Written by the exporter alone.
+    collected: AtomicU64,
+    /// Records in chunks that did not fit the ring after all.
+    lost: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Lanes {
+    all: Vec<Arc<Lane>>,
+    /// Lanes whose threads have ended; the next thread takes one over, with whatever is in it.
+    free: Vec<Arc<Lane>>,
+    closed: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(sizes: Sizes, pool: Pool) -> Self {
+        Self {
+            ring: Ring::new(sizes.ring),
+            lanes: Mutex::new(Lanes::default()),
+            pool,
+            wake: Wake::new(),
+            sizes,
+            ring_bytes: AtomicUsize::new(0),
+            ring_records: AtomicUsize::new(0),
+            collected: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+        }
+    }
+
+    /// A lane for the calling thread: one that another thread left behind, or a new one.
+    pub(crate) fn join(&self) -> Arc<Lane> {
+        let mut lanes = lock(&self.lanes);
+        if let Some(lane) = lanes.free.pop() {
+            return lane;
+        }
+        let lane = Arc::new(Lane::new(lanes.closed));
+        lanes.all.push(Arc::clone(&lane));
+        lane
+    }
+
+    /// The calling thread ends or has no further use for its lane.
+    pub(crate) fn leave(&self, lane: Arc<Lane>) {
+        lock(&self.lanes).free.push(lane);
+    }
+
+    /// Takes a full chunk over. The caller does not wait: a chunk that does not fit is lost and counted.
+    pub(crate) fn push(&self, sealed: Sealed) {
+        let (bytes, records) = (sealed.bytes.len(), sealed.records as usize);
+        self.ring_records.fetch_add(records, Ordering::Relaxed);
+        let before = self.ring_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if let Err(sealed) = self.ring.push(sealed) {
+            self.ring_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.ring_records.fetch_sub(records, Ordering::Relaxed);
+            self.lost.fetch_add(records as u64, Ordering::Relaxed);
+            self.pool.recycle(sealed);
+        }
+        if before + bytes >= self.sizes.wake_bytes
+            || self.ring_records.load(Ordering::Relaxed) >= self.sizes.wake_records
+        {
+            self.wake.notify();
+        }
+    }
+
+    /// Whether a chunk with so many records more may be filled.
+    fn has_room(&self, records: usize) -> bool {
+        self.ring_records
+            .load(Ordering::Relaxed)
+            .saturating_add(records)
+            <= self.sizes.max_records
+    }
+
+    /// Wakes the exporter if it would find anything; not otherwise, since this is called for each record that is refused.
+    fn wake_to_drain(&self) {
+        if self.ring_bytes.load(Ordering::Relaxed) > 0 {
+            self.wake.notify();
+        }
+    }
+
+    /// Whether there is enough in the ring that the exporter should be awake.
+    pub(crate) fn is_ripe(&self) -> bool {
+        self.ring_bytes.load(Ordering::Relaxed) >= self.sizes.wake_bytes
+            || self.ring_records.load(Ordering::Relaxed) >= self.sizes.wake_records
+    }
+
+    /// The exporter takes a chunk out of the ring.
+    pub(crate) fn pop(&self) -> Option<Sealed> {
+        let sealed = self.ring.pop()?;
+        self.ring_bytes
+            .fetch_sub(sealed.bytes.len(), Ordering::Relaxed);
+        self.ring_records
+            .fetch_sub(sealed.records as usize, Ordering::Relaxed);
+        self.collect(&sealed);
+        Some(sealed)
+    }
+
+    /// The exporter takes what lies in the lanes. Where an owner is inside its lane, it owes its chunk from then on (see
+    /// [`Queue::owing`]). With `close`, the lanes refuse whatever comes after.
+    pub(crate) fn sweep(&self, close: bool, taken: &mut Vec<Sealed>) {
+        let lanes: Vec<_> = {
+            let mut lanes = lock(&self.lanes);
+            lanes.closed |= close;
+            lanes.all.clone()
+        };
+        // A lane that was closed stays closed: every mark says so.
+        let visited = lanes.iter().filter_map(|lane| lane.visit(close));
+        taken.extend(visited.inspect(|sealed| self.collect(sealed)));
+    }
+
+    /// How many owners still owe a chunk. Each pushes it to the ring and then wakes the exporter; one that no longer owes
+    /// has pushed.
+    pub(crate) fn owing(&self) -> usize {
+        lock(&self.lanes)
+            .all
+            .iter()
+            .filter(|lane| lane.owes())
+            .count()
+    }
+
+    fn collect(&self, sealed: &Sealed) {
+        self.collected
+            .fetch_add(u64::from(sealed.records), Ordering::Relaxed);
+    }
+
+    /// Records that lanes took in, and those of them that wait in lanes and ring.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        // What has left is read first, so that it is never more than what came.
+        let left = self.collected.load(Ordering::Relaxed) + self.lost.load(Ordering::Relaxed);
+        let appended = lock(&self.lanes)
+            .all
+            .iter()
+            .map(|lane| lane.appended())
+            .sum::<u64>();
+        (appended, appended.saturating_sub(left))
+    }
+
+    /// Records whose chunks did not fit the ring: dropped because it was full.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+}

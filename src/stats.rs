@@ -1,0 +1,254 @@
+//! The ledger: counters that always balance, and what users see of them.
+//!
+//! accepted = delivered + rejected + dropped{reason} + held, for every record since the pipeline was built.
+
+use std::fmt;
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// Declares every reason once: the variant, its name in text, its documentation.
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// Why a record was dropped. Every drop has exactly one reason.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum DropReason {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl DropReason {
+            /// All reasons, in the order of their declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The reason's name, as it stands in the text of [`Stats`].
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The queue or the memory budget was full when the record ended; the newest is dropped.
+    QueueFull = "queue_full",
+    /// The memory budget had no room for the record when its span was opened.
+    OpenSpans = "open_spans",
+    /// It was recorded from within the formatting of another record's field, more than four levels deep.
+    Reentrant = "reentrant",
+    /// It waited for a collector that did not take it while newer records needed the memory; the oldest is dropped.
+    Evicted = "evicted",
+    /// It ended after the pipeline was shut down, or was not delivered by then.
+    Shutdown = "shutdown",
+    /// It was in the exporter's hands when the exporter panicked.
+    ExporterPanic = "exporter_panic",
+}
+
+const REASONS: usize = DropReason::ALL.len();
+
+/// The counters. Any thread adds, any thread reads; Relaxed throughout, since each is a number on its own: what makes
+/// a sum exact is that the reader has synchronized with the writers (by a flush), not the counters.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// Records that never reached a lane: they count as accepted beside those that the lanes count.
+    refused: AtomicU64,
+    delivered: AtomicU64,
+    rejected: AtomicU64,
+    dropped: [AtomicU64; REASONS],
+    /// Records in the exporter's hands: backlog and in flight. Written by the exporter alone.
+    exporter_holds: AtomicU64,
+    requests: AtomicU64,
+    retries: AtomicU64,
+    truncated: AtomicU64,
+    panics: AtomicU64,
+}
+
+impl Ledger {
+    /// A record was dropped before it reached a lane.
+    pub(crate) fn refuse(&self, reason: DropReason) {
+        add(&self.refused, 1);
+        self.dropped(reason, 1);
+    }
+
+    /// Records were dropped after a lane had counted them.
+    pub(crate) fn dropped(&self, reason: DropReason, records: u64) {
+        add(&self.dropped[reason as usize], records);
+    }
+
+    pub(crate) fn delivered(&self, records: u64) {
+        add(&self.delivered, records);
+    }
+
+    pub(crate) fn rejected(&self, records: u64) {
+        add(&self.rejected, records);
+    }
+
+    pub(crate) fn request(&self) {
+        add(&self.requests, 1);
+    }
+
+    pub(crate) fn retry(&self) {
+        add(&self.retries, 1);
+    }
+
+    pub(crate) fn truncated(&self) {
+        add(&self.truncated, 1);
+    }
+
+    pub(crate) fn panicked(&self) {
+        add(&self.panics, 1);
+    }
+
+    pub(crate) fn exporter_holds(&self, records: u64) {
+        self.exporter_holds.store(records, Ordering::Relaxed);
+    }
+
+    /// What is known now, given what the queue counted: records that lanes took in, those that still wait, those that were
+    /// lost since the ring was full.
+    pub(crate) fn snapshot(&self, appended: u64, queued: u64, lost: u64) -> Stats {
+        let mut dropped = std::array::from_fn(|reason| get(&self.dropped[reason]));
+        dropped[DropReason::QueueFull as usize] += lost;
+        Stats {
+            accepted: appended + get(&self.refused),
+            delivered: get(&self.delivered),
+            rejected: get(&self.rejected),
+            dropped,
+            held: queued + get(&self.exporter_holds),
+            requests: get(&self.requests),
+            retries: get(&self.retries),
+            truncated: get(&self.truncated),
+            panics: get(&self.panics),
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+/// The ledger at one moment, in records since the pipeline was built.
+///
+/// Exact when nothing is being recorded or exported, for instance after a flush; while threads are at work, each number
+/// is right or a moment behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    accepted: u64,
+    delivered: u64,
+    rejected: u64,
+    dropped: [u64; REASONS],
+    held: u64,
+    requests: u64,
+    retries: u64,
+    truncated: u64,
+    panics: u64,
+}
+
+impl Stats {
+    /// Records that ended, or were refused when they began; each is in exactly one of the other numbers.
+    pub fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// Records that the collector took.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Records that the collector refused for good.
+    pub fn rejected(&self) -> u64 {
+        self.rejected
+    }
+
+    /// Records dropped for any reason.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.iter().sum()
+    }
+
+    /// Records dropped for this reason.
+    pub fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize]
+    }
+
+    /// Records in lanes, queue, backlog and requests in flight.
+    pub fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// Requests that got an answer or failed.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Requests that failed in a way that may pass, and will be or were sent again.
+    pub fn retries(&self) -> u64 {
+        self.retries
+    }
+
+    /// Field values that were cut at a limit.
+    pub fn truncated(&self) -> u64 {
+        self.truncated
+    }
+
+    /// Panics of the exporter that were caught.
+    pub fn panics(&self) -> u64 {
+        self.panics
+    }
+
+    /// Whether accepted = delivered + rejected + dropped + held.
+    pub fn is_balanced(&self) -> bool {
+        self.accepted == self.delivered + self.rejected + self.dropped() + self.held
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            accepted,
+            delivered,
+            rejected,
+            held,
+            ..
+        } = self;
+        write!(
+            f,
+            "accepted {accepted} = delivered {delivered} + rejected {rejected} + dropped {}",
+            self.dropped()
+        )?;
+        let mut opened = false;
+        for reason in DropReason::ALL
+            .iter()
+            .filter(|reason| self.dropped_for(**reason) > 0)
+        {
+            let separator = if opened { ", " } else { " (" };
+            write!(
+                f,
+                "{separator}{} {}",
+                reason.name(),
+                self.dropped_for(*reason)
+            )?;
+            opened = true;
+        }
+        write!(f, "{} + held {held}", if opened { ")" } else { "" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_names_the_reasons_that_occurred() {
+        let ledger = Ledger::default();
+        ledger.refuse(DropReason::OpenSpans);
+        ledger.dropped(DropReason::Evicted, 2);
+        ledger.delivered(3);
+        let stats = ledger.snapshot(6, 1, 0);
+        assert!(stats.is_balanced(), "{stats}");
+        let text =
+            "accepted 7 = delivered 3 + rejected 0 + dropped 3 (open_spans 1, evicted 2) + held 1";
+        assert_eq!(stats.to_string(), text);
+    }
+}

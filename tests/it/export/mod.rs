@@ -1,0 +1,1 @@
+//! The exporter against real sockets that behave badly.

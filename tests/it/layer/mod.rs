@@ -1,0 +1,1 @@
+//! What the layer makes of spans and events, against the decoded bytes.

@@ -1,0 +1,6 @@
+//! The integration tests, in one binary. The folders mirror `src`.
+
+mod export;
+mod layer;
+mod structure;
+mod support;
