@@ -1,7 +1,7 @@
 //! The switch between the real primitives and loom's model of them; the only place that names atomics.
 //!
-//! Under `--cfg otlp_loom` (see `tests/loom`) the slot and the ring are modelled by a locked value, because loom cannot see inside
-//! crossbeam; the models are linearizable, which is what the protocols rely on. The atomics are loom's own.
+//! Under `--cfg otlp_loom` (see `tests/loom`) slot and ring are models, because loom cannot see inside crossbeam: they promise
+//! what the protocols rely on and nothing more. The atomics are loom's own.
 
 #[cfg(not(otlp_loom))]
 mod real {
@@ -61,44 +61,58 @@ mod model {
     pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
     pub(crate) use std::sync::Arc;
 
+    /// The value is behind a lock that loom does not see; what loom sees is an atomic with the orderings of crossbeam's
+    /// cell, whose swap is a read-modify-write.
     #[derive(Debug)]
-    pub(crate) struct Slot<T>(Mutex<Option<Box<T>>>);
+    pub(crate) struct Slot<T> {
+        value: std::sync::Mutex<Option<Box<T>>>,
+        swaps: AtomicUsize,
+    }
 
     impl<T> Slot<T> {
         pub(crate) fn new(value: Option<Box<T>>) -> Self {
-            Self(Mutex::new(value))
+            Self { value: std::sync::Mutex::new(value), swaps: AtomicUsize::new(0) }
         }
 
         pub(crate) fn swap(&self, value: Option<Box<T>>) -> Option<Box<T>> {
-            std::mem::replace(&mut *self.0.lock().unwrap(), value)
+            self.swaps.fetch_add(1, Ordering::AcqRel);
+            std::mem::replace(&mut *super::lock_std(&self.value), value)
         }
     }
 
+    /// A push is visible to a pop that happens after it; to one that does not, perhaps.
     #[derive(Debug)]
     pub(crate) struct Ring<T> {
-        items: Mutex<VecDeque<T>>,
+        items: std::sync::Mutex<(VecDeque<T>, usize)>,
+        pushed: AtomicUsize,
         capacity: usize,
     }
 
     impl<T> Ring<T> {
         pub(crate) fn new(capacity: usize) -> Self {
-            Self {
-                items: Mutex::new(VecDeque::new()),
-                capacity: capacity.max(1),
-            }
+            Self { items: Default::default(), pushed: AtomicUsize::new(0), capacity: capacity.max(1) }
         }
 
         pub(crate) fn push(&self, item: T) -> Result<(), T> {
-            let mut items = self.items.lock().unwrap();
-            if items.len() == self.capacity {
-                return Err(item);
+            {
+                let mut items = super::lock_std(&self.items);
+                if items.0.len() == self.capacity {
+                    return Err(item);
+                }
+                items.0.push_back(item);
             }
-            items.push_back(item);
+            self.pushed.fetch_add(1, Ordering::Release);
             Ok(())
         }
 
         pub(crate) fn pop(&self) -> Option<T> {
-            self.items.lock().unwrap().pop_front()
+            let pushed = self.pushed.load(Ordering::Acquire);
+            let mut items = super::lock_std(&self.items);
+            if items.1 >= pushed {
+                return None;
+            }
+            items.1 += 1;
+            items.0.pop_front()
         }
     }
 }
@@ -113,4 +127,9 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> +
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(otlp_loom)]
+fn lock_std<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

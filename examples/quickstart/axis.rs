@@ -1,6 +1,8 @@
 //! A time axis of some columns, with bars and marks on it; and the styles of a terminal.
 
-use std::{env, io::IsTerminal, iter, ops::Range};
+use std::io::IsTerminal;
+use std::ops::Range;
+use std::{env, iter};
 
 /// Times are nanoseconds since the epoch, as OTLP has them.
 pub(crate) struct Axis {

@@ -1,14 +1,19 @@
 //! A collector that keeps what it is sent: a tonic server with the service of opentelemetry-proto.
 
-use std::{io, net::TcpListener, sync::mpsc, thread};
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::{io, thread};
 
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
-    trace_service_server::{TraceService, TraceServiceServer},
 };
 use tokio::runtime;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status, transport::Server};
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
 
 /// A collector on a loopback port that the system picks; it serves until the process ends.
 pub(crate) struct Collector {

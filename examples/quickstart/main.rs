@@ -19,15 +19,16 @@ mod collector;
 mod tree;
 mod work;
 
-use std::{error::Error, process::ExitCode, time::Duration};
+use std::error::Error;
+use std::process::ExitCode;
+use std::time::Duration;
 
 use prost::Message;
-use tracing_subscriber::{filter::LevelFilter, prelude::*};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::prelude::*;
 
-use crate::{
-    axis::{Paint, Style},
-    collector::Collector,
-};
+use crate::axis::{Paint, Style};
+use crate::collector::Collector;
 
 /// All that a program needs: the layer in its subscriber, and the guard until the end of `main`.
 fn start_tracing(endpoint: &str) -> Result<tracing_otlp::Guard, Box<dyn Error>> {
@@ -35,6 +36,7 @@ fn start_tracing(endpoint: &str) -> Result<tracing_otlp::Guard, Box<dyn Error>> 
         .with_service_name("quickstart")
         .with_endpoint(endpoint)
         .build()?;
+    // Info and above: what HTTP and gRPC libraries say of themselves is below.
     tracing_subscriber::registry()
         .with(otlp.with_filter(LevelFilter::INFO))
         .try_init()?;

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use opentelemetry_proto::tonic::{
-    collector::trace::v1::ExportTraceServiceRequest,
-    common::v1::{AnyValue, KeyValue, any_value::Value},
-    trace::v1::{Span, span::Event, status::StatusCode},
-};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::Event;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
 use crate::axis::{Axis, Paint, Style};
 
@@ -24,6 +25,9 @@ pub(crate) fn draw(requests: &[ExportTraceServiceRequest], paint: Paint) -> Stri
         .filter_map(|resource| resource.resource.as_ref())
         .find_map(|resource| attribute(&resource.attributes, "service.name"))
         .unwrap_or_default();
+    if spans.is_empty() {
+        return "\n  nothing arrived\n\n".to_owned();
+    }
 
     let is_root = |span: &&Span| {
         !spans
@@ -38,7 +42,7 @@ pub(crate) fn draw(requests: &[ExportTraceServiceRequest], paint: Paint) -> Stri
     let label = labels.max().unwrap_or(0).max(service.chars().count()) + 2;
     let axis = Axis::new(
         trees.iter().flatten().map(|row| row.time.clone()),
-        WIDTH.saturating_sub(label + TIME + 2 + DETAILS),
+        WIDTH.saturating_sub(label + TIME + 2 + DETAILS).max(10),
     );
     let heading = paint.wrap(Style::Bold, &format!("{service:label$}"));
     let mut page = format!("\n  {heading}{}\n", paint.wrap(Style::Dim, &axis.numbers()));
@@ -111,7 +115,11 @@ impl<'a> Row<'a> {
     fn event(event: &'a Event) -> Self {
         Self {
             rails: String::new(),
-            name: &event.name,
+            // An event without a message has the name of its callsite: "event src/main.rs:12".
+            name: match event.name.strip_prefix("event ") {
+                Some(place) => place.rsplit(['/', '\\']).next().unwrap_or(place),
+                None => &event.name,
+            },
             time: event.time_unix_nano..event.time_unix_nano,
             kind: Kind::Event,
             attributes: &event.attributes,
@@ -174,6 +182,7 @@ impl<'a> Row<'a> {
             failure: Some(reason),
         } = self.kind
         {
+            let reason = if reason.is_empty() { "error" } else { reason };
             let reason = cut(format!("✗ {reason}"), room);
             room = room.saturating_sub(reason.chars().count() + 1);
             words.push(paint.wrap(Style::Red, &reason));
@@ -183,7 +192,7 @@ impl<'a> Row<'a> {
             .iter()
             .filter(|attribute| is_key(&attribute.key))
         {
-            let key = format!("{}=", attribute.key);
+            let key = format!("{}=", attribute.key.trim_start_matches("exception."));
             let left = room.saturating_sub(key.chars().count());
             if left < 2 {
                 break;
@@ -198,7 +207,7 @@ impl<'a> Row<'a> {
 
 /// Each span says where its code is, and each event its level: useful, but not the story.
 fn is_key(name: &str) -> bool {
-    let aside = ["code.", "exception.", "level", "target"];
+    let aside = ["code.", "exception.stacktrace", "level", "target"];
     !aside.iter().any(|prefix| name.starts_with(prefix))
 }
 

@@ -1,8 +1,11 @@
 //! A small shop, instrumented with `tracing` and nothing else.
 
-use std::{io, thread, time::Duration};
+use std::time::Duration;
+use std::{io, thread};
 
-use tokio::{runtime, task::JoinSet, time::sleep};
+use tokio::runtime;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tracing::{Instrument, Span, field, info, instrument, warn};
 
 /// One order, and beside it a task that has nothing to do with it: two traces.

@@ -92,7 +92,8 @@ pub(super) struct Core {
     sweep: Option<bool>,
     owing: usize,
     flushes: Vec<Flush>,
-    closing: bool,
+    /// The exporter stops, at this moment at the latest.
+    closing: Option<Nanos>,
     stopped: bool,
     tally: Report,
 }
@@ -112,7 +113,7 @@ impl Core {
             sweep: None,
             owing: 0,
             flushes: Vec::new(),
-            closing: false,
+            closing: None,
             stopped: false,
             tally: Report::default(),
         }
@@ -163,7 +164,10 @@ impl Core {
                 None
             }
             Event::Shutdown { id, deadline } => {
-                self.closing = true;
+                // Of several, the most patient one says when the exporter goes; a flush keeps it no longer.
+                let last = self.closing.map_or(deadline, |known| known.max(deadline));
+                self.closing = Some(last);
+                self.flushes.iter_mut().for_each(|flush| flush.deadline = flush.deadline.min(last));
                 self.flush(now, id, deadline);
                 None
             }
@@ -177,7 +181,7 @@ impl Core {
         }
         if now >= self.next_sweep {
             self.next_sweep = after(now, self.tuning.interval);
-            self.sweep.get_or_insert(self.closing);
+            self.sweep.get_or_insert(self.closing.is_some());
         }
         if let Some(close) = self.sweep.take() {
             return Some(Action::Sweep { close });
@@ -189,7 +193,7 @@ impl Core {
         {
             return Some(self.resolve(done));
         }
-        if self.closing && self.flushes.is_empty() {
+        if self.closing.is_some() && self.flushes.is_empty() {
             self.stopped = true;
             return Some(Action::Stop);
         }
@@ -220,14 +224,19 @@ impl Core {
         self.backlog.records() + self.batch.as_ref().map_or(0, |batch| batch.records)
     }
 
+    /// How many lanes owed a chunk when it was last asked.
+    pub(super) fn owing(&self) -> usize {
+        self.owing
+    }
+
     fn flush(&mut self, now: Nanos, id: u64, deadline: Nanos) {
         self.flushes.push(Flush {
             id,
-            deadline,
+            deadline: self.closing.map_or(deadline, |last| deadline.min(last)),
             barrier: None,
             before: self.tally,
         });
-        self.sweep = Some(self.closing);
+        self.sweep = Some(self.closing.is_some());
         // Whoever flushes does not want to wait for the end of a back-off.
         self.not_before = now;
         self.failures = 0;
@@ -352,3 +361,6 @@ impl Core {
 fn after(now: Nanos, delay: Duration) -> Nanos {
     now.saturating_add(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests;

@@ -307,7 +307,8 @@ impl Worker {
         }
         let Settings { queue, mailbox, .. } = &self.settings;
         queue.wake.prepare(context.waker());
-        if queue.is_ripe() || mailbox.has_mail() {
+        let handed_over = self.core.owing() > 0 && queue.owing() != self.core.owing();
+        if queue.is_ripe() || mailbox.has_mail() || handed_over {
             return Poll::Ready(Wakeup::Queue);
         }
         Poll::Pending

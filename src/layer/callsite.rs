@@ -4,13 +4,13 @@
 //! its encoded key, so that recording a value is an index and a copy.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_core::{Metadata, field::Field};
 
 use super::filter::Filter;
 use crate::config;
 use crate::proto::{common, trace};
+use crate::sync::{AtomicU64, Ordering};
 
 /// What a field means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

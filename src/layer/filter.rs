@@ -3,11 +3,12 @@
 //! `tracing_subscriber`'s `reload` hides the layer that it wraps from `downcast_ref`, and its `Filtered` cannot be changed
 //! at all; this one does neither, and other layers do not notice it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use tracing_core::Metadata;
 use tracing_subscriber::filter::Targets;
+
+use crate::sync::{AtomicU64, Ordering};
 
 #[derive(Debug, Default)]
 pub(crate) struct Filter {

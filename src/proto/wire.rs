@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(otlp_loom)))]
 mod tests {
     use proptest::prelude::*;
 

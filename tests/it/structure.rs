@@ -1,1 +1,138 @@
 //! The structure of `src`, as ARCHITECTURE.md states it: ranks without cycles, and what is contained where.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A module imports only from lower ranks.
+const RANKS: [(&str, u8); 17] = [
+    ("id", 0),
+    ("quiet", 0),
+    ("report", 0),
+    ("say", 0),
+    ("sync", 0),
+    ("clock", 1),
+    ("error", 1),
+    ("proto", 1),
+    ("stats", 1),
+    ("config", 2),
+    ("queue", 2),
+    ("env", 3),
+    ("export", 3),
+    ("layer", 3),
+    ("pipeline", 4),
+    ("testing", 4),
+    ("lib", 5),
+];
+
+/// What may be named only in these modules.
+const CONTAINED: [(&[&str], &[&str]); 4] = [
+    (&["tracing_core::", "tracing_subscriber::", "tracing::"], &["layer", "pipeline"]),
+    (&["tokio::", "tonic::", "http::", "http_body::", "hyper", "tower_service::"], &["export"]),
+    (&["std::sync::atomic", "crossbeam_queue::"], &["sync"]),
+    (&["prost::", "opentelemetry::", "opentelemetry_sdk::", "opentelemetry_proto::"], &[]),
+];
+
+const MOST_LINES: usize = 600;
+const MOST_LINES_OF_A_FUNCTION: usize = 60;
+
+/// A module's name, and the text of one of its files without comments and tests.
+struct Source {
+    module: String,
+    path: PathBuf,
+    code: String,
+    lines: usize,
+}
+
+fn sources() -> Vec<Source> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&src, &mut files);
+    assert!(files.len() > 30, "src was found and read");
+    files.into_iter().map(|path| source(&src, path)).collect()
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|ending| ending == "rs") && !path.ends_with("tests.rs") {
+            files.push(path);
+        }
+    }
+}
+
+fn source(src: &Path, path: PathBuf) -> Source {
+    let text = fs::read_to_string(&path).unwrap();
+    let first = path.strip_prefix(src).unwrap().components().next().unwrap();
+    let module = Path::new(first.as_os_str()).file_stem().unwrap().to_str().unwrap().to_owned();
+    let own = text.split("#[cfg(test)]\nmod tests").next().unwrap().split("#[cfg(all(test").next().unwrap();
+    let code = own.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    Source { module, path, code, lines: text.lines().count() }
+}
+
+fn rank(module: &str) -> u8 {
+    let found = RANKS.iter().find(|(name, _)| *name == module);
+    found.unwrap_or_else(|| panic!("{module} has no rank: ARCHITECTURE.md and this table name every module")).1
+}
+
+#[test]
+fn modules_import_only_from_lower_ranks() {
+    for Source { module, path, code, .. } in sources().iter().filter(|source| source.module != "lib") {
+        for used in code.split("crate::").skip(1) {
+            let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if used != *module && RANKS.iter().any(|(name, _)| *name == used) {
+                assert!(rank(&used) < rank(module), "{} imports {used}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_contained_stays_where_it_belongs() {
+    for Source { module, path, code, .. } in sources() {
+        for (names, homes) in CONTAINED {
+            if homes.contains(&module.as_str()) {
+                continue;
+            }
+            for name in names {
+                let named = code.match_indices(name).any(|(at, _)| {
+                    let before = code[..at].chars().next_back();
+                    !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
+                });
+                assert!(!named, "{} names {name}, which belongs to {homes:?}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn files_and_functions_stay_small() {
+    for Source { path, code, lines, .. } in sources() {
+        assert!(lines <= MOST_LINES, "{} has {lines} lines", path.display());
+        let mut open: BTreeMap<usize, (usize, String)> = BTreeMap::new();
+        for (number, line) in code.lines().enumerate() {
+            let indent = line.len() - line.trim_start().len();
+            if line.contains("fn ") && line.trim_end().ends_with(['{', '(', '>']) {
+                open.insert(indent, (number, line.trim().to_owned()));
+            }
+            if line.trim_start().starts_with('}')
+                && line.trim() == "}"
+                && let Some((start, name)) = open.remove(&indent)
+            {
+                let length = number - start + 1;
+                assert!(length <= MOST_LINES_OF_A_FUNCTION, "{}: {name} has {length} lines", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_in_the_crate_takes_the_host_down() {
+    for Source { path, code, .. } in sources() {
+        for word in [".unwrap()", ".expect(", "panic!(", "unreachable!(", "todo!(", "println!(", "process::exit"] {
+            assert!(!code.contains(word), "{} contains {word}", path.display());
+        }
+    }
+}

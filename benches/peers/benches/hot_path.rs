@@ -4,20 +4,22 @@
 //! cargo bench -p peers --bench hot_path
 //! ```
 //!
-//! Names are `stack/workload/threads`; a filter of criterion's picks some of them. With several
-//! threads the time is that of the wall clock for one iteration of every thread, so on a machine
-//! with fewer cores than threads it grows by their ratio at least. Each stack runs in a process
-//! of its own, in which it is the global default.
+//! Names are `stack/workload/threads`; a filter of criterion's picks some of them. Times are CPU
+//! time of the threads that trace, a call, so that one thread compares with eight on two cores.
+//! After each slice of calls the stack is flushed off the clock: no queue fills up, and the work
+//! that is timed is that of spans which reach the exporter. Each stack runs in a process of its
+//! own, in which it is the global default.
 
 use std::env;
 use std::sync::Barrier;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use criterion::{Criterion, Throughput};
+use criterion::Criterion;
+use peers::pace::thread_cpu_time;
 use peers::process::this_executable;
 use peers::sink::Sink;
-use peers::stack::{Destination, Settings, Stack};
+use peers::stack::{Destination, Running, Settings, Stack};
 use peers::workload::Workload;
 
 /// Tells a child process which stack it is.
@@ -26,6 +28,9 @@ const STACK: &str = "PEERS_STACK";
 const FILTERED: &str = "PEERS_FILTERED";
 
 const THREADS: [usize; 3] = [1, 2, 8];
+
+/// Calls of all threads between two flushes; twice as many spans at most.
+const SLICE: u64 = 2_000;
 
 fn main() {
     match env::var(STACK) {
@@ -64,7 +69,7 @@ fn run_stack(name: &str, filtered: bool) {
     let mut made = 0;
     for workload in Workload::ALL {
         if workload.needs_filter() == filtered {
-            made += bench(&mut criterion, stack, workload);
+            made += bench(&mut criterion, stack, workload, &*running);
         }
     }
     criterion.final_summary();
@@ -73,16 +78,20 @@ fn run_stack(name: &str, filtered: bool) {
 }
 
 /// Benches one workload, and tells how many spans that made.
-fn bench(criterion: &mut Criterion, stack: Stack, workload: Workload) -> u64 {
+fn bench(
+    criterion: &mut Criterion,
+    stack: Stack,
+    workload: Workload,
+    running: &dyn Running,
+) -> u64 {
     let call = workload.for_stack(stack);
     let mut calls = 0;
     let mut group = criterion.benchmark_group(format!("{stack}/{}", workload.name));
     for threads in THREADS {
-        group.throughput(Throughput::Elements(threads as u64));
         group.bench_function(threads.to_string(), |bencher| {
             bencher.iter_custom(|iterations| {
                 calls += iterations * threads as u64;
-                time(threads, iterations, call)
+                time(threads, iterations, call, running)
             });
         });
     }
@@ -90,33 +99,34 @@ fn bench(criterion: &mut Criterion, stack: Stack, workload: Workload) -> u64 {
     calls * workload.spans
 }
 
-/// The time from the first thread's start to the last one's end.
-fn time(threads: usize, iterations: u64, call: fn(i64)) -> Duration {
+/// The CPU time of `iterations` calls, as the mean of the threads.
+fn time(threads: usize, iterations: u64, call: fn(i64), running: &dyn Running) -> Duration {
+    let slice = SLICE / threads as u64;
+    let barrier = Barrier::new(threads + 1);
     let work = || {
-        for number in 0..iterations {
-            call(number as i64);
+        let mut time = Duration::ZERO;
+        for begin in (0..iterations).step_by(slice as usize) {
+            barrier.wait();
+            let before = thread_cpu_time();
+            for number in begin..iterations.min(begin + slice) {
+                call(number as i64);
+            }
+            time += thread_cpu_time() - before;
+            barrier.wait();
         }
+        time
     };
-    if threads == 1 {
-        let begin = Instant::now();
-        work();
-        return begin.elapsed();
-    }
-    let start = Barrier::new(threads + 1);
-    let end = Barrier::new(threads + 1);
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                start.wait();
-                work();
-                end.wait();
-            });
+    let total: Duration = thread::scope(|scope| {
+        let spawned: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        for _ in (0..iterations).step_by(slice as usize) {
+            barrier.wait();
+            barrier.wait();
+            running.flush();
         }
-        start.wait();
-        let begin = Instant::now();
-        end.wait();
-        begin.elapsed()
-    })
+        let times = spawned.into_iter().map(|thread| thread.join());
+        times.map(|time| time.expect("no panic")).sum()
+    });
+    total / threads as u32
 }
 
 /// A stack that lost spans at a full queue did less work than its time suggests.

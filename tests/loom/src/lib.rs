@@ -1,1 +1,16 @@
+//! Models of the queue's protocols: `cargo test -p loom-models --release`.
+//!
+//! The modules are those of the crate itself, compiled over loom's atomics and over locked models of crossbeam's cell and
+//! queue (see `src/sync.rs`). Loom then runs each model under every interleaving, up to three or four preemptions.
 
+#![allow(dead_code, reason = "the models use a part of each module")]
+
+#[path = "../../../src/queue/mod.rs"]
+mod queue;
+#[path = "../../../src/sync.rs"]
+mod sync;
+
+mod proto;
+
+#[cfg(test)]
+mod models;

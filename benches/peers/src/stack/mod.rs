@@ -3,7 +3,6 @@
 mod by_fastrace;
 mod no_op;
 mod opentelemetry;
-#[cfg(feature = "ours")]
 mod ours;
 
 use std::fmt;
@@ -26,7 +25,6 @@ pub enum Stack {
     /// Registry and a layer that does nothing: what `tracing` itself costs.
     NoOp,
     /// Registry and the layer of `tracing-otlp`.
-    #[cfg(feature = "ours")]
     Ours,
     /// Registry, tracing-opentelemetry and the SDK, with the attributes that ours writes and a
     /// queue that is larger than the default.
@@ -86,7 +84,6 @@ impl Stack {
     /// All of them, in the order of the tables.
     pub const ALL: &'static [Self] = &[
         Self::NoOp,
-        #[cfg(feature = "ours")]
         Self::Ours,
         Self::OpenTelemetry,
         Self::OpenTelemetryDefaults,
@@ -97,7 +94,6 @@ impl Stack {
     pub fn name(self) -> &'static str {
         match self {
             Self::NoOp => "no_op",
-            #[cfg(feature = "ours")]
             Self::Ours => "tracing_otlp",
             Self::OpenTelemetry => "tracing_opentelemetry",
             Self::OpenTelemetryDefaults => "tracing_opentelemetry_defaults",
@@ -109,7 +105,6 @@ impl Stack {
     pub fn title(self) -> &'static str {
         match self {
             Self::NoOp => "Registry and a no-op layer",
-            #[cfg(feature = "ours")]
             Self::Ours => "tracing-otlp",
             Self::OpenTelemetry => "tracing-opentelemetry 0.34, SDK 0.33, same attributes",
             Self::OpenTelemetryDefaults => "tracing-opentelemetry 0.34, SDK 0.33, defaults",
@@ -121,7 +116,6 @@ impl Stack {
     pub fn install(self, settings: &Settings) -> Box<dyn Running> {
         match self {
             Self::NoOp => no_op::install(settings),
-            #[cfg(feature = "ours")]
             Self::Ours => ours::install(settings),
             Self::OpenTelemetry => opentelemetry::install(settings, false),
             Self::OpenTelemetryDefaults => opentelemetry::install(settings, true),
