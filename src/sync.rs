@@ -71,7 +71,10 @@ mod model {
 
     impl<T> Slot<T> {
         pub(crate) fn new(value: Option<Box<T>>) -> Self {
-            Self { value: std::sync::Mutex::new(value), swaps: AtomicUsize::new(0) }
+            Self {
+                value: std::sync::Mutex::new(value),
+                swaps: AtomicUsize::new(0),
+            }
         }
 
         pub(crate) fn swap(&self, value: Option<Box<T>>) -> Option<Box<T>> {
@@ -90,7 +93,11 @@ mod model {
 
     impl<T> Ring<T> {
         pub(crate) fn new(capacity: usize) -> Self {
-            Self { items: Default::default(), pushed: AtomicUsize::new(0), capacity: capacity.max(1) }
+            Self {
+                items: Default::default(),
+                pushed: AtomicUsize::new(0),
+                capacity: capacity.max(1),
+            }
         }
 
         pub(crate) fn push(&self, item: T) -> Result<(), T> {
@@ -131,5 +138,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> impl std::ops::DerefMut<Target = T> +
 
 #[cfg(otlp_loom)]
 fn lock_std<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }

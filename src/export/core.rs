@@ -133,7 +133,8 @@ impl Core {
                     .into_iter()
                     .for_each(|chunk| self.backlog.push(chunk));
                 self.owing = owing;
-                if owing == 0 {
+                // Not before the sweep that the flush asked for: what lies in the lanes belongs to it.
+                if owing == 0 && self.sweep.is_none() {
                     let barrier = self.backlog.next();
                     self.flushes.iter_mut().for_each(|flush| {
                         flush.barrier.get_or_insert(barrier);
@@ -167,7 +168,9 @@ impl Core {
                 // Of several, the most patient one says when the exporter goes; a flush keeps it no longer.
                 let last = self.closing.map_or(deadline, |known| known.max(deadline));
                 self.closing = Some(last);
-                self.flushes.iter_mut().for_each(|flush| flush.deadline = flush.deadline.min(last));
+                self.flushes
+                    .iter_mut()
+                    .for_each(|flush| flush.deadline = flush.deadline.min(last));
                 self.flush(now, id, deadline);
                 None
             }

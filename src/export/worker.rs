@@ -326,12 +326,17 @@ impl Worker {
         let ring = std::iter::from_fn(|| queue.pop())
             .map(|chunk| u64::from(chunk.records))
             .sum::<u64>();
-        ledger.dropped(DropReason::Shutdown, ring + self.core.holds());
+        let dropped = ring + self.core.holds();
+        ledger.dropped(DropReason::Shutdown, dropped);
         ledger.exporter_holds(0);
         let unanswered = mailbox.close().into_iter().map(|command| command.reply);
         let replies = self.replies.drain(..).map(|(_, reply)| reply);
+        let report = Report {
+            dropped,
+            ..Report::default()
+        };
         unanswered
             .chain(replies)
-            .for_each(|reply| reply.fill(Report::default()));
+            .for_each(|reply| reply.fill(report));
     }
 }

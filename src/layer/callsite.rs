@@ -26,6 +26,9 @@ pub(super) enum Role {
     StatusDescription,
     /// `message` of an event: its name.
     Message,
+    /// `error` of an event without a message, such as `#[instrument(err)]` makes: an exception's message, and its span's
+    /// status.
+    Exception,
 }
 
 #[derive(Debug)]
@@ -55,6 +58,8 @@ pub(super) struct Template {
     pub(super) constant_dropped: u32,
     /// The slots of constant attributes that a field may replace.
     pub(super) constant_slots: u64,
+    /// The name of an event that no message names.
+    pub(super) event_name: &'static str,
     /// Whether the name and the kind are left to the span's end, since a field may give them.
     pub(super) late_name: bool,
     pub(super) late_kind: bool,
@@ -145,6 +150,13 @@ impl Builder<'_> {
             trace::put_kind(&mut self.constants, trace::Kind::Internal);
         }
         self.put_attributes(is_span);
+        let is_exception = self.declares("error") && !self.declares("message");
+        // "The name of the event MUST be `exception`" (specification, exceptions).
+        let event_name = if is_exception {
+            "exception"
+        } else {
+            metadata.name()
+        };
         let fields = metadata
             .fields()
             .iter()
@@ -157,6 +169,7 @@ impl Builder<'_> {
             constant_attributes: self.count,
             constant_dropped: self.dropped,
             constant_slots: self.slots,
+            event_name,
             late_name,
             late_kind,
             fields,
@@ -223,10 +236,16 @@ impl Builder<'_> {
             (true, "otel.status_code") => Role::StatusCode,
             (true, "otel.status_description") => Role::StatusDescription,
             (false, "message") => Role::Message,
+            (false, "error") if !self.declares("message") => Role::Exception,
             _ => Role::Attribute,
         };
+        let key = if role == Role::Exception {
+            "exception.message"
+        } else {
+            name
+        };
         let mut prefix = Vec::new();
-        common::put_prefix(&mut prefix, self.tag, name);
+        common::put_prefix(&mut prefix, self.tag, key);
         let slot = self
             .slot(name)
             .and_then(|slot| u16::try_from(slot).ok())

@@ -262,7 +262,7 @@ where
                 true,
                 |fields| values.record(fields),
             );
-            let Scratch { record, marks } = scratch;
+            let Scratch { record, marks, .. } = scratch;
             self.store.update(id, |span, account| {
                 span.merge(record, marks, &self.bounds, account)
             });
@@ -311,13 +311,14 @@ where
                 |fields| event.record(fields),
             );
             if !written.name {
-                trace::put_event_name(&mut scratch.record, template.metadata.name());
+                trace::put_event_name(&mut scratch.record, template.event_name);
             }
             trace::put_event_dropped(&mut scratch.record, written.dropped);
             self.store.update(&id, |span, account| {
                 span.add_event(&scratch.record, &self.bounds, account);
-                if *template.metadata.level() == Level::ERROR {
-                    span.fail();
+                if *template.metadata.level() == Level::ERROR || !scratch.text.is_empty() {
+                    let description = std::str::from_utf8(&scratch.text).unwrap_or_default();
+                    span.fail(description, &self.bounds, account);
                 }
             });
         });

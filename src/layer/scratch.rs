@@ -12,6 +12,8 @@ pub(super) struct Scratch {
     pub(super) record: Vec<u8>,
     /// Where each field of a late `record` begins in `record`.
     pub(super) marks: Vec<super::visit::Mark>,
+    /// The text of an exception.
+    pub(super) text: Vec<u8>,
 }
 
 thread_local! {
@@ -30,7 +32,8 @@ pub(super) fn with<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     let result = work(&mut scratch);
     scratch.record.clear();
     scratch.marks.clear();
-    if scratch.record.capacity() <= KEPT {
+    scratch.text.clear();
+    if scratch.record.capacity().max(scratch.text.capacity()) <= KEPT {
         let _ = SCRATCH.try_with(|kept| kept.set(Some(scratch)));
     }
     result
@@ -40,6 +43,6 @@ pub(super) fn with<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
 fn fresh() -> Box<Scratch> {
     Box::new(Scratch {
         record: Vec::with_capacity(START),
-        marks: Vec::new(),
+        ..Scratch::default()
     })
 }

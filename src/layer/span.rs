@@ -119,10 +119,13 @@ impl OpenSpan {
         self.record.extend_from_slice(field);
     }
 
-    /// An event of the level ERROR was recorded inside: the span has failed, unless its status is known.
-    pub(super) fn fail(&mut self) {
-        if self.written.status == Code::Unset {
-            self.written.set_status(&mut self.record, Code::Error, "");
+    /// An event of the level ERROR was recorded inside: the span has failed, unless its status is known. What an exception
+    /// says is the description.
+    pub(super) fn fail(&mut self, description: &str, bounds: &SpanBounds, account: &mut Account) {
+        let known = self.written.status != Code::Unset && description.is_empty();
+        if !known && self.make_room(description.len() + 16, bounds, account) {
+            self.written
+                .set_status(&mut self.record, Code::Error, description);
         }
     }
 

@@ -39,6 +39,10 @@ struct Shard {
     open: Table<Box<OpenSpan>>,
     /// Spans beyond the budget: only their place is known.
     bare: HashMap<u64, Place>,
+    #[allow(
+        clippy::vec_box,
+        reason = "a span moves between here and the table as its box"
+    )]
     free: Vec<Box<OpenSpan>>,
     account: Account,
 }

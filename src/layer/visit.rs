@@ -202,6 +202,7 @@ impl Fields<'_> {
                 let kind = Kind::from_name(value).unwrap_or(Kind::Internal);
                 trace::put_kind(&mut self.scratch.record, kind);
             }
+            Role::Exception => self.exception(field, value.as_bytes()),
             Role::StatusCode => self.status(Code::from_name(value), ""),
             Role::StatusDescription => self.status(Code::Error, value),
             Role::Message => {
@@ -223,6 +224,15 @@ impl Fields<'_> {
         }
         self.written
             .set_status(&mut self.scratch.record, code, description);
+    }
+
+    /// Keeps an exception's text, which its span's status is described with, and writes it as an attribute.
+    fn exception(&mut self, field: &Field, text: &[u8]) {
+        let text = String::from_utf8_lossy(text);
+        let text = self.cut(&text);
+        self.scratch.text.clear();
+        self.scratch.text.extend_from_slice(text.as_bytes());
+        self.attribute(field, |out, prefix| common::put_str(out, prefix, text));
     }
 
     fn event_name(&mut self) {
@@ -247,7 +257,11 @@ impl Fields<'_> {
                 let out = &mut self.scratch.record;
                 trace::put_event_name_with(out, |out| cut = write_user(out, end, value));
             }
-            Role::Name | Role::Kind | Role::StatusCode | Role::StatusDescription => {
+            Role::Name
+            | Role::Kind
+            | Role::StatusCode
+            | Role::StatusDescription
+            | Role::Exception => {
                 let mut text = Vec::new();
                 cut = write_user(&mut text, end, value);
                 self.special(field, &String::from_utf8_lossy(&text));
@@ -300,7 +314,7 @@ impl Visit for Fields<'_> {
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.format(field, &format_args!("{value}"));
-        if self.template.role(field) != Role::Attribute {
+        if !matches!(self.template.role(field), Role::Attribute | Role::Exception) {
             return;
         }
         let mut prefix = Vec::new();
@@ -396,7 +410,7 @@ impl Write for Bounded<'_> {
         }
         if !self.cut {
             self.out
-                .extend_from_slice(text[..boundary(text, room)].as_bytes());
+                .extend_from_slice(&text.as_bytes()[..boundary(text, room)]);
         }
         self.cut = true;
         Err(fmt::Error)

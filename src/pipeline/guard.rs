@@ -11,7 +11,7 @@ use crate::export::{Mailbox, Reply};
 use crate::layer::Parts;
 use crate::report::Report;
 use crate::say::say;
-use crate::stats::Stats;
+use crate::stats::{DropReason, Stats};
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -78,7 +78,10 @@ impl Handle {
     /// When not all of it was delivered: [`Error::is_timeout`] if some is still held, which is then sent later, or
     /// [`Error::is_undelivered`]. [`Error::report`] has the numbers.
     pub fn flush(&self, timeout: Duration) -> Result<Report, Error> {
-        self.ask("flush", false, timeout)
+        match self.post(false, timeout) {
+            Some(reply) => await_reply("flush", &reply, timeout),
+            None => self.too_late(),
+        }
     }
 
     /// As [`Handle::flush`], without blocking the thread. It works in any runtime, and asks at once, also if it is not
@@ -92,10 +95,11 @@ impl Handle {
         timeout: Duration,
     ) -> impl Future<Output = Result<Report, Error>> + Send + use<> {
         let reply = self.post(false, timeout);
+        let too_late = self.too_late();
         async move {
             match reply {
                 Some(reply) => judge("flush", reply.await),
-                None => Ok(Report::default()),
+                None => too_late,
             }
         }
     }
@@ -107,7 +111,10 @@ impl Handle {
     ///
     /// Those of [`Handle::flush`]; what is then still held is dropped.
     pub fn shutdown(&self, timeout: Duration) -> Result<Report, Error> {
-        self.ask("shutdown", true, timeout)
+        match self.post(true, timeout) {
+            Some(reply) => await_reply("shutdown", &reply, timeout),
+            None => Ok(Report::default()),
+        }
     }
 
     /// The ledger now.
@@ -123,16 +130,16 @@ impl Handle {
         self.0.parts.filter.set(filter.into());
     }
 
-    fn ask(&self, what: &str, shutdown: bool, timeout: Duration) -> Result<Report, Error> {
-        let Some(reply) = self.post(shutdown, timeout) else {
-            return Ok(Report::default());
-        };
-        match reply.wait(timeout.saturating_add(GRACE)) {
-            Some(report) => judge(what, report),
-            None => Err(Error::timeout(format!(
-                "{what}: the exporter did not answer within {timeout:?}"
-            ))),
-        }
+    /// A flush after the end: well, unless the end left records undelivered, or some came later.
+    fn too_late(&self) -> Result<Report, Error> {
+        let dropped = self.stats().dropped_for(DropReason::Shutdown);
+        judge(
+            "flush after shutdown",
+            Report {
+                dropped,
+                ..Report::default()
+            },
+        )
     }
 
     /// `None`: the exporter has stopped, and there is nothing left to do.
@@ -145,6 +152,15 @@ impl Handle {
         let reply = self.0.mailbox.post(shutdown, deadline)?;
         self.0.parts.queue.wake.notify();
         Some(reply)
+    }
+}
+
+fn await_reply(what: &str, reply: &Reply, timeout: Duration) -> Result<Report, Error> {
+    match reply.wait(timeout.saturating_add(GRACE)) {
+        Some(report) => judge(what, report),
+        None => Err(Error::timeout(format!(
+            "{what}: the exporter did not answer within {timeout:?}"
+        ))),
     }
 }
 

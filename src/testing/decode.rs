@@ -33,7 +33,10 @@ fn read_resource_spans(message: &[u8], spans: &mut Vec<Span>) -> Result<(), Malf
     let mut resource = Attributes::new();
     each(message, |field, content| match (field, content) {
         (1, Content::Bytes(bytes)) => each(bytes, |field, content| match (field, content) {
-            (1, Content::Bytes(pair)) => Ok(resource.push(key_value(pair)?)),
+            (1, Content::Bytes(pair)) => {
+                resource.push(key_value(pair)?);
+                Ok(())
+            }
             _ => Ok(()),
         }),
         (2, Content::Bytes(scope_spans)) => read_scope_spans(scope_spans, spans),
@@ -51,10 +54,16 @@ fn read_scope_spans(message: &[u8], spans: &mut Vec<Span>) -> Result<(), Malform
     let mut scope = String::new();
     each(message, |field, content| match (field, content) {
         (1, Content::Bytes(bytes)) => each(bytes, |field, content| match (field, content) {
-            (1, Content::Bytes(name)) => Ok(scope = text(name)?),
+            (1, Content::Bytes(name)) => {
+                scope = text(name)?;
+                Ok(())
+            }
             _ => Ok(()),
         }),
-        (2, Content::Bytes(bytes)) => Ok(spans.push(span(bytes)?)),
+        (2, Content::Bytes(bytes)) => {
+            spans.push(span(bytes)?);
+            Ok(())
+        }
         _ => Ok(()),
     })?;
     spans
@@ -208,7 +217,10 @@ fn value(message: &[u8]) -> Result<Value, Malformed> {
 fn values(message: &[u8]) -> Result<Vec<Value>, Malformed> {
     let mut values = Vec::new();
     each(message, |field, content| match (field, content) {
-        (1, Content::Bytes(bytes)) => Ok(values.push(value(bytes)?)),
+        (1, Content::Bytes(bytes)) => {
+            values.push(value(bytes)?);
+            Ok(())
+        }
         _ => Ok(()),
     })?;
     Ok(values)
@@ -217,7 +229,10 @@ fn values(message: &[u8]) -> Result<Vec<Value>, Malformed> {
 fn pairs(message: &[u8]) -> Result<Attributes, Malformed> {
     let mut pairs = Attributes::new();
     each(message, |field, content| match (field, content) {
-        (1, Content::Bytes(bytes)) => Ok(pairs.push(key_value(bytes)?)),
+        (1, Content::Bytes(bytes)) => {
+            pairs.push(key_value(bytes)?);
+            Ok(())
+        }
         _ => Ok(()),
     })?;
     Ok(pairs)

@@ -135,9 +135,9 @@ pub enum Value {
     /// Bytes.
     Bytes(Vec<u8>),
     /// Values in their order.
-    Array(Vec<Value>),
+    Array(Vec<Self>),
     /// Values by key.
-    Map(Vec<(String, Value)>),
+    Map(Vec<(String, Self)>),
 }
 
 impl From<&str> for Value {

@@ -27,10 +27,31 @@ const RANKS: [(&str, u8); 17] = [
 
 /// What may be named only in these modules.
 const CONTAINED: [(&[&str], &[&str]); 4] = [
-    (&["tracing_core::", "tracing_subscriber::", "tracing::"], &["layer", "pipeline"]),
-    (&["tokio::", "tonic::", "http::", "http_body::", "hyper", "tower_service::"], &["export"]),
+    (
+        &["tracing_core::", "tracing_subscriber::", "tracing::"],
+        &["layer", "pipeline"],
+    ),
+    (
+        &[
+            "tokio::",
+            "tonic::",
+            "http::",
+            "http_body::",
+            "hyper",
+            "tower_service::",
+        ],
+        &["export"],
+    ),
     (&["std::sync::atomic", "crossbeam_queue::"], &["sync"]),
-    (&["prost::", "opentelemetry::", "opentelemetry_sdk::", "opentelemetry_proto::"], &[]),
+    (
+        &[
+            "prost::",
+            "opentelemetry::",
+            "opentelemetry_sdk::",
+            "opentelemetry_proto::",
+        ],
+        &[],
+    ),
 ];
 
 const MOST_LINES: usize = 600;
@@ -57,7 +78,9 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(&path, files);
-        } else if path.extension().is_some_and(|ending| ending == "rs") && !path.ends_with("tests.rs") {
+        } else if path.extension().is_some_and(|ending| ending == "rs")
+            && !path.ends_with("tests.rs")
+        {
             files.push(path);
         }
     }
@@ -66,24 +89,58 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 fn source(src: &Path, path: PathBuf) -> Source {
     let text = fs::read_to_string(&path).unwrap();
     let first = path.strip_prefix(src).unwrap().components().next().unwrap();
-    let module = Path::new(first.as_os_str()).file_stem().unwrap().to_str().unwrap().to_owned();
-    let own = text.split("#[cfg(test)]\nmod tests").next().unwrap().split("#[cfg(all(test").next().unwrap();
-    let code = own.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
-    Source { module, path, code, lines: text.lines().count() }
+    let module = Path::new(first.as_os_str())
+        .file_stem()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let own = text
+        .split("#[cfg(test)]\nmod tests")
+        .next()
+        .unwrap()
+        .split("#[cfg(all(test")
+        .next()
+        .unwrap();
+    let code = own
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    Source {
+        module,
+        path,
+        code,
+        lines: text.lines().count(),
+    }
 }
 
 fn rank(module: &str) -> u8 {
     let found = RANKS.iter().find(|(name, _)| *name == module);
-    found.unwrap_or_else(|| panic!("{module} has no rank: ARCHITECTURE.md and this table name every module")).1
+    found
+        .unwrap_or_else(|| {
+            panic!("{module} has no rank: ARCHITECTURE.md and this table name every module")
+        })
+        .1
 }
 
 #[test]
 fn modules_import_only_from_lower_ranks() {
-    for Source { module, path, code, .. } in sources().iter().filter(|source| source.module != "lib") {
+    for Source {
+        module, path, code, ..
+    } in sources().iter().filter(|source| source.module != "lib")
+    {
         for used in code.split("crate::").skip(1) {
-            let used: String = used.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let used: String = used
+                .chars()
+                .take_while(|c| c.is_alphanumeric() || *c == '_')
+                .collect();
             if used != *module && RANKS.iter().any(|(name, _)| *name == used) {
-                assert!(rank(&used) < rank(module), "{} imports {used}", path.display());
+                assert!(
+                    rank(&used) < rank(module),
+                    "{} imports {used}",
+                    path.display()
+                );
             }
         }
     }
@@ -91,7 +148,10 @@ fn modules_import_only_from_lower_ranks() {
 
 #[test]
 fn what_is_contained_stays_where_it_belongs() {
-    for Source { module, path, code, .. } in sources() {
+    for Source {
+        module, path, code, ..
+    } in sources()
+    {
         for (names, homes) in CONTAINED {
             if homes.contains(&module.as_str()) {
                 continue;
@@ -101,7 +161,11 @@ fn what_is_contained_stays_where_it_belongs() {
                     let before = code[..at].chars().next_back();
                     !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')
                 });
-                assert!(!named, "{} names {name}, which belongs to {homes:?}", path.display());
+                assert!(
+                    !named,
+                    "{} names {name}, which belongs to {homes:?}",
+                    path.display()
+                );
             }
         }
     }
@@ -109,7 +173,10 @@ fn what_is_contained_stays_where_it_belongs() {
 
 #[test]
 fn files_and_functions_stay_small() {
-    for Source { path, code, lines, .. } in sources() {
+    for Source {
+        path, code, lines, ..
+    } in sources()
+    {
         assert!(lines <= MOST_LINES, "{} has {lines} lines", path.display());
         let mut open: BTreeMap<usize, (usize, String)> = BTreeMap::new();
         for (number, line) in code.lines().enumerate() {
@@ -122,7 +189,11 @@ fn files_and_functions_stay_small() {
                 && let Some((start, name)) = open.remove(&indent)
             {
                 let length = number - start + 1;
-                assert!(length <= MOST_LINES_OF_A_FUNCTION, "{}: {name} has {length} lines", path.display());
+                assert!(
+                    length <= MOST_LINES_OF_A_FUNCTION,
+                    "{}: {name} has {length} lines",
+                    path.display()
+                );
             }
         }
     }
@@ -131,7 +202,15 @@ fn files_and_functions_stay_small() {
 #[test]
 fn nothing_in_the_crate_takes_the_host_down() {
     for Source { path, code, .. } in sources() {
-        for word in [".unwrap()", ".expect(", "panic!(", "unreachable!(", "todo!(", "println!(", "process::exit"] {
+        for word in [
+            ".unwrap()",
+            ".expect(",
+            "panic!(",
+            "unreachable!(",
+            "todo!(",
+            "println!(",
+            "process::exit",
+        ] {
             assert!(!code.contains(word), "{} contains {word}", path.display());
         }
     }

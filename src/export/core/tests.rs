@@ -29,7 +29,13 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let tuning = Tuning { size: Size { bytes: 1000, records: 100 }, interval: INTERVAL };
+        let tuning = Tuning {
+            size: Size {
+                bytes: 1000,
+                records: 100,
+            },
+            interval: INTERVAL,
+        };
         Self {
             core: Core::new(tuning, Vec::new(), 0),
             now: 0,
@@ -49,13 +55,22 @@ impl World {
 
     fn record(&mut self, records: u32) {
         self.accepted += u64::from(records);
-        self.waiting.push(Sealed { bytes: Bytes::from(vec![0; 10 * records as usize]), records, charge: 0 });
+        self.waiting.push(Sealed {
+            bytes: Bytes::from(vec![0; 10 * records as usize]),
+            records,
+            charge: 0,
+        });
     }
 
     fn feed(&mut self, event: Event) {
-        let outcome = self.core.on(self.now, event, 0.5).map(|(outcome, _)| outcome);
+        let outcome = self
+            .core
+            .on(self.now, event, 0.5)
+            .map(|(outcome, _)| outcome);
         match outcome {
-            Some(Outcome::Delivered { records, rejected, .. }) => {
+            Some(Outcome::Delivered {
+                records, rejected, ..
+            }) => {
                 self.delivered += records;
                 self.rejected += rejected;
             }
@@ -68,7 +83,10 @@ impl World {
 
     fn collect(&mut self) {
         let chunks = std::mem::take(&mut self.waiting);
-        self.feed(Event::Chunks { chunks, owing: self.owing });
+        self.feed(Event::Chunks {
+            chunks,
+            owing: self.owing,
+        });
     }
 
     fn act(&mut self) {
@@ -77,7 +95,14 @@ impl World {
                 Action::Sweep { close } => {
                     self.closed |= close;
                     let chunks = std::mem::take(&mut self.waiting);
-                    self.core.on(self.now, Event::Chunks { chunks, owing: self.owing }, 0.5);
+                    self.core.on(
+                        self.now,
+                        Event::Chunks {
+                            chunks,
+                            owing: self.owing,
+                        },
+                        0.5,
+                    );
                     self.core.swept();
                 }
                 Action::Send(request) => {
@@ -103,9 +128,16 @@ impl World {
     }
 
     fn assert_balanced(&self) {
-        let waiting: u64 = self.waiting.iter().map(|chunk| u64::from(chunk.records)).sum();
+        let waiting: u64 = self
+            .waiting
+            .iter()
+            .map(|chunk| u64::from(chunk.records))
+            .sum();
         let held = self.core.holds() + waiting;
-        assert_eq!(self.accepted, self.delivered + self.rejected + self.dropped + held);
+        assert_eq!(
+            self.accepted,
+            self.delivered + self.rejected + self.dropped + held
+        );
     }
 }
 
@@ -120,7 +152,11 @@ fn spec_3_5_records_wait_for_the_interval_or_a_full_batch() {
     world.answer(Ok(Answer::delivered()));
     (0..11).for_each(|_| world.record(10));
     world.collect();
-    assert_eq!(world.requests[1..], [(5 * SECOND, 100)], "a full batch goes at once, and the rest waits");
+    assert_eq!(
+        world.requests[1..],
+        [(5 * SECOND, 100)],
+        "a full batch goes at once, and the rest waits"
+    );
     world.answer(Ok(Answer::delivered()));
     assert_eq!(world.core.holds(), 10);
     world.assert_balanced();
@@ -141,7 +177,10 @@ fn p11_an_outage_of_a_week_loses_nothing_that_memory_holds() {
     }
     world.assert_balanced();
     assert_eq!(world.core.holds(), 50);
-    assert!((15_000..50_000).contains(&attempts), "{attempts} attempts: one in 22 seconds on average");
+    assert!(
+        (15_000..50_000).contains(&attempts),
+        "{attempts} attempts: one in 22 seconds on average"
+    );
     while !world.in_flight {
         world.sleep(u64::MAX);
     }
@@ -177,12 +216,20 @@ fn a_flush_interrupts_a_back_off_and_tells_the_truth() {
     world.answer(Err(Failure::retry("refused")));
     let now = world.now;
     world.record(4);
-    world.feed(Event::Flush { id: 7, deadline: now + SECOND });
+    world.feed(Event::Flush {
+        id: 7,
+        deadline: now + SECOND,
+    });
     assert!(world.in_flight && world.now == now, "at once");
     world.answer(Ok(Answer::partial(1, "one is odd")));
     assert!(world.in_flight, "the second batch follows");
     world.answer(Ok(Answer::delivered()));
-    let report = Report { delivered: 6, rejected: 1, dropped: 0, unfinished: 0 };
+    let report = Report {
+        delivered: 6,
+        rejected: 1,
+        dropped: 0,
+        unfinished: 0,
+    };
     assert_eq!(world.reports, [(7, report, now)]);
     world.assert_balanced();
 }
@@ -191,10 +238,16 @@ fn a_flush_interrupts_a_back_off_and_tells_the_truth() {
 fn a_flush_ends_at_its_deadline_and_says_what_is_left() {
     let mut world = World::new();
     world.record(5);
-    world.feed(Event::Flush { id: 1, deadline: SECOND });
+    world.feed(Event::Flush {
+        id: 1,
+        deadline: SECOND,
+    });
     assert!(world.in_flight);
     world.sleep(u64::MAX);
-    let report = Report { unfinished: 5, ..Report::default() };
+    let report = Report {
+        unfinished: 5,
+        ..Report::default()
+    };
     assert_eq!(world.reports, [(1, report, SECOND)]);
     assert!(!world.stopped, "a flush stops nothing");
     world.answer(Ok(Answer::delivered()));
@@ -205,7 +258,10 @@ fn a_flush_ends_at_its_deadline_and_says_what_is_left() {
 fn a_flush_waits_for_a_lane_that_owes_a_chunk() {
     let mut world = World::new();
     world.owing = 1;
-    world.feed(Event::Flush { id: 1, deadline: SECOND });
+    world.feed(Event::Flush {
+        id: 1,
+        deadline: SECOND,
+    });
     assert!(world.reports.is_empty());
     world.owing = 0;
     world.record(2);
@@ -217,15 +273,49 @@ fn a_flush_waits_for_a_lane_that_owes_a_chunk() {
 }
 
 #[test]
+fn what_comes_out_of_the_ring_before_the_sweep_does_not_end_a_flush() {
+    let mut world = World::new();
+    let now = world.now;
+    world.core.on(
+        now,
+        Event::Shutdown {
+            id: 1,
+            deadline: SECOND,
+        },
+        0.5,
+    );
+    world.core.on(
+        now,
+        Event::Chunks {
+            chunks: Vec::new(),
+            owing: 0,
+        },
+        0.5,
+    );
+    world.record(2);
+    world.act();
+    assert!(world.in_flight && world.reports.is_empty() && !world.stopped);
+    world.answer(Ok(Answer::delivered()));
+    assert_eq!(world.reports[0].1.delivered, 2);
+}
+
+#[test]
 fn what_comes_after_a_flush_does_not_hold_it_up() {
     let mut world = World::new();
     world.record(2);
-    world.feed(Event::Flush { id: 1, deadline: SECOND });
+    world.feed(Event::Flush {
+        id: 1,
+        deadline: SECOND,
+    });
     world.record(90);
     world.record(90);
     world.collect();
     world.answer(Ok(Answer::delivered()));
-    assert_eq!(world.reports.len(), 1, "the flush is done, with records of later still held");
+    assert_eq!(
+        world.reports.len(),
+        1,
+        "the flush is done, with records of later still held"
+    );
     assert!(world.core.holds() > 0);
 }
 
@@ -233,7 +323,10 @@ fn what_comes_after_a_flush_does_not_hold_it_up() {
 fn a_shutdown_closes_the_lanes_sends_the_rest_and_stops() {
     let mut world = World::new();
     world.record(5);
-    world.feed(Event::Shutdown { id: 1, deadline: SECOND });
+    world.feed(Event::Shutdown {
+        id: 1,
+        deadline: SECOND,
+    });
     assert!(world.closed && world.in_flight && !world.stopped);
     world.answer(Ok(Answer::delivered()));
     assert!(world.stopped);
@@ -244,14 +337,28 @@ fn a_shutdown_closes_the_lanes_sends_the_rest_and_stops() {
 fn a_shutdown_into_a_black_hole_stops_at_its_deadline() {
     let mut world = World::new();
     world.record(5);
-    world.feed(Event::Shutdown { id: 1, deadline: SECOND });
-    world.feed(Event::Flush { id: 2, deadline: 3 * SECOND });
+    world.feed(Event::Shutdown {
+        id: 1,
+        deadline: SECOND,
+    });
+    world.feed(Event::Flush {
+        id: 2,
+        deadline: 3 * SECOND,
+    });
     while !world.stopped {
         world.sleep(u64::MAX);
     }
-    let ends: Vec<_> = world.reports.iter().map(|(id, report, at)| (*id, report.unfinished, *at)).collect();
+    let ends: Vec<_> = world
+        .reports
+        .iter()
+        .map(|(id, report, at)| (*id, report.unfinished, *at))
+        .collect();
     assert_eq!(ends.len(), 2);
-    assert!(ends.iter().all(|(_, unfinished, at)| (*unfinished, *at) == (5, SECOND)), "{ends:?}");
+    assert!(
+        ends.iter()
+            .all(|(_, unfinished, at)| (*unfinished, *at) == (5, SECOND)),
+        "{ends:?}"
+    );
 }
 
 #[test]

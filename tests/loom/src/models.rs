@@ -29,7 +29,15 @@ fn queue(chunk_records: usize, wake_records: usize) -> Arc<Queue> {
 }
 
 fn append(lane: &Lane, queue: &Queue) -> Result<(), Refused> {
-    lane.append(&Record { scope: "s", scope_message: b"s", body: b"b", tail: b"t" }, queue)
+    lane.append(
+        &Record {
+            scope: "s",
+            scope_message: b"s",
+            body: b"b",
+            tail: b"t",
+        },
+        queue,
+    )
 }
 
 /// Takes over whatever is there, in the order in which the exporter does.
@@ -40,7 +48,10 @@ fn collect(queue: &Queue, sweep: Option<bool>) -> (u64, usize) {
     }
     let owing = queue.owing();
     chunks.extend(std::iter::from_fn(|| queue.pop()));
-    (chunks.iter().map(|chunk| u64::from(chunk.records)).sum(), owing)
+    (
+        chunks.iter().map(|chunk| u64::from(chunk.records)).sum(),
+        owing,
+    )
 }
 
 #[test]
@@ -128,7 +139,11 @@ fn what_comes_while_the_lanes_close_is_refused_or_found() {
         let taken = taken + u64::from(last.is_ok());
         assert_eq!(early + late + rest, taken);
         let lane = queue.join();
-        assert_eq!(append(&lane, &queue), Err(Refused::Closed), "a lane made after the end is closed");
+        assert_eq!(
+            append(&lane, &queue),
+            Err(Refused::Closed),
+            "a lane made after the end is closed"
+        );
     });
 }
 
@@ -180,8 +195,13 @@ fn no_wake_up_is_lost() {
         let flag = Arc::new(Flag(AtomicBool::new(false)));
         queue.wake.prepare(&Waker::from(Arc::clone(&flag)));
         let awake = queue.is_ripe();
-        producers.into_iter().for_each(|producer| producer.join().unwrap());
-        assert!(awake || flag.0.load(Ordering::SeqCst), "the exporter sleeps beside a full ring");
+        producers
+            .into_iter()
+            .for_each(|producer| producer.join().unwrap());
+        assert!(
+            awake || flag.0.load(Ordering::SeqCst),
+            "the exporter sleeps beside a full ring"
+        );
     });
 }
 
