@@ -29,7 +29,12 @@ impl Clock {
 
     /// Nanoseconds since the clock was made; monotonic.
     pub(crate) fn now(&self) -> u64 {
-        u64::try_from(self.base.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        let since = self.base.elapsed();
+        // Cheaper than `as_nanos`, which counts in 128 bits. It wraps after 584 years.
+        since
+            .as_secs()
+            .wrapping_mul(1_000_000_000)
+            .wrapping_add(since.subsec_nanos().into())
     }
 
     /// What is added to [`Clock::now`] to give UNIX nanoseconds.

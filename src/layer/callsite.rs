@@ -9,7 +9,8 @@ use tracing_core::{Metadata, field::Field};
 
 use super::filter::Filter;
 use crate::config;
-use crate::proto::{common, trace};
+use crate::proto::common::{self, Prefix};
+use crate::proto::trace;
 use crate::sync::{AtomicU64, Ordering};
 
 /// What a field means.
@@ -31,19 +32,14 @@ pub(super) enum Role {
     Exception,
 }
 
+/// A field of a callsite, or a key that is derived from one.
 #[derive(Debug)]
-struct FieldTemplate {
-    role: Role,
-    /// Fields of one name share a slot; so do a field and the constant attribute whose name it has.
-    slot: u16,
-    prefix: Box<[u8]>,
-}
-
-/// A key of a callsite: where it is counted and what an attribute with it begins with.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Key<'a> {
-    pub(super) slot: u16,
-    pub(super) prefix: &'a [u8],
+pub(super) struct Known {
+    pub(super) role: Role,
+    /// Its bit among the first 64 keys of the callsite; 0 beyond. Fields of one name share it; so do a field and the
+    /// constant attribute whose name it has.
+    pub(super) bit: u64,
+    pub(super) prefix: Prefix,
 }
 
 #[derive(Debug)]
@@ -56,52 +52,43 @@ pub(super) struct Template {
     pub(super) constant_attributes: u32,
     /// Constant attributes that exceed the limit.
     pub(super) constant_dropped: u32,
-    /// The slots of constant attributes that a field may replace.
-    pub(super) constant_slots: u64,
+    /// The bits of constant attributes that a field may replace.
+    pub(super) constant_bits: u64,
     /// The name of an event that no message names.
     pub(super) event_name: &'static str,
     /// Whether the name and the kind are left to the span's end, since a field may give them.
     pub(super) late_name: bool,
     pub(super) late_kind: bool,
-    fields: Box<[FieldTemplate]>,
+    fields: Box<[Known]>,
     /// The answer of the layer's own filter, with the filter's generation: generation << 1 | enabled. Relaxed: the
     /// answer follows from the generation, whoever computes it.
     filtered: AtomicU64,
 }
 
 impl Template {
-    #[inline]
-    pub(super) fn role(&self, field: &Field) -> Role {
-        self.fields
-            .get(field.index())
-            .map_or(Role::Attribute, |known| known.role)
-    }
-
     /// `None` for a field that is not this callsite's.
     #[inline]
-    pub(super) fn key(&self, field: &Field) -> Option<Key<'_>> {
-        self.fields.get(field.index()).map(|known| Key {
-            slot: known.slot,
-            prefix: &known.prefix,
-        })
+    pub(super) fn known(&self, field: &Field) -> Option<&Known> {
+        self.fields.get(field.index())
     }
 
     /// The key of the attribute that holds the chain of a field's error: `x.chain`.
-    pub(super) fn chain_key<'a>(&self, field: &Field, prefix: &'a mut Vec<u8>) -> Key<'a> {
+    pub(super) fn chain(&self, field: &Field) -> Known {
         let tag = if self.metadata.is_span() {
             trace::SPAN_ATTRIBUTE
         } else {
             trace::EVENT_ATTRIBUTE
         };
-        common::put_prefix(prefix, tag, &format!("{}.chain", field.name()));
-        // Behind the callsite's own slots, unless it has a field of that name itself.
+        let prefix = Prefix::new(tag, &format!("{}.chain", field.name()));
+        // Behind the callsite's own keys, unless it has a field of that name itself.
         let own = self
             .fields
             .iter()
-            .find(|known| common::prefix_key(&known.prefix) == common::prefix_key(prefix));
-        let behind = u16::try_from(self.fields.len() + field.index()).unwrap_or(u16::MAX);
-        Key {
-            slot: own.map_or(behind, |own| own.slot),
+            .find(|known| known.prefix.key() == prefix.key());
+        let bit = own.map_or(bit(self.fields.len() + field.index()), |own| own.bit);
+        Known {
+            role: Role::Attribute,
+            bit,
             prefix,
         }
     }
@@ -135,7 +122,7 @@ struct Builder<'a> {
     constants: Vec<u8>,
     count: u32,
     dropped: u32,
-    slots: u64,
+    bits: u64,
 }
 
 impl Builder<'_> {
@@ -168,7 +155,7 @@ impl Builder<'_> {
             constants: self.constants.into(),
             constant_attributes: self.count,
             constant_dropped: self.dropped,
-            constant_slots: self.slots,
+            constant_bits: self.bits,
             event_name,
             late_name,
             late_kind,
@@ -214,21 +201,17 @@ impl Builder<'_> {
         }
     }
 
-    fn put(&mut self, key: &str, value: impl FnOnce(&mut Vec<u8>, &[u8])) {
+    fn put(&mut self, key: &str, value: impl FnOnce(&mut Vec<u8>, &Prefix)) {
         if self.count >= self.limit {
             self.dropped += 1;
             return;
         }
         self.count += 1;
-        let mut prefix = Vec::new();
-        common::put_prefix(&mut prefix, self.tag, key);
-        value(&mut self.constants, &prefix);
-        if let Some(slot) = self.slot(key).filter(|slot| *slot < 64) {
-            self.slots |= 1 << slot;
-        }
+        value(&mut self.constants, &Prefix::new(self.tag, key));
+        self.bits |= self.bit(key);
     }
 
-    fn field(&self, field: &Field, is_span: bool) -> FieldTemplate {
+    fn field(&self, field: &Field, is_span: bool) -> Known {
         let name = field.name();
         let role = match (is_span, name) {
             (true, "otel.name") => Role::Name,
@@ -244,26 +227,29 @@ impl Builder<'_> {
         } else {
             name
         };
-        let mut prefix = Vec::new();
-        common::put_prefix(&mut prefix, self.tag, key);
-        let slot = self
-            .slot(name)
-            .and_then(|slot| u16::try_from(slot).ok())
-            .unwrap_or(u16::MAX);
-        FieldTemplate {
+        Known {
             role,
-            slot,
-            prefix: prefix.into(),
+            bit: self.bit(name),
+            prefix: Prefix::new(self.tag, key),
         }
     }
 
-    /// The first field of this name has the slot.
-    fn slot(&self, name: &str) -> Option<usize> {
+    /// The bit of the first field of this name; 0 where there is none.
+    fn bit(&self, name: &str) -> u64 {
         self.metadata
             .fields()
             .iter()
             .position(|field| field.name() == name)
+            .map_or(0, bit)
     }
+}
+
+/// The bit of the key with this number.
+fn bit(number: usize) -> u64 {
+    u32::try_from(number)
+        .ok()
+        .and_then(|number| 1_u64.checked_shl(number))
+        .unwrap_or(0)
 }
 
 /// All templates of a layer. Read without a lock: a fixed table of chains that only grow.
@@ -327,7 +313,7 @@ impl Templates {
             constants: Vec::new(),
             count: 0,
             dropped: 0,
-            slots: 0,
+            bits: 0,
         };
         Box::new(Node {
             template: builder.build(),

@@ -9,6 +9,7 @@ mod filter;
 mod registry;
 mod scratch;
 mod span;
+mod stack;
 mod store;
 mod table;
 mod thread;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::subscriber::Interest;
 use tracing_core::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -28,6 +30,7 @@ pub(crate) use self::filter::Filter;
 use self::registry::Home;
 use self::scratch::Scratch;
 use self::span::{OpenSpan, Place, SpanBounds};
+use self::stack::Mirror;
 use self::store::{Opened, Store};
 use self::visit::{Bounds, Fields, Written};
 use crate::clock::Clock;
@@ -52,6 +55,7 @@ pub struct OtlpLayer {
     bounds: SpanBounds,
     event_bounds: Bounds,
     config: config::Record,
+    mirror: Mirror,
 }
 
 /// What the layer shares with the rest of its pipeline.
@@ -97,6 +101,7 @@ impl OtlpLayer {
                 bytes,
             },
             config,
+            mirror: Mirror::new(),
         }
     }
 
@@ -162,7 +167,9 @@ impl OtlpLayer {
                 metadata: template.metadata,
                 written,
             };
-            if !self.store.open(id, opened, &mut scratch.record) {
+            if self.store.open(id, opened, &mut scratch.record) {
+                self.mirror.created(id.into_u64(), place);
+            } else {
                 self.parts.ledger.refuse(DropReason::OpenSpans);
                 self.store.open_bare(id, place);
             }
@@ -203,8 +210,7 @@ impl OtlpLayer {
         let record = queue::Record {
             scope: span.metadata.target(),
             scope_message: &template.scope,
-            body: &span.record,
-            tail: &[],
+            message: &span.record,
         };
         match queue::append(&self.parts.queue, &record) {
             Ok(()) => {}
@@ -226,6 +232,14 @@ where
         Interest::always()
     }
 
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        // The subscriber asks every layer, as a dispatcher is made of it, unless a per-layer filter stands before the layer
+        // and answers itself. So whoever is asked sees every span being entered.
+        self.mirror.trust();
+        // No hint: for a plain layer, it would bound all layers.
+        None
+    }
+
     #[inline]
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         match quiet::gate() {
@@ -237,7 +251,7 @@ where
         if !template.passes(&self.parts.filter) {
             return;
         }
-        let parent = registry::parent(attributes, id, &context, &self.store);
+        let parent = registry::parent(self, attributes, id, &context);
         self.open(template, attributes, id, parent);
     }
 
@@ -290,7 +304,7 @@ where
         if !template.passes(&self.parts.filter) {
             return;
         }
-        let Some((id, place)) = registry::span_of(event, &context, &self.store, &self.home) else {
+        let Some((id, place)) = registry::span_of(self, event, &context) else {
             return;
         };
         if gate == Gate::TooDeep {
@@ -325,8 +339,19 @@ where
     }
 
     #[inline]
-    fn on_enter(&self, _: &Id, _: Context<'_, S>) {
-        self.home.catch(self);
+    fn on_enter(&self, id: &Id, _: Context<'_, S>) {
+        if self.mirror.is_trusted() {
+            self.mirror.enter(id.into_u64());
+        } else {
+            self.home.catch(self);
+        }
+    }
+
+    #[inline]
+    fn on_exit(&self, id: &Id, _: Context<'_, S>) {
+        if self.mirror.is_trusted() {
+            self.mirror.exit(id.into_u64());
+        }
     }
 
     #[inline]

@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 
 use tracing_core::dispatcher::{self, WeakDispatch};
-use tracing_core::span::Id;
+use tracing_core::span::{Attributes, Id};
 use tracing_core::{Event, Subscriber};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::Context;
@@ -15,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::OtlpLayer;
 use super::span::Place;
+use super::stack::Current;
 use super::store::Store;
 
 /// The dispatcher that this layer belongs to, caught at the first enter: events are dispatched under a guard that hides
@@ -53,58 +54,70 @@ impl Home {
     }
 }
 
+/// The current span, and its place if the store need not be asked for it.
+#[inline]
+fn current<S>(layer: &OtlpLayer, context: &Context<'_, S>) -> Option<(Id, Option<Place>)>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    match layer.mirror.current() {
+        Current::Nothing => None,
+        Current::Ours(id, place) => Some((Id::from_u64(id), Some(place))),
+        Current::Span(id) => Some((Id::from_u64(id), None)),
+        Current::Unknown => context.current_span().id().map(|id| (id.clone(), None)),
+    }
+}
+
 /// The place of a new span's parent; `None` for a root.
 #[inline]
 pub(super) fn parent<S>(
-    attributes: &tracing_core::span::Attributes<'_>,
+    layer: &OtlpLayer,
+    attributes: &Attributes<'_>,
     id: &Id,
     context: &Context<'_, S>,
-    store: &Store,
 ) -> Option<Place>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let place = if attributes.is_contextual() {
-        let current = context.current_span();
-        store.place(current.id()?)
+        let (current, place) = current(layer, context)?;
+        place.or_else(|| layer.store.place(&current))
     } else {
-        store.place(attributes.parent()?)
+        layer.store.place(attributes.parent()?)
     };
-    place.or_else(|| hidden_parent(id, context, store))
+    // The new span itself is not in the store yet, so this finds its parent or what is above.
+    place.or_else(|| ancestor(id, context, &layer.store).map(|(_, place)| place))
 }
 
+/// The nearest ancestor that the store knows, of a span that no per-layer filter hides.
 #[cold]
-fn hidden_parent<S>(id: &Id, context: &Context<'_, S>, store: &Store) -> Option<Place>
+fn ancestor<S>(id: &Id, context: &Context<'_, S>, store: &Store) -> Option<(Id, Place)>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    context
-        .span(id)?
-        .scope()
-        .skip(1)
-        .find_map(|span| store.place(&span.id()))
+    let known = |id: Id| store.place(&id).map(|place| (id, place));
+    context.span(id)?.scope().find_map(|span| known(span.id()))
 }
 
 /// The span that an event belongs to, and its place.
 #[inline]
 pub(super) fn span_of<S>(
+    layer: &OtlpLayer,
     event: &Event<'_>,
     context: &Context<'_, S>,
-    store: &Store,
-    home: &Home,
 ) -> Option<(Id, Place)>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let current;
-    let id = if event.is_contextual() {
-        current = context.current_span();
-        current.id()?
+    let (id, place) = if event.is_contextual() {
+        current(layer, context)?
     } else {
-        event.parent()?
+        (event.parent()?.clone(), None)
     };
-    match store.place(id) {
-        Some(place) => Some((id.clone(), place)),
-        None => home.ancestor(id, store),
+    match place.or_else(|| layer.store.place(&id)) {
+        Some(place) => Some((id, place)),
+        None => {
+            ancestor(&id, context, &layer.store).or_else(|| layer.home.ancestor(&id, &layer.store))
+        }
     }
 }

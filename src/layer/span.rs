@@ -89,15 +89,14 @@ impl OpenSpan {
 
     fn merge_field(&mut self, what: What, field: &[u8], bounds: &SpanBounds) {
         match what {
-            What::Attribute(slot) => {
+            What::Attribute(bit) => {
                 let Ok(Some((_, Content::Bytes(content)))) = Reader::new(field).next() else {
                     return;
                 };
                 let key = common::key_of(content);
-                if !self
-                    .written
-                    .admit(&mut self.record, slot, field[0], key, bounds.attributes)
-                {
+                let replaced = self.written.may_have(bit)
+                    && trace::cut_attribute(&mut self.record, field[0], key);
+                if !replaced && !self.written.admit(bit, bounds.attributes) {
                     return;
                 }
             }

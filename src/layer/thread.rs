@@ -3,7 +3,8 @@
 use std::cell::OnceCell;
 
 use super::visit::Written;
-use crate::proto::{common, trace};
+use crate::proto::common::{self, Prefix};
+use crate::proto::trace;
 
 thread_local! {
     /// Both attributes of this thread, encoded once. There is no name where the thread has none.
@@ -26,20 +27,24 @@ pub(super) fn put(record: &mut Vec<u8>, written: &mut Written, limit: u32) {
 fn encode() -> (Box<[u8]>, u32) {
     let thread = std::thread::current();
     let mut out = Vec::new();
-    let mut prefix = Vec::new();
     let mut count = 0;
     // The number inside `ThreadId(7)`; there is no stable way to it but the text.
     let text = format!("{:?}", thread.id());
     let digits = text.trim_matches(|c: char| !c.is_ascii_digit());
     if let Ok(id) = digits.parse::<i64>() {
-        common::put_prefix(&mut prefix, trace::SPAN_ATTRIBUTE, "thread.id");
-        common::put_int(&mut out, &prefix, id);
+        common::put_int(
+            &mut out,
+            &Prefix::new(trace::SPAN_ATTRIBUTE, "thread.id"),
+            id,
+        );
         count += 1;
     }
     if let Some(name) = thread.name() {
-        prefix.clear();
-        common::put_prefix(&mut prefix, trace::SPAN_ATTRIBUTE, "thread.name");
-        common::put_str(&mut out, &prefix, name);
+        common::put_str(
+            &mut out,
+            &Prefix::new(trace::SPAN_ATTRIBUTE, "thread.name"),
+            name,
+        );
         count += 1;
     }
     (out.into(), count)

@@ -6,9 +6,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tracing_core::field::{Field, Visit};
 
-use super::callsite::{Key, Role, Template};
+use super::callsite::{Known, Role, Template};
 use super::scratch::Scratch;
-use crate::proto::common;
+use crate::proto::common::{self, Prefix};
 use crate::proto::trace::{self, Code, Kind};
 use crate::quiet;
 
@@ -34,29 +34,17 @@ impl Written {
     #[inline]
     pub(super) fn new(template: &Template) -> Self {
         Self {
-            keys: template.constant_slots,
+            keys: template.constant_bits,
             attributes: template.constant_attributes,
             dropped: template.constant_dropped,
             ..Self::default()
         }
     }
 
-    /// Makes way for an attribute in `record`: an old one of the same key is cut out. `false` when there is one too many.
+    /// Counts a new attribute; `false` when there is one too many. For a key that may be there already, ask
+    /// [`Written::may_have`] first.
     #[inline]
-    pub(super) fn admit(
-        &mut self,
-        record: &mut Vec<u8>,
-        slot: u16,
-        tag: u8,
-        key: &[u8],
-        limit: u32,
-    ) -> bool {
-        let bit = 1_u64.checked_shl(slot.into()).unwrap_or(0);
-        // A key beyond the first 64 is looked for.
-        let known = self.keys & bit != 0 || bit == 0;
-        if known && trace::cut_attribute(record, tag, key) {
-            return true;
-        }
+    pub(super) fn admit(&mut self, bit: u64, limit: u32) -> bool {
         if self.attributes >= limit {
             self.dropped += 1;
             return false;
@@ -64,6 +52,12 @@ impl Written {
         self.keys |= bit;
         self.attributes += 1;
         true
+    }
+
+    /// Whether the key with this bit may have been written. One beyond the first 64 has no bit and is looked for.
+    #[inline]
+    pub(super) fn may_have(&self, bit: u64) -> bool {
+        self.keys & bit != 0 || bit == 0
     }
 }
 
@@ -96,8 +90,8 @@ pub(super) struct Mark {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum What {
-    /// An attribute of the slot.
-    Attribute(u16),
+    /// An attribute, with its key's bit.
+    Attribute(u64),
     Name,
     Kind,
     /// A status; its description is the text in the record.
@@ -122,34 +116,38 @@ pub(super) struct Fields<'a> {
 
 impl Fields<'_> {
     #[inline]
-    fn attribute(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>, &[u8])) {
+    fn attribute(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>, &Prefix)) {
         let template = self.template;
-        if let Some(key) = template.key(field)
-            && self.begin(key)
+        if let Some(known) = template.known(field)
+            && self.begin(known)
         {
-            write(&mut self.scratch.record, key.prefix);
+            write(&mut self.scratch.record, &known.prefix);
         }
     }
 
     /// Makes way for an attribute; `false` when it is not to be written.
     #[inline]
-    fn begin(&mut self, key: Key<'_>) -> bool {
-        if self.scratch.record.len() + key.prefix.len() >= self.bounds.bytes {
+    fn begin(&mut self, known: &Known) -> bool {
+        if self.scratch.record.len() + known.prefix.len() >= self.bounds.bytes {
             self.written.dropped += 1;
             return false;
         }
+        if self.late || self.written.may_have(known.bit) {
+            return self.begin_again(known);
+        }
+        self.written.admit(known.bit, self.bounds.attributes)
+    }
+
+    /// A late field, which is merged later, or one whose key was written before: the old one is cut out.
+    #[cold]
+    fn begin_again(&mut self, known: &Known) -> bool {
+        let Known { bit, prefix, .. } = known;
         if self.late {
-            self.mark(What::Attribute(key.slot));
+            self.mark(What::Attribute(*bit));
             return true;
         }
-        let Key { slot, prefix } = key;
-        self.written.admit(
-            &mut self.scratch.record,
-            slot,
-            prefix[0],
-            common::prefix_key(prefix),
-            self.bounds.attributes,
-        )
+        trace::cut_attribute(&mut self.scratch.record, prefix.tag(), prefix.key())
+            || self.written.admit(*bit, self.bounds.attributes)
     }
 
     fn mark(&mut self, what: What) {
@@ -159,11 +157,17 @@ impl Fields<'_> {
 
     #[inline]
     fn text(&mut self, field: &Field, value: &str) {
-        if self.template.role(field) != Role::Attribute {
-            return self.special(field, value);
+        let template = self.template;
+        let Some(known) = template.known(field) else {
+            return;
+        };
+        if known.role != Role::Attribute {
+            return self.special(known, value);
         }
         let value = self.cut(value);
-        self.attribute(field, |out, prefix| common::put_str(out, prefix, value));
+        if self.begin(known) {
+            common::put_str(&mut self.scratch.record, &known.prefix, value);
+        }
     }
 
     /// As much of the value as the record has room for.
@@ -179,8 +183,8 @@ impl Fields<'_> {
 
     /// A field that means something else than an attribute.
     #[cold]
-    fn special(&mut self, field: &Field, value: &str) {
-        match self.template.role(field) {
+    fn special(&mut self, known: &Known, value: &str) {
+        match known.role {
             Role::Attribute => {}
             Role::Name => {
                 let value = self.cut(value);
@@ -202,7 +206,7 @@ impl Fields<'_> {
                 let kind = Kind::from_name(value).unwrap_or(Kind::Internal);
                 trace::put_kind(&mut self.scratch.record, kind);
             }
-            Role::Exception => self.exception(field, value.as_bytes()),
+            Role::Exception => self.exception(known, value),
             Role::StatusCode => self.status(Code::from_name(value), ""),
             Role::StatusDescription => self.status(Code::Error, value),
             Role::Message => {
@@ -227,12 +231,13 @@ impl Fields<'_> {
     }
 
     /// Keeps an exception's text, which its span's status is described with, and writes it as an attribute.
-    fn exception(&mut self, field: &Field, text: &[u8]) {
-        let text = String::from_utf8_lossy(text);
-        let text = self.cut(&text);
+    fn exception(&mut self, known: &Known, text: &str) {
+        let text = self.cut(text);
         self.scratch.text.clear();
         self.scratch.text.extend_from_slice(text.as_bytes());
-        self.attribute(field, |out, prefix| common::put_str(out, prefix, text));
+        if self.begin(known) {
+            common::put_str(&mut self.scratch.record, &known.prefix, text);
+        }
     }
 
     fn event_name(&mut self) {
@@ -245,12 +250,17 @@ impl Fields<'_> {
     /// Formats a value with the user's code, within bounds.
     fn format(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let end = self.bounds.bytes;
+        let template = self.template;
+        let Some(known) = template.known(field) else {
+            return;
+        };
         let mut cut = false;
-        match self.template.role(field) {
+        match known.role {
             Role::Attribute => {
-                self.attribute(field, |out, prefix| {
-                    common::put_text(out, prefix, |out| cut = write_user(out, end, value));
-                });
+                if self.begin(known) {
+                    let write = |out: &mut Vec<u8>| cut = write_user(out, end, value);
+                    common::put_text(&mut self.scratch.record, &known.prefix, write);
+                }
             }
             Role::Message => {
                 self.event_name();
@@ -264,7 +274,7 @@ impl Fields<'_> {
             | Role::Exception => {
                 let mut text = Vec::new();
                 cut = write_user(&mut text, end, value);
-                self.special(field, &String::from_utf8_lossy(&text));
+                self.special(known, &String::from_utf8_lossy(&text));
             }
         }
         self.written.truncated += u32::from(cut);
@@ -314,15 +324,16 @@ impl Visit for Fields<'_> {
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.format(field, &format_args!("{value}"));
-        if !matches!(self.template.role(field), Role::Attribute | Role::Exception) {
+        let template = self.template;
+        let has_chain = |known: &Known| matches!(known.role, Role::Attribute | Role::Exception);
+        if !template.known(field).is_some_and(has_chain) {
             return;
         }
-        let mut prefix = Vec::new();
-        let key = self.template.chain_key(field, &mut prefix);
+        let known = template.chain(field);
         let room = self.bounds.bytes.saturating_sub(self.scratch.record.len());
         let chain = chain(value, room);
-        if self.begin(key) {
-            common::put_strings(&mut self.scratch.record, key.prefix, &chain);
+        if self.begin(&known) {
+            common::put_strings(&mut self.scratch.record, &known.prefix, &chain);
         }
     }
 

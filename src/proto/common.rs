@@ -26,16 +26,65 @@ const SCOPE_NAME: u8 = tag(1, LEN);
 const ROOM: usize = 2;
 /// One byte of length reaches up to here.
 const SHORT: usize = 0x7F;
+/// Prefixes up to this length are copied at a fixed width, which costs two moves and no call.
+const WIDTH: usize = 32;
 
-/// Appends a prefix for `key`: the tag of the attribute in its message, room for the length, the encoded key.
-pub(crate) fn put_prefix(out: &mut Vec<u8>, attribute: u8, key: &str) {
-    out.extend_from_slice(&[attribute, 0]);
-    wire::put_len(out, KEY, key.as_bytes());
+/// What an attribute begins with, encoded once for its callsite: the tag, room for the length, the key.
+#[derive(Debug)]
+pub(crate) struct Prefix {
+    /// The beginning of `whole`, with zeros behind where that is shorter.
+    head: [u8; WIDTH],
+    whole: Box<[u8]>,
 }
 
-/// The encoded key of an attribute (field 1 with its tag), which a prefix holds behind its room.
-pub(crate) fn prefix_key(prefix: &[u8]) -> &[u8] {
-    prefix.get(ROOM..).unwrap_or_default()
+impl Prefix {
+    /// `tag` is that of the attribute in its message.
+    pub(crate) fn new(tag: u8, key: &str) -> Self {
+        let mut whole = vec![tag, 0];
+        wire::put_len(&mut whole, KEY, key.as_bytes());
+        let mut head = [0; WIDTH];
+        head.iter_mut()
+            .zip(&whole)
+            .for_each(|(to, from)| *to = *from);
+        Self {
+            head,
+            whole: whole.into(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn tag(&self) -> u8 {
+        self.head[0]
+    }
+
+    /// The encoded key: field 1 with its tag.
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.whole[ROOM..]
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.whole.len()
+    }
+
+    /// Writes the prefix and `value`, with the length that they and `more` bytes behind them have. `false`, and nothing is
+    /// written, when that is not a short attribute.
+    #[inline]
+    fn put_short<const N: usize>(&self, out: &mut Vec<u8>, value: [u8; N], more: usize) -> bool {
+        let len = self.whole.len();
+        let total = len - ROOM + N + more;
+        if len > WIDTH || total > SHORT {
+            return false;
+        }
+        let start = out.len();
+        let mut head = self.head;
+        head[1] = total as u8;
+        // At a fixed width; what is too much is taken back.
+        out.extend_from_slice(&head);
+        out.truncate(start + len);
+        out.extend_from_slice(&value);
+        true
+    }
 }
 
 /// The encoded key of an attribute's content, as it is written here: first.
@@ -48,39 +97,48 @@ pub(crate) fn key_of(attribute: &[u8]) -> &[u8] {
 }
 
 #[inline]
-pub(crate) fn put_bool(out: &mut Vec<u8>, prefix: &[u8], value: bool) {
-    put_value(out, prefix, &[VALUE, 2, BOOL_VALUE, u8::from(value)]);
+pub(crate) fn put_bool(out: &mut Vec<u8>, prefix: &Prefix, value: bool) {
+    put_value(out, prefix, [VALUE, 2, BOOL_VALUE, u8::from(value)]);
 }
 
 #[inline]
-pub(crate) fn put_int(out: &mut Vec<u8>, prefix: &[u8], value: i64) {
+pub(crate) fn put_int(out: &mut Vec<u8>, prefix: &Prefix, value: i64) {
     let bits = value as u64;
-    if bits < 0x80 {
-        return put_value(out, prefix, &[VALUE, 2, INT_VALUE, bits as u8]);
+    if bits < 1 << 7 {
+        put_value(out, prefix, [VALUE, 2, INT_VALUE, bits as u8]);
+    } else if bits < 1 << 14 {
+        put_value(
+            out,
+            prefix,
+            [VALUE, 3, INT_VALUE, bits as u8 | 0x80, (bits >> 7) as u8],
+        );
+    } else {
+        put_large_int(out, prefix, bits);
     }
+}
+
+fn put_large_int(out: &mut Vec<u8>, prefix: &Prefix, bits: u64) {
     let digits = varint_len(bits);
     let mut encoded = [0x80; 13];
-    encoded[0] = VALUE;
-    encoded[1] = 1 + digits as u8;
-    encoded[2] = INT_VALUE;
+    encoded[..3].copy_from_slice(&[VALUE, 1 + digits as u8, INT_VALUE]);
     for (at, byte) in encoded[3..].iter_mut().enumerate().take(digits) {
         *byte = (bits >> (7 * at)) as u8 | 0x80;
     }
     encoded[2 + digits] &= 0x7F;
-    put_value(out, prefix, &encoded[..3 + digits]);
+    put_long(out, prefix, &encoded[..3 + digits]);
 }
 
 #[inline]
-pub(crate) fn put_double(out: &mut Vec<u8>, prefix: &[u8], value: f64) {
+pub(crate) fn put_double(out: &mut Vec<u8>, prefix: &Prefix, value: f64) {
     let mut encoded = [VALUE, 9, DOUBLE_VALUE, 0, 0, 0, 0, 0, 0, 0, 0];
     encoded[3..].copy_from_slice(&value.to_le_bytes());
-    put_value(out, prefix, &encoded);
+    put_value(out, prefix, encoded);
 }
 
 /// Any 128-bit integer: an `int_value` where it fits, else its decimal digits (specification, attribute type mapping).
 pub(crate) fn put_wide(
     out: &mut Vec<u8>,
-    prefix: &[u8],
+    prefix: &Prefix,
     value: impl TryInto<i64> + Copy + std::fmt::Display,
 ) {
     match value.try_into() {
@@ -90,17 +148,17 @@ pub(crate) fn put_wide(
 }
 
 #[inline]
-pub(crate) fn put_str(out: &mut Vec<u8>, prefix: &[u8], value: &str) {
+pub(crate) fn put_str(out: &mut Vec<u8>, prefix: &Prefix, value: &str) {
     put_blob(out, prefix, STRING_VALUE, value.as_bytes());
 }
 
 #[inline]
-pub(crate) fn put_bytes(out: &mut Vec<u8>, prefix: &[u8], value: &[u8]) {
+pub(crate) fn put_bytes(out: &mut Vec<u8>, prefix: &Prefix, value: &[u8]) {
     put_blob(out, prefix, BYTES_VALUE, value);
 }
 
 /// An array of strings.
-pub(crate) fn put_strings(out: &mut Vec<u8>, prefix: &[u8], values: &[String]) {
+pub(crate) fn put_strings(out: &mut Vec<u8>, prefix: &Prefix, values: &[String]) {
     let mut array = Vec::new();
     for value in values {
         let inner = wire::len_field_len(value.len());
@@ -113,9 +171,9 @@ pub(crate) fn put_strings(out: &mut Vec<u8>, prefix: &[u8], values: &[String]) {
 
 /// A string value whose text is appended by `write` and measured afterwards, so that it is not written twice. What
 /// `write` leaves has to be UTF-8.
-pub(crate) fn put_text(out: &mut Vec<u8>, prefix: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn put_text(out: &mut Vec<u8>, prefix: &Prefix, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
-    out.extend_from_slice(prefix);
+    out.extend_from_slice(&prefix.whole);
     out.extend_from_slice(&[VALUE, 0, STRING_VALUE, 0]);
     let text = out.len();
     write(out);
@@ -137,26 +195,20 @@ pub(crate) fn put_text(out: &mut Vec<u8>, prefix: &[u8], write: impl FnOnce(&mut
 }
 
 #[inline]
-fn put_blob(out: &mut Vec<u8>, prefix: &[u8], kind: u8, bytes: &[u8]) {
-    let total = prefix.len() - ROOM + 4 + bytes.len();
-    if total <= SHORT {
-        let start = out.len();
-        out.reserve(total + ROOM);
-        out.extend_from_slice(prefix);
-        out[start + 1] = total as u8;
-        out.extend_from_slice(&[VALUE, bytes.len() as u8 + 2, kind, bytes.len() as u8]);
-    } else {
+fn put_blob(out: &mut Vec<u8>, prefix: &Prefix, kind: u8, bytes: &[u8]) {
+    let len = bytes.len() as u8;
+    if !prefix.put_short(out, [VALUE, len.wrapping_add(2), kind, len], bytes.len()) {
         put_head(out, prefix, kind, bytes.len());
     }
     out.extend_from_slice(bytes);
 }
 
 /// Everything of a length-delimited attribute that stands before its `len` bytes, for any length.
-#[cold]
-fn put_head(out: &mut Vec<u8>, prefix: &[u8], kind: u8, len: usize) {
+#[inline(never)]
+fn put_head(out: &mut Vec<u8>, prefix: &Prefix, kind: u8, len: usize) {
     let value = wire::len_field_len(len);
-    let key = prefix_key(prefix);
-    out.push(prefix[0]);
+    let key = prefix.key();
+    out.push(prefix.tag());
     put_varint(out, (key.len() + wire::len_field_len(value)) as u64);
     out.extend_from_slice(key);
     out.push(VALUE);
@@ -165,19 +217,21 @@ fn put_head(out: &mut Vec<u8>, prefix: &[u8], kind: u8, len: usize) {
     put_varint(out, len as u64);
 }
 
-/// A short value, with its own tag and length before it.
+/// A value with its own tag and length before it.
 #[inline]
-fn put_value(out: &mut Vec<u8>, prefix: &[u8], value: &[u8]) {
-    let total = prefix.len() - ROOM + value.len();
-    if total <= SHORT {
-        let start = out.len();
-        out.extend_from_slice(prefix);
-        out[start + 1] = total as u8;
-    } else {
-        out.push(prefix[0]);
-        put_varint(out, total as u64);
-        out.extend_from_slice(prefix_key(prefix));
+fn put_value<const N: usize>(out: &mut Vec<u8>, prefix: &Prefix, value: [u8; N]) {
+    if !prefix.put_short(out, value, 0) {
+        put_long(out, prefix, &value);
     }
+}
+
+/// As [`put_value`], behind a key of any length.
+#[inline(never)]
+fn put_long(out: &mut Vec<u8>, prefix: &Prefix, value: &[u8]) {
+    let key = prefix.key();
+    out.push(prefix.tag());
+    put_varint(out, (key.len() + value.len()) as u64);
+    out.extend_from_slice(key);
     out.extend_from_slice(value);
 }
 

@@ -1,6 +1,6 @@
 //! `ExportTraceServiceRequest` (trace_service.proto): a header before the chunks, and the runs that a chunk consists of.
 
-use super::wire::{LEN, PADDED_MAX, padded_varint, put_varint, tag};
+use super::wire::{self, LEN, PADDED_MAX, padded_varint, put_varint, tag};
 
 /// ExportTraceServiceRequest.resource_spans.
 const RESOURCE_SPANS: u8 = tag(1, LEN);
@@ -26,7 +26,7 @@ pub(crate) fn header(resource: &[u8], runs: usize) -> Vec<u8> {
 /// Begins a run (`ScopeSpans`) whose length is not known yet; `scope` is the content of its `InstrumentationScope`.
 pub(crate) fn begin_run(out: &mut Vec<u8>, scope: &[u8]) {
     out.extend_from_slice(&[SCOPE_SPANS, 0x80, 0x80, 0x80, 0]);
-    super::wire::put_len(out, SCOPE, scope);
+    wire::put_len(out, SCOPE, scope);
 }
 
 /// Patches the length of the run that began at `start` and reaches to the end of `out`.
@@ -38,13 +38,16 @@ pub(crate) fn end_run(out: &mut [u8], start: usize) {
     }
 }
 
-/// Appends a record that was written in two pieces.
+/// Appends a record to the run.
 #[inline]
-pub(crate) fn put_record(out: &mut Vec<u8>, body: &[u8], tail: &[u8]) {
-    out.push(SPANS);
-    put_varint(out, (body.len() + tail.len()) as u64);
-    out.extend_from_slice(body);
-    out.extend_from_slice(tail);
+pub(crate) fn put_record(out: &mut Vec<u8>, message: &[u8]) {
+    let len = message.len();
+    if (1 << 7..1 << 14).contains(&len) {
+        out.extend_from_slice(&[SPANS, len as u8 | 0x80, (len >> 7) as u8]);
+        out.extend_from_slice(message);
+    } else {
+        wire::put_len(out, SPANS, message);
+    }
 }
 
 /// More than [`begin_run`] and [`put_record`] add to a record's own bytes and its scope.

@@ -11,11 +11,8 @@ const RESOURCE: u8 = tag(1, LEN);
 /// The field `resource` of `ResourceSpans`, for attributes whose keys are distinct.
 pub(crate) fn encode<'a>(attributes: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
     let mut content = Vec::new();
-    let mut prefix = Vec::new();
     for (key, value) in attributes {
-        prefix.clear();
-        common::put_prefix(&mut prefix, ATTRIBUTES, key);
-        common::put_str(&mut content, &prefix, value);
+        common::put_str(&mut content, &common::Prefix::new(ATTRIBUTES, key), value);
     }
     let mut out = Vec::with_capacity(content.len() + 8);
     wire::put_len(&mut out, RESOURCE, &content);

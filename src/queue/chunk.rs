@@ -11,15 +11,13 @@ pub(crate) struct Record<'a> {
     /// The scope's name, by whose address runs are told apart, and its encoded message.
     pub(crate) scope: &'static str,
     pub(crate) scope_message: &'a [u8],
-    /// The record's message, in the two pieces in which it lies: what grew while it was open, and its end.
-    pub(crate) body: &'a [u8],
-    pub(crate) tail: &'a [u8],
+    pub(crate) message: &'a [u8],
 }
 
 impl Record<'_> {
     /// At least what the record adds to a chunk, with a run of its own.
     pub(crate) fn room(&self) -> usize {
-        self.scope_message.len() + self.body.len() + self.tail.len() + request::OVERHEAD
+        self.scope_message.len() + self.message.len() + request::OVERHEAD
     }
 }
 
@@ -89,7 +87,7 @@ impl Chunk {
                 request::begin_run(&mut self.buffer, record.scope_message);
             }
         }
-        request::put_record(&mut self.buffer, record.body, record.tail);
+        request::put_record(&mut self.buffer, record.message);
         self.records += 1;
     }
 

@@ -1,0 +1,267 @@
+//! Which span is current on this thread: a mirror of the Registry's own stack.
+//!
+//! Asking the Registry costs as much as encoding an attribute or two. The mirror is exact as long as the layer sees every
+//! span being entered, which it does unless a per-layer filter stands before it (see [`super::OtlpLayer`]), and as long as
+//! there is room. A layer that once found no room asks the Registry from then on.
+
+use std::cell::Cell;
+
+use super::span::Place;
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
+
+/// So many layers have a mirror on one thread,
+const LAYERS: usize = 2;
+/// and so many spans are entered in it at a time.
+const DEPTH: usize = 16;
+
+/// What is current on this thread, as far as the mirror knows.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Current {
+    /// No span is.
+    Nothing,
+    /// This span is, and it is one of ours.
+    Ours(u64, Place),
+    /// This span is; nothing else is known of it.
+    Span(u64),
+    /// Ask the Registry.
+    Unknown,
+}
+
+/// Whose mirror it is.
+#[derive(Debug)]
+pub(super) struct Mirror {
+    /// Distinct in the process.
+    layer: u64,
+    /// Whether this layer sees every span being entered, and found room for it so far. Both are Relaxed: a thread that
+    /// sees the change late has only its own stack, which is right until then.
+    sees_all: AtomicBool,
+    broken: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Stack {
+    layer: Cell<u64>,
+    depth: Cell<usize>,
+    entered: [Cell<u64>; DEPTH],
+    /// A bit for each span that is on the stack already, further below: the Registry does not count it again.
+    again: Cell<u32>,
+    /// The span that was created last; as a rule it is entered next, and current when its children and events come.
+    created: Cell<Option<(u64, Place)>>,
+}
+
+thread_local! {
+    // Without a destructor: it works also while the thread's other locals are destroyed.
+    static STACKS: [Stack; LAYERS] = const { [const { Stack::new() }; LAYERS] };
+}
+
+impl Mirror {
+    pub(super) fn new() -> Self {
+        static LAYERS: AtomicU64 = AtomicU64::new(1);
+        Self {
+            layer: LAYERS.fetch_add(1, Ordering::Relaxed),
+            sees_all: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+        }
+    }
+
+    /// No per-layer filter hides spans from this layer.
+    pub(super) fn trust(&self) {
+        self.sees_all.store(true, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn is_trusted(&self) -> bool {
+        self.sees_all.load(Ordering::Relaxed) && !self.broken.load(Ordering::Relaxed)
+    }
+
+    /// Works on this layer's stack on this thread.
+    #[inline]
+    fn with<T>(&self, work: impl FnOnce(Option<&Stack>) -> T) -> T {
+        STACKS.with(|stacks| work(stacks.iter().find(|stack| stack.layer.get() == self.layer)))
+    }
+
+    /// A span of this layer was created on this thread.
+    #[inline]
+    pub(super) fn created(&self, id: u64, place: Place) {
+        self.with(|stack| {
+            if let Some(stack) = stack {
+                stack.created.set(Some((id, place)));
+            }
+        });
+    }
+
+    #[inline]
+    pub(super) fn enter(&self, id: u64) {
+        if !self.with(|stack| stack.is_some_and(|stack| stack.push(id))) {
+            self.claim(id);
+        }
+    }
+
+    /// Takes over a stack on which nothing is entered: its layer is gone, or will claim one again.
+    #[cold]
+    fn claim(&self, id: u64) {
+        let mine = |stack: &&Stack| stack.layer.get() == self.layer;
+        STACKS.with(
+            |stacks| match stacks.iter().find(|stack| stack.depth.get() == 0) {
+                Some(stack) if !stacks.iter().any(|stack| mine(&stack)) => {
+                    stack.layer.set(self.layer);
+                    stack.created.set(None);
+                    stack.push(id);
+                }
+                _ => self.broken.store(true, Ordering::Relaxed),
+            },
+        );
+    }
+
+    #[inline]
+    pub(super) fn exit(&self, id: u64) {
+        self.with(|stack| {
+            if let Some(stack) = stack {
+                stack.pop(id);
+            }
+        });
+    }
+
+    #[inline]
+    pub(super) fn current(&self) -> Current {
+        if !self.is_trusted() {
+            return Current::Unknown;
+        }
+        // Without a stack, nothing was entered on this thread, or all was left before another layer took the stack over.
+        self.with(|stack| stack.map_or(Current::Nothing, Stack::current))
+    }
+}
+
+impl Stack {
+    const fn new() -> Self {
+        Self {
+            layer: Cell::new(0),
+            depth: Cell::new(0),
+            entered: [const { Cell::new(0) }; DEPTH],
+            again: Cell::new(0),
+            created: Cell::new(None),
+        }
+    }
+
+    /// `false` when there is no room.
+    #[inline]
+    fn push(&self, id: u64) -> bool {
+        let depth = self.depth.get();
+        let Some(place) = self.entered.get(depth) else {
+            return false;
+        };
+        let again = self.entered[..depth]
+            .iter()
+            .any(|entered| entered.get() == id);
+        self.again
+            .set(self.again.get() & !(1 << depth) | u32::from(again) << depth);
+        place.set(id);
+        self.depth.set(depth + 1);
+        true
+    }
+
+    #[inline]
+    fn pop(&self, id: u64) {
+        let Some(top) = self.depth.get().checked_sub(1) else {
+            return;
+        };
+        if self
+            .entered
+            .get(top)
+            .is_some_and(|entered| entered.get() == id)
+        {
+            self.depth.set(top);
+        } else {
+            self.take_out(id, top);
+        }
+    }
+
+    /// Spans are left out of order.
+    #[cold]
+    fn take_out(&self, id: u64, top: usize) {
+        let Some(at) = self.entered[..top]
+            .iter()
+            .rposition(|entered| entered.get() == id)
+        else {
+            return;
+        };
+        for place in at..top {
+            self.entered[place].set(self.entered[place + 1].get());
+        }
+        let below = (1 << at) - 1;
+        self.again
+            .set(self.again.get() & below | self.again.get() >> 1 & !below);
+        self.depth.set(top);
+    }
+
+    #[inline]
+    fn current(&self) -> Current {
+        let mut depth = self.depth.get();
+        while let Some(top) = depth.checked_sub(1) {
+            if self.again.get() >> top & 1 == 0 {
+                let id = self.entered.get(top).map_or(0, Cell::get);
+                return match self.created.get() {
+                    Some((created, place)) if created == id => Current::Ours(id, place),
+                    _ => Current::Span(id),
+                };
+            }
+            depth = top;
+        }
+        Current::Nothing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(current: Current) -> Option<u64> {
+        match current {
+            Current::Nothing => None,
+            Current::Ours(id, _) | Current::Span(id) => Some(id),
+            Current::Unknown => panic!("the mirror is trusted"),
+        }
+    }
+
+    proptest! {
+        /// The naive model does what the Registry does: a list of ids with a mark for those that are on it already.
+        #[test]
+        fn it_mirrors_the_registrys_stack(steps in proptest::collection::vec((1_u64..6, any::<bool>()), 0..60)) {
+            let mirror = Mirror::new();
+            mirror.trust();
+            let mut model: Vec<(u64, bool)> = Vec::new();
+            for (span, enters) in steps {
+                if enters && model.len() < DEPTH {
+                    model.push((span, model.iter().any(|(known, _)| *known == span)));
+                    mirror.enter(span);
+                } else if let Some(at) = model.iter().rposition(|(known, _)| *known == span) {
+                    model.remove(at);
+                    mirror.exit(span);
+                }
+                let expected = model.iter().rev().find(|(_, again)| !again).map(|(id, _)| *id);
+                prop_assert_eq!(id(mirror.current()), expected);
+            }
+            model.iter().for_each(|(span, _)| mirror.exit(*span));
+        }
+    }
+
+    #[test]
+    fn layers_beyond_the_room_ask_the_registry_and_so_do_deep_stacks() {
+        let mirrors: Vec<Mirror> = (0..=LAYERS).map(|_| Mirror::new()).collect();
+        mirrors.iter().for_each(Mirror::trust);
+        mirrors.iter().for_each(|mirror| mirror.enter(1));
+        assert_eq!(
+            mirrors.iter().filter(|mirror| mirror.is_trusted()).count(),
+            LAYERS
+        );
+        mirrors.iter().for_each(|mirror| mirror.exit(1));
+        let deep = Mirror::new();
+        deep.trust();
+        (1..=DEPTH as u64).for_each(|id| deep.enter(id));
+        assert!(deep.is_trusted());
+        deep.enter(99);
+        assert!(matches!(deep.current(), Current::Unknown));
+    }
+}
