@@ -90,8 +90,8 @@ impl Ledger {
         add(&self.retries, 1);
     }
 
-    pub(crate) fn truncated(&self) {
-        add(&self.truncated, 1);
+    pub(crate) fn truncated(&self, values: u64) {
+        add(&self.truncated, values);
     }
 
     pub(crate) fn panicked(&self) {

@@ -50,7 +50,10 @@ pub(crate) fn start(settings: Settings, transport: Box<dyn Transport>) -> Result
     let run = move || {
         quiet::silence_this_thread();
         let mut worker = Worker::new(settings, transport);
-        runtime.block_on(worker.run());
+        // A panic that even the worker does not catch costs the step in which it happened.
+        while catch_unwind(AssertUnwindSafe(|| runtime.block_on(worker.run()))).is_err() {
+            worker.settings.ledger.panicked();
+        }
         worker.leave();
         drop(worker);
         // A name look-up that hangs must not hold the thread.
@@ -71,9 +74,17 @@ struct Worker {
     started: Instant,
     sending: Option<Sending>,
     timer: Option<Pin<Box<Sleep>>>,
-    replies: Vec<(u64, Reply)>,
+    replies: Vec<Waiting>,
+    farewells: Vec<(Reply, Report)>,
     next_id: u64,
     voice: Voice,
+}
+
+/// Who waits for the end of a flush, or of a shutdown.
+struct Waiting {
+    id: u64,
+    last: bool,
+    reply: Reply,
 }
 
 /// Why the worker is awake.
@@ -95,6 +106,7 @@ impl Worker {
             sending: None,
             timer: None,
             replies: Vec::new(),
+            farewells: Vec::new(),
             next_id: 0,
             voice: Voice::default(),
         }
@@ -134,18 +146,27 @@ impl Worker {
                     self.settings.clock.follow_wall();
                 }
                 Action::Send(request) => self.send(request),
-                Action::Resolve { id, report } => {
-                    if let Some(at) = self.replies.iter().position(|(known, _)| *known == id) {
-                        // The ledger is right before the caller looks at it.
-                        self.settings.ledger.exporter_holds(self.core.holds());
-                        self.replies.swap_remove(at).1.fill(report);
-                    }
-                }
+                Action::Resolve { id, report } => self.resolve(id, report),
                 Action::Stop => return true,
             }
         }
-        self.settings.ledger.exporter_holds(self.core.holds());
+        self.farewells
+            .drain(..)
+            .for_each(|(reply, report)| reply.fill(report));
         false
+    }
+
+    fn resolve(&mut self, id: u64, report: Report) {
+        let Some(at) = self.replies.iter().position(|reply| reply.id == id) else {
+            return;
+        };
+        let reply = self.replies.swap_remove(at);
+        if reply.last {
+            // Whoever shuts down finds the exporter gone: the answer waits until it is, if it goes now.
+            self.farewells.push((reply.reply, report));
+        } else {
+            reply.reply.fill(report);
+        }
     }
 
     /// Takes over what is in the ring, and in the lanes when they are swept.
@@ -183,8 +204,9 @@ impl Worker {
             && let Some(chunk) = self.core.evict()
         {
             evicted += u64::from(chunk.records);
-            queue.pool.discard(chunk);
+            queue.discard(chunk);
         }
+        ledger.exporter_holds(self.core.holds());
         if evicted > 0 {
             ledger.dropped(DropReason::Evicted, evicted);
             self.voice.lost(evicted, "the memory limit is reached and the collector does not keep up; the oldest go first");
@@ -210,10 +232,12 @@ impl Worker {
     /// Feeds an event, and books what became of a batch.
     fn feed(&mut self, event: Event) {
         let now = self.now();
-        let Some((outcome, chunks)) = self.core.on(now, event, fastrand::f64()) else {
+        let outcome = self.core.on(now, event, fastrand::f64());
+        let ledger = &self.settings.ledger;
+        ledger.exporter_holds(self.core.holds());
+        let Some((outcome, chunks)) = outcome else {
             return;
         };
-        let ledger = &self.settings.ledger;
         match outcome {
             Outcome::Delivered {
                 records,
@@ -247,7 +271,7 @@ impl Worker {
         }
         chunks
             .into_iter()
-            .for_each(|chunk| self.settings.queue.pool.recycle(chunk));
+            .for_each(|chunk| self.settings.queue.recycle(chunk));
     }
 
     fn take_in(&mut self, wakeup: Wakeup) {
@@ -264,7 +288,11 @@ impl Worker {
         {
             let (id, deadline) = (self.next_id, self.at(deadline));
             self.next_id += 1;
-            self.replies.push((id, reply));
+            self.replies.push(Waiting {
+                id,
+                last: shutdown,
+                reply,
+            });
             self.feed(if shutdown {
                 Event::Shutdown { id, deadline }
             } else {
@@ -290,16 +318,14 @@ impl Worker {
 
     fn poll(&mut self, context: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<Wakeup> {
         if let Some(sending) = &mut self.sending {
-            match catch_unwind(AssertUnwindSafe(|| sending.as_mut().poll(context))) {
+            let polled = catch_unwind(AssertUnwindSafe(|| sending.as_mut().poll(context)));
+            if !matches!(polled, Ok(Poll::Pending)) {
+                self.hang_up();
+            }
+            match polled {
                 Ok(Poll::Pending) => {}
-                Ok(Poll::Ready(answer)) => {
-                    self.sending = None;
-                    return Poll::Ready(Wakeup::Answered(answer));
-                }
-                Err(_) => {
-                    self.sending = None;
-                    return Poll::Ready(Wakeup::Panicked);
-                }
+                Ok(Poll::Ready(answer)) => return Poll::Ready(Wakeup::Answered(answer)),
+                Err(_) => return Poll::Ready(Wakeup::Panicked),
             }
         }
         if timer.poll(context).is_ready() {
@@ -314,9 +340,17 @@ impl Worker {
         Poll::Pending
     }
 
+    /// Drops what is left of a call, which is the transport's code once more.
+    fn hang_up(&mut self) {
+        let sending = self.sending.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(sending))).is_err() {
+            self.settings.ledger.panicked();
+        }
+    }
+
     /// The end: whatever was not delivered is dropped, and nobody is left waiting.
     fn leave(&mut self) {
-        self.sending = None;
+        self.hang_up();
         let Settings {
             queue,
             ledger,
@@ -330,13 +364,17 @@ impl Worker {
         ledger.dropped(DropReason::Shutdown, dropped);
         ledger.exporter_holds(0);
         let unanswered = mailbox.close().into_iter().map(|command| command.reply);
-        let replies = self.replies.drain(..).map(|(_, reply)| reply);
+        let replies = self
+            .replies
+            .drain(..)
+            .map(|waiting| waiting.reply)
+            .chain(unanswered);
         let report = Report {
             dropped,
             ..Report::default()
         };
-        unanswered
-            .chain(replies)
-            .for_each(|reply| reply.fill(report));
+        let late = replies.map(|reply| (reply, report));
+        late.chain(self.farewells.drain(..))
+            .for_each(|(reply, report)| reply.fill(report));
     }
 }

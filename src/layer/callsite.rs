@@ -27,9 +27,11 @@ pub(super) enum Role {
     StatusDescription,
     /// `message` of an event: its name.
     Message,
-    /// `error` of an event without a message, such as `#[instrument(err)]` makes: an exception's message, and its span's
-    /// status.
-    Exception,
+    /// `error` of an event without a message, such as `#[instrument(err)]` makes: its span's status, and the attribute
+    /// `exception.message`, unless the event has one of its own ("user attributes win").
+    Exception {
+        has_attribute: bool,
+    },
 }
 
 /// A field of a callsite, or a key that is derived from one.
@@ -54,41 +56,42 @@ pub(super) struct Template {
     pub(super) constant_dropped: u32,
     /// The bits of constant attributes that a field may replace.
     pub(super) constant_bits: u64,
+    /// The bits of `thread.id` and `thread.name`, where the callsite has fields of these names.
+    pub(super) thread_bits: [u64; 2],
     /// The name of an event that no message names.
     pub(super) event_name: &'static str,
     /// Whether the name and the kind are left to the span's end, since a field may give them.
     pub(super) late_name: bool,
     pub(super) late_kind: bool,
-    fields: Box<[Known]>,
+    fields: Box<[Option<Known>]>,
     /// The answer of the layer's own filter, with the filter's generation: generation << 1 | enabled. Relaxed: the
     /// answer follows from the generation, whoever computes it.
     filtered: AtomicU64,
 }
 
 impl Template {
-    /// `None` for a field that is not this callsite's.
+    /// `None` for a field that is not this callsite's, or has no name.
     #[inline]
     pub(super) fn known(&self, field: &Field) -> Option<&Known> {
-        self.fields.get(field.index())
+        self.fields.get(field.index())?.as_ref()
     }
 
     /// The key of the attribute that holds the chain of a field's error: `x.chain`.
-    pub(super) fn chain(&self, field: &Field) -> Known {
-        let tag = if self.metadata.is_span() {
-            trace::SPAN_ATTRIBUTE
-        } else {
-            trace::EVENT_ATTRIBUTE
+    pub(super) fn chain(&self, field: &Field, known: &Known) -> Known {
+        let prefix = Prefix::new(known.prefix.tag(), &format!("{}.chain", field.name()));
+        let place = |key: &Prefix| {
+            let has_key = |known: &Option<Known>| {
+                known
+                    .as_ref()
+                    .is_some_and(|known| known.prefix.key() == key.key())
+            };
+            self.fields.iter().position(has_key)
         };
-        let prefix = Prefix::new(tag, &format!("{}.chain", field.name()));
-        // Behind the callsite's own keys, unless it has a field of that name itself.
-        let own = self
-            .fields
-            .iter()
-            .find(|known| known.prefix.key() == prefix.key());
-        let bit = own.map_or(bit(self.fields.len() + field.index()), |own| own.bit);
+        // Behind the callsite's own keys, by the first field of the name, unless a field has this very key.
+        let behind = self.fields.len() + place(&known.prefix).unwrap_or(field.index());
         Known {
             role: Role::Attribute,
-            bit,
+            bit: bit(place(&prefix).unwrap_or(behind)),
             prefix,
         }
     }
@@ -137,6 +140,7 @@ impl Builder<'_> {
             trace::put_kind(&mut self.constants, trace::Kind::Internal);
         }
         self.put_attributes(is_span);
+        let thread_bits = super::thread::KEYS.map(|key| self.bit(key));
         let is_exception = self.declares("error") && !self.declares("message");
         // "The name of the event MUST be `exception`" (specification, exceptions).
         let event_name = if is_exception {
@@ -156,6 +160,7 @@ impl Builder<'_> {
             constant_attributes: self.count,
             constant_dropped: self.dropped,
             constant_bits: self.bits,
+            thread_bits,
             event_name,
             late_name,
             late_kind,
@@ -211,27 +216,31 @@ impl Builder<'_> {
         self.bits |= self.bit(key);
     }
 
-    fn field(&self, field: &Field, is_span: bool) -> Known {
+    /// `None` for a field without a name, since a key is not empty (specification, attributes).
+    fn field(&self, field: &Field, is_span: bool) -> Option<Known> {
         let name = field.name();
         let role = match (is_span, name) {
+            (_, "") => return None,
             (true, "otel.name") => Role::Name,
             (true, "otel.kind") => Role::Kind,
             (true, "otel.status_code") => Role::StatusCode,
             (true, "otel.status_description") => Role::StatusDescription,
             (false, "message") => Role::Message,
-            (false, "error") if !self.declares("message") => Role::Exception,
+            (false, "error") if !self.declares("message") => Role::Exception {
+                has_attribute: !self.declares("exception.message"),
+            },
             _ => Role::Attribute,
         };
-        let key = if role == Role::Exception {
+        let key = if matches!(role, Role::Exception { .. }) {
             "exception.message"
         } else {
             name
         };
-        Known {
+        Some(Known {
             role,
             bit: self.bit(name),
             prefix: Prefix::new(self.tag, key),
-        }
+        })
     }
 
     /// The bit of the first field of this name; 0 where there is none.

@@ -5,6 +5,7 @@
 //! a lock.
 
 mod callsite;
+mod event;
 mod filter;
 mod registry;
 mod scratch;
@@ -13,14 +14,16 @@ mod stack;
 mod store;
 mod table;
 mod thread;
+mod user;
 mod visit;
+mod written;
 
 use std::fmt;
 use std::sync::Arc;
 
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::subscriber::Interest;
-use tracing_core::{Event, Level, Metadata, Subscriber};
+use tracing_core::{Event, Metadata, Subscriber, dispatcher};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
@@ -32,7 +35,8 @@ use self::scratch::Scratch;
 use self::span::{OpenSpan, Place, SpanBounds};
 use self::stack::Mirror;
 use self::store::{Opened, Store};
-use self::visit::{Bounds, Fields, Written};
+use self::visit::{Bounds, Fields};
+use self::written::Written;
 use crate::clock::Clock;
 use crate::config;
 use crate::id::{SpanId, TraceId};
@@ -85,9 +89,12 @@ impl OtlpLayer {
             attributes_per_event,
             record_bytes: bytes,
         } = limits;
+        // The rest is for chunks: an eighth, or what the largest record takes.
+        let limit = parts.budget.limit();
+        let share = limit.saturating_sub((limit / 8).max(bytes + queue::CHUNK));
         Self {
             templates: Templates::new(config, limits),
-            store: Store::new(&parts.budget),
+            store: Store::new(&parts.budget, share),
             home: Home::default(),
             parts,
             bounds: SpanBounds {
@@ -103,6 +110,17 @@ impl OtlpLayer {
             config,
             mirror: Mirror::new(),
         }
+    }
+
+    /// Decides, when the first span is entered, whether the mirror is right: nothing that comes and goes (`reload`) may stand
+    /// before the layer. Such a thing hides the layer from the dispatcher.
+    #[cold]
+    fn trust_mirror(&self) -> bool {
+        dispatcher::get_default(|dispatch| {
+            let found = dispatch.downcast_ref::<Self>();
+            self.mirror
+                .trust(found.is_some_and(|found| std::ptr::eq(found, self)))
+        })
     }
 
     /// Whether this thread records now.
@@ -153,15 +171,27 @@ impl OtlpLayer {
             scratch.record.extend_from_slice(&template.constants);
             let mut written = Written::new(template);
             if self.config.threads {
-                thread::put(&mut scratch.record, &mut written, self.bounds.attributes);
+                thread::put(
+                    &mut scratch.record,
+                    &mut written,
+                    template,
+                    self.bounds.attributes,
+                );
             }
             let bounds = Bounds {
                 attributes: self.bounds.attributes,
                 bytes: self.bounds.bytes,
             };
-            let written = self.visit(template, scratch, written, bounds, false, |fields| {
-                attributes.record(fields)
-            });
+            let mut fields = Fields {
+                template,
+                scratch,
+                written,
+                bounds,
+                late: false,
+            };
+            attributes.record(&mut fields);
+            let written = fields.written;
+            self.truncated(written.truncated);
             let opened = Opened {
                 place,
                 metadata: template.metadata,
@@ -176,29 +206,37 @@ impl OtlpLayer {
         });
     }
 
+    /// Counts values that were cut.
     #[inline]
-    fn visit(
-        &self,
-        template: &Template,
-        scratch: &mut Scratch,
-        written: Written,
-        bounds: Bounds,
-        late: bool,
-        record: impl FnOnce(&mut Fields<'_>),
-    ) -> Written {
+    fn truncated(&self, values: u32) {
+        if values > 0 {
+            self.parts.ledger.truncated(values.into());
+        }
+    }
+
+    /// Writes the fields of a late `record` into `scratch` and merges them into their span.
+    fn merge(&self, template: &Template, id: &Id, values: &Record<'_>, scratch: &mut Scratch) {
+        let bounds = Bounds {
+            attributes: u32::MAX,
+            bytes: self.bounds.bytes,
+        };
         let mut fields = Fields {
             template,
             scratch,
-            written,
+            written: Written::default(),
             bounds,
-            late,
+            late: true,
         };
-        record(&mut fields);
-        let written = fields.written;
-        for _ in 0..written.truncated {
-            self.parts.ledger.truncated();
-        }
-        written
+        values.record(&mut fields);
+        let Written {
+            dropped, truncated, ..
+        } = fields.written;
+        let Scratch { record, marks, .. } = scratch;
+        let cut = self.store.update(id, |span, account| {
+            span.written.dropped += dropped;
+            span.merge(record, marks, &self.bounds, account)
+        });
+        self.truncated(cut.unwrap_or(0).max(truncated));
     }
 
     /// The last of an open span: its end, and into the chunk.
@@ -235,7 +273,7 @@ where
     fn max_level_hint(&self) -> Option<LevelFilter> {
         // The subscriber asks every layer, as a dispatcher is made of it, unless a per-layer filter stands before the layer
         // and answers itself. So whoever is asked sees every span being entered.
-        self.mirror.trust();
+        self.mirror.ask();
         // No hint: for a plain layer, it would bound all layers.
         None
     }
@@ -263,24 +301,7 @@ where
             return;
         };
         let template = self.templates.get(metadata);
-        scratch::with(|scratch| {
-            let bounds = Bounds {
-                attributes: u32::MAX,
-                bytes: self.bounds.bytes,
-            };
-            self.visit(
-                template,
-                scratch,
-                Written::default(),
-                bounds,
-                true,
-                |fields| values.record(fields),
-            );
-            let Scratch { record, marks, .. } = scratch;
-            self.store.update(id, |span, account| {
-                span.merge(record, marks, &self.bounds, account)
-            });
-        });
+        scratch::with(|scratch| self.merge(template, id, values, scratch));
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, _: Context<'_, S>) {
@@ -312,38 +333,15 @@ where
             return;
         }
         let time = self.parts.clock.now() + place.epoch;
-        scratch::with(|scratch| {
-            trace::put_event_time(&mut scratch.record, time);
-            scratch.record.extend_from_slice(&template.constants);
-            let written = Written::new(template);
-            let written = self.visit(
-                template,
-                scratch,
-                written,
-                self.event_bounds,
-                false,
-                |fields| event.record(fields),
-            );
-            if !written.name {
-                trace::put_event_name(&mut scratch.record, template.event_name);
-            }
-            trace::put_event_dropped(&mut scratch.record, written.dropped);
-            self.store.update(&id, |span, account| {
-                span.add_event(&scratch.record, &self.bounds, account);
-                if *template.metadata.level() == Level::ERROR || !scratch.text.is_empty() {
-                    let description = std::str::from_utf8(&scratch.text).unwrap_or_default();
-                    span.fail(description, &self.bounds, account);
-                }
-            });
-        });
+        scratch::with(|scratch| self.add_event(template, event, &id, time, scratch));
     }
 
     #[inline]
-    fn on_enter(&self, id: &Id, _: Context<'_, S>) {
-        if self.mirror.is_trusted() {
+    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+        if self.mirror.is_trusted() || self.mirror.is_asked() && self.trust_mirror() {
             self.mirror.enter(id.into_u64());
         } else {
-            self.home.catch(self);
+            self.home.catch(id, &context);
         }
     }
 
@@ -358,5 +356,6 @@ where
     fn on_close(&self, id: Id, _: Context<'_, S>) {
         // Also on a thread of ours and at any depth: what was opened is closed.
         self.store.close(&id, |span| self.finish(span));
+        self.mirror.closed(id.into_u64());
     }
 }

@@ -18,30 +18,45 @@ use super::span::Place;
 use super::stack::Current;
 use super::store::Store;
 
-/// The dispatcher that this layer belongs to, caught at the first enter: events are dispatched under a guard that hides
-/// it when it is scoped.
+/// The dispatcher that this layer belongs to, caught when a span is entered: while a span or an event is dispatched, a
+/// scoped dispatcher is hidden.
 #[derive(Debug, Default)]
 pub(super) struct Home(OnceLock<WeakDispatch>);
 
+/// Lies in the extensions of one span while [`Home::look`] compares two ways to it: the address of that one's `Home`.
+#[derive(Debug, PartialEq)]
+struct Here(usize);
+
 impl Home {
+    /// Called with a span that was just entered.
     #[inline]
-    pub(super) fn catch(&self, layer: &OtlpLayer) {
+    pub(super) fn catch<S>(&self, id: &Id, context: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
         if self.0.get().is_none() {
-            self.look(layer);
+            self.look(id, context);
         }
     }
 
+    /// The default dispatcher is ours if the span of this id is the very same one in its Registry.
     #[cold]
-    fn look(&self, layer: &OtlpLayer) {
+    fn look<S>(&self, id: &Id, context: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let Some(span) = context.span(id) else { return };
+        let here = || Here(std::ptr::from_ref(self).addr());
+        span.extensions_mut().replace(here());
         dispatcher::get_default(|dispatch| {
-            if dispatch
-                .downcast_ref::<OtlpLayer>()
-                .is_some_and(|found| std::ptr::eq(found, layer))
-            {
+            let registry = dispatch.downcast_ref::<Registry>();
+            let found = registry.and_then(|registry| registry.span(id));
+            if found.is_some_and(|found| found.extensions().get::<Here>() == Some(&here())) {
                 // Whoever comes first sets the same.
                 let _ = self.0.set(dispatch.downgrade());
             }
         });
+        span.extensions_mut().remove::<Here>();
     }
 
     /// The nearest ancestor of a span that the store knows.

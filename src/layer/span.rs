@@ -2,12 +2,17 @@
 
 use tracing_core::Metadata;
 
-use super::visit::{Mark, What, Written};
+use super::user;
+use super::visit::{Mark, What};
+use super::written::Written;
 use crate::proto::common;
 use crate::proto::trace::{self, Code, Dropped, Ids};
 use crate::proto::wire::{Content, Reader};
 
 use super::store::Account;
+
+/// More than the tags and lengths of an event or a status take.
+const FRAME: usize = 16;
 
 /// A span's place in its trace, which its children and events take over.
 #[derive(Clone, Copy, Debug)]
@@ -42,14 +47,27 @@ pub(super) struct SpanBounds {
 }
 
 impl OpenSpan {
-    /// Appends an encoded event, or counts it.
-    pub(super) fn add_event(&mut self, event: &[u8], bounds: &SpanBounds, account: &mut Account) {
-        if self.events >= bounds.events || !self.make_room(event.len() + 6, bounds, account) {
+    /// Appends an encoded event. `Err`: it has no room, and so many bytes would have; it is not counted.
+    pub(super) fn add_event(
+        &mut self,
+        event: &[u8],
+        bounds: &SpanBounds,
+        account: &mut Account,
+    ) -> Result<(), usize> {
+        if self.events >= bounds.events {
             self.dropped_events += 1;
-            return;
+            return Ok(());
+        }
+        if self.record.len() + event.len() + FRAME > bounds.bytes {
+            return Err(bounds.bytes.saturating_sub(self.record.len() + FRAME));
+        }
+        if !self.make_room(event.len() + FRAME, bounds, account) {
+            self.dropped_events += 1;
+            return Ok(());
         }
         self.events += 1;
         trace::put_event(&mut self.record, event);
+        Ok(())
     }
 
     /// Appends a link, or counts it.
@@ -62,70 +80,104 @@ impl OpenSpan {
         trace::put_link(&mut self.record, to);
     }
 
-    /// Merges the fields of a late `record`, which stand in `fields` one after the other.
+    /// Merges the fields of a late `record`, which stand in `fields` one after the other. Returns how many values were cut.
     pub(super) fn merge(
         &mut self,
         fields: &[u8],
         marks: &[Mark],
         bounds: &SpanBounds,
         account: &mut Account,
-    ) {
+    ) -> u32 {
+        let mut cut = 0;
         for (at, mark) in marks.iter().enumerate() {
             let end = marks
                 .get(at + 1)
                 .map_or(fields.len(), |next| next.start as usize);
-            let field = &fields[mark.start as usize..end];
-            if field.is_empty() && !matches!(mark.what, What::Status(_)) {
-                continue;
+            let field = fields.get(mark.start as usize..end).unwrap_or_default();
+            match mark.what {
+                What::Attribute(bit) => cut += self.merge_attribute(bit, field, bounds, account),
+                What::Name => {
+                    if std::mem::replace(&mut self.written.name, true) {
+                        trace::cut_name(&mut self.record);
+                    }
+                    self.merge_field(field, bounds, account);
+                }
+                What::Kind => {
+                    if std::mem::replace(&mut self.written.kind, true) {
+                        trace::cut_kind(&mut self.record);
+                    }
+                    self.merge_field(field, bounds, account);
+                }
+                What::Status(code) => {
+                    let description = std::str::from_utf8(field).unwrap_or_default();
+                    self.set_status(code, description, bounds, account);
+                }
             }
-            // A replaced field leaves its room to the new one, which is not counted on here.
-            if !self.make_room(field.len() + 16, bounds, account) {
-                self.written.dropped += 1;
-                continue;
-            }
-            self.merge_field(mark.what, field, bounds);
         }
+        cut
     }
 
-    fn merge_field(&mut self, what: What, field: &[u8], bounds: &SpanBounds) {
-        match what {
-            What::Attribute(bit) => {
-                let Ok(Some((_, Content::Bytes(content)))) = Reader::new(field).next() else {
-                    return;
-                };
-                let key = common::key_of(content);
-                let replaced = self.written.may_have(bit)
-                    && trace::cut_attribute(&mut self.record, field[0], key);
-                if !replaced && !self.written.admit(bit, bounds.attributes) {
-                    return;
-                }
-            }
-            What::Name => {
-                if std::mem::replace(&mut self.written.name, true) {
-                    trace::cut_name(&mut self.record);
-                }
-            }
-            What::Kind => {
-                if std::mem::replace(&mut self.written.kind, true) {
-                    trace::cut_kind(&mut self.record);
-                }
-            }
-            What::Status(code) => {
-                let description = std::str::from_utf8(field).unwrap_or_default();
-                return self.written.set_status(&mut self.record, code, description);
-            }
+    /// An attribute takes the place of an older one, and as much room as there is.
+    fn merge_attribute(
+        &mut self,
+        bit: u64,
+        field: &[u8],
+        bounds: &SpanBounds,
+        account: &mut Account,
+    ) -> u32 {
+        let Ok(Some((_, Content::Bytes(content)))) = Reader::new(field).next() else {
+            return 0;
+        };
+        let key = common::key_of(content);
+        let replaced =
+            self.written.may_have(bit) && trace::cut_attribute(&mut self.record, field[0], key);
+        if !replaced && !self.written.admit(bit, bounds.attributes) {
+            return 0;
         }
-        self.record.extend_from_slice(field);
+        if self.make_room(field.len(), bounds, account) {
+            self.record.extend_from_slice(field);
+            return 0;
+        }
+        let room = bounds.bytes.saturating_sub(self.record.len());
+        if let Some((text, head)) = common::text_of(field)
+            && room > head
+            && self.make_room(room, bounds, account)
+        {
+            common::put_text_like(&mut self.record, field, user::fitting(text, room - head));
+            return 1;
+        }
+        self.written.attributes -= 1;
+        self.written.dropped += 1;
+        0
+    }
+
+    fn merge_field(&mut self, field: &[u8], bounds: &SpanBounds, account: &mut Account) {
+        if self.make_room(field.len(), bounds, account) {
+            self.record.extend_from_slice(field);
+        }
     }
 
     /// An event of the level ERROR was recorded inside: the span has failed, unless its status is known. What an exception
     /// says is the description.
     pub(super) fn fail(&mut self, description: &str, bounds: &SpanBounds, account: &mut Account) {
-        let known = self.written.status != Code::Unset && description.is_empty();
-        if !known && self.make_room(description.len() + 16, bounds, account) {
-            self.written
-                .set_status(&mut self.record, Code::Error, description);
+        if self.written.status == Code::Unset || !description.is_empty() {
+            self.set_status(Code::Error, description, bounds, account);
         }
+    }
+
+    /// A status has its few bytes whether or not there is room; its description only where there is.
+    fn set_status(
+        &mut self,
+        code: Code,
+        description: &str,
+        bounds: &SpanBounds,
+        account: &mut Account,
+    ) {
+        let room = bounds.bytes.saturating_sub(self.record.len() + FRAME);
+        let description = user::fitting(description, room);
+        let fits = self.make_room(description.len() + FRAME, bounds, account);
+        self.written
+            .set_status(&mut self.record, code, if fits { description } else { "" });
     }
 
     /// Writes the end. The few bytes are not worth a charge: the record leaves for its chunk at once.

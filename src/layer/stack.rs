@@ -7,7 +7,7 @@
 use std::cell::Cell;
 
 use super::span::Place;
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 
 /// So many layers have a mirror on one thread,
 const LAYERS: usize = 2;
@@ -27,16 +27,22 @@ pub(super) enum Current {
     Unknown,
 }
 
-/// Whose mirror it is.
+/// Whose mirror it is, and whether it is right.
 #[derive(Debug)]
 pub(super) struct Mirror {
     /// Distinct in the process.
     layer: u64,
-    /// Whether this layer sees every span being entered, and found room for it so far. Both are Relaxed: a thread that
-    /// sees the change late has only its own stack, which is right until then.
-    sees_all: AtomicBool,
-    broken: AtomicBool,
+    /// Relaxed: it moves before the first span is entered, or gives up for good; a thread that sees that late has only its
+    /// own stack, which is right until then.
+    state: AtomicU64,
 }
+
+/// Nobody has asked the layer for its level: a per-layer filter stands before it, as far as is known.
+const UNASKED: u64 = 0;
+/// The subscriber has asked; no span was entered yet.
+const ASKED: u64 = 1;
+const TRUSTED: u64 = 2;
+const BROKEN: u64 = 3;
 
 #[derive(Debug)]
 struct Stack {
@@ -59,19 +65,36 @@ impl Mirror {
         static LAYERS: AtomicU64 = AtomicU64::new(1);
         Self {
             layer: LAYERS.fetch_add(1, Ordering::Relaxed),
-            sees_all: AtomicBool::new(false),
-            broken: AtomicBool::new(false),
+            state: AtomicU64::new(UNASKED),
         }
     }
 
-    /// No per-layer filter hides spans from this layer.
-    pub(super) fn trust(&self) {
-        self.sees_all.store(true, Ordering::Relaxed);
+    /// The subscriber asks for the layer's level.
+    pub(super) fn ask(&self) {
+        // Only before the first span is entered does it say anything.
+        let _ = self
+            .state
+            .compare_exchange(UNASKED, ASKED, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Whether the mirror waits for the verdict of [`Mirror::trust`].
+    pub(super) fn is_asked(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == ASKED
+    }
+
+    /// Whether the layer sees every span being entered from now on; says whether the mirror is trusted.
+    pub(super) fn trust(&self, sees_all: bool) -> bool {
+        let verdict = if sees_all { TRUSTED } else { BROKEN };
+        // Of two threads the first one decides, and a mirror that is broken stays so.
+        let _ = self
+            .state
+            .compare_exchange(ASKED, verdict, Ordering::Relaxed, Ordering::Relaxed);
+        self.is_trusted()
     }
 
     #[inline]
     pub(super) fn is_trusted(&self) -> bool {
-        self.sees_all.load(Ordering::Relaxed) && !self.broken.load(Ordering::Relaxed)
+        self.state.load(Ordering::Relaxed) == TRUSTED
     }
 
     /// Works on this layer's stack on this thread.
@@ -86,6 +109,21 @@ impl Mirror {
         self.with(|stack| {
             if let Some(stack) = stack {
                 stack.created.set(Some((id, place)));
+            }
+        });
+    }
+
+    /// A span was closed, as a rule after it was left.
+    #[inline]
+    pub(super) fn closed(&self, id: u64) {
+        self.with(|stack| {
+            if let Some(stack) = stack
+                && stack
+                    .created
+                    .get()
+                    .is_some_and(|(created, _)| created == id)
+            {
+                stack.created.set(None);
             }
         });
     }
@@ -108,7 +146,7 @@ impl Mirror {
                     stack.created.set(None);
                     stack.push(id);
                 }
-                _ => self.broken.store(true, Ordering::Relaxed),
+                _ => self.state.store(BROKEN, Ordering::Relaxed),
             },
         );
     }
@@ -230,7 +268,8 @@ mod tests {
         #[test]
         fn it_mirrors_the_registrys_stack(steps in proptest::collection::vec((1_u64..6, any::<bool>()), 0..60)) {
             let mirror = Mirror::new();
-            mirror.trust();
+            mirror.ask();
+            mirror.trust(true);
             let mut model: Vec<(u64, bool)> = Vec::new();
             for (span, enters) in steps {
                 if enters && model.len() < DEPTH {
@@ -250,7 +289,10 @@ mod tests {
     #[test]
     fn layers_beyond_the_room_ask_the_registry_and_so_do_deep_stacks() {
         let mirrors: Vec<Mirror> = (0..=LAYERS).map(|_| Mirror::new()).collect();
-        mirrors.iter().for_each(Mirror::trust);
+        mirrors.iter().for_each(|mirror| {
+            mirror.ask();
+            mirror.trust(true);
+        });
         mirrors.iter().for_each(|mirror| mirror.enter(1));
         assert_eq!(
             mirrors.iter().filter(|mirror| mirror.is_trusted()).count(),
@@ -258,7 +300,8 @@ mod tests {
         );
         mirrors.iter().for_each(|mirror| mirror.exit(1));
         let deep = Mirror::new();
-        deep.trust();
+        deep.ask();
+        deep.trust(true);
         (1..=DEPTH as u64).for_each(|id| deep.enter(id));
         assert!(deep.is_trusted());
         deep.enter(99);

@@ -12,7 +12,7 @@ use tracing_core::{Metadata, span::Id};
 
 use super::span::{OpenSpan, Place};
 use super::table::Table;
-use super::visit::Written;
+use super::written::Written;
 use crate::queue::Budget;
 
 const SHARDS: usize = 64;
@@ -56,13 +56,15 @@ pub(super) struct Opened {
 }
 
 impl Store {
-    pub(super) fn new(budget: &Arc<Budget>) -> Self {
+    /// `share`: how far open spans may fill the budget.
+    pub(super) fn new(budget: &Arc<Budget>, share: usize) -> Self {
         let shard = || Shard {
             open: Table::new(),
             bare: HashMap::new(),
             free: Vec::new(),
             account: Account {
                 budget: Arc::clone(budget),
+                share,
                 reserved: 0,
                 used: 0,
             },
@@ -202,6 +204,8 @@ impl Shard {
 #[derive(Debug)]
 pub(super) struct Account {
     budget: Arc<Budget>,
+    /// Open spans leave the rest of the budget to chunks, so that what ends finds room.
+    share: usize,
     reserved: usize,
     used: usize,
 }
@@ -221,10 +225,8 @@ impl Account {
     #[cold]
     fn reserve(&mut self, bytes: usize) -> bool {
         let missing = self.used + bytes - self.reserved;
-        let Some(step) = [missing.max(STEP), missing]
-            .into_iter()
-            .find(|step| self.budget.reserve(*step))
-        else {
+        let take = |step: &usize| self.budget.reserve_up_to(*step, self.share);
+        let Some(step) = [missing.max(STEP), missing].into_iter().find(take) else {
             return false;
         };
         self.reserved += step;

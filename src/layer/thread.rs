@@ -2,50 +2,46 @@
 
 use std::cell::OnceCell;
 
-use super::visit::Written;
+use super::callsite::Template;
+use super::written::Written;
 use crate::proto::common::{self, Prefix};
 use crate::proto::trace;
 
+pub(super) const KEYS: [&str; 2] = ["thread.id", "thread.name"];
+
 thread_local! {
-    /// Both attributes of this thread, encoded once. There is no name where the thread has none.
-    static ATTRIBUTES: OnceCell<(Box<[u8]>, u32)> = const { OnceCell::new() };
+    /// Both attributes of this thread, encoded once; empty where there is none.
+    static ATTRIBUTES: OnceCell<[Box<[u8]>; 2]> = const { OnceCell::new() };
 }
 
 /// Appends this thread's attributes, within the limit. Nothing while the thread's locals are being destroyed.
-pub(super) fn put(record: &mut Vec<u8>, written: &mut Written, limit: u32) {
+pub(super) fn put(record: &mut Vec<u8>, written: &mut Written, template: &Template, limit: u32) {
     let _ = ATTRIBUTES.try_with(|attributes| {
-        let (encoded, count) = attributes.get_or_init(encode);
-        if written.attributes.saturating_add(*count) > limit {
-            written.dropped += count;
-            return;
+        for (attribute, bit) in attributes
+            .get_or_init(encode)
+            .iter()
+            .zip(template.thread_bits)
+        {
+            // A field of the same name finds its bit set, and replaces what is written here.
+            if !attribute.is_empty() && written.admit(bit, limit) {
+                record.extend_from_slice(attribute);
+            }
         }
-        written.attributes += count;
-        record.extend_from_slice(encoded);
     });
 }
 
-fn encode() -> (Box<[u8]>, u32) {
+fn encode() -> [Box<[u8]>; 2] {
     let thread = std::thread::current();
-    let mut out = Vec::new();
-    let mut count = 0;
+    let [id, name] = KEYS.map(|key| Prefix::new(trace::SPAN_ATTRIBUTE, key));
+    let mut encoded = [Vec::new(), Vec::new()];
     // The number inside `ThreadId(7)`; there is no stable way to it but the text.
     let text = format!("{:?}", thread.id());
     let digits = text.trim_matches(|c: char| !c.is_ascii_digit());
-    if let Ok(id) = digits.parse::<i64>() {
-        common::put_int(
-            &mut out,
-            &Prefix::new(trace::SPAN_ATTRIBUTE, "thread.id"),
-            id,
-        );
-        count += 1;
+    if let Ok(number) = digits.parse() {
+        common::put_int(&mut encoded[0], &id, number);
     }
-    if let Some(name) = thread.name() {
-        common::put_str(
-            &mut out,
-            &Prefix::new(trace::SPAN_ATTRIBUTE, "thread.name"),
-            name,
-        );
-        count += 1;
+    if let Some(text) = thread.name() {
+        common::put_str(&mut encoded[1], &name, text);
     }
-    (out.into(), count)
+    encoded.map(Vec::into_boxed_slice)
 }

@@ -1,85 +1,16 @@
 //! The visit of a record's fields: each value is encoded as it comes, behind its callsite's encoded key.
 
 use std::error::Error;
-use std::fmt::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::fmt;
 
 use tracing_core::field::{Field, Visit};
 
 use super::callsite::{Known, Role, Template};
 use super::scratch::Scratch;
+use super::user;
+use super::written::Written;
 use crate::proto::common::{self, Prefix};
 use crate::proto::trace::{self, Code, Kind};
-use crate::quiet;
-
-/// An error's chain is followed so far; a chain may be a circle.
-const MAX_CHAIN: usize = 32;
-
-/// What has been written of a record so far.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Written {
-    /// A bit for each of the first 64 keys.
-    keys: u64,
-    pub(super) attributes: u32,
-    pub(super) dropped: u32,
-    pub(super) name: bool,
-    pub(super) kind: bool,
-    pub(super) status: Code,
-    /// Values that were cut.
-    pub(super) truncated: u32,
-}
-
-impl Written {
-    /// What a record of this callsite begins with.
-    #[inline]
-    pub(super) fn new(template: &Template) -> Self {
-        Self {
-            keys: template.constant_bits,
-            attributes: template.constant_attributes,
-            dropped: template.constant_dropped,
-            ..Self::default()
-        }
-    }
-
-    /// Counts a new attribute; `false` when there is one too many. For a key that may be there already, ask
-    /// [`Written::may_have`] first.
-    #[inline]
-    pub(super) fn admit(&mut self, bit: u64, limit: u32) -> bool {
-        if self.attributes >= limit {
-            self.dropped += 1;
-            return false;
-        }
-        self.keys |= bit;
-        self.attributes += 1;
-        true
-    }
-
-    /// Whether the key with this bit may have been written. One beyond the first 64 has no bit and is looked for.
-    #[inline]
-    pub(super) fn may_have(&self, bit: u64) -> bool {
-        self.keys & bit != 0 || bit == 0
-    }
-}
-
-impl Written {
-    /// Sets the status by the specification's order, Ok over Error over Unset, where Ok is final. The name of a code
-    /// alone does not take a description away.
-    pub(super) fn set_status(&mut self, record: &mut Vec<u8>, code: Code, description: &str) {
-        let keeps = code == self.status && description.is_empty();
-        if self.status == Code::Ok || code == Code::Unset || keeps {
-            return;
-        }
-        if self.status != Code::Unset {
-            trace::cut_status(record);
-        }
-        self.status = code;
-        trace::put_status(
-            record,
-            code,
-            if code == Code::Error { description } else { "" },
-        );
-    }
-}
 
 /// One field of a late `record`, which is merged into its span under the span's lock.
 #[derive(Clone, Copy, Debug)]
@@ -114,11 +45,20 @@ pub(super) struct Fields<'a> {
     pub(super) late: bool,
 }
 
-impl Fields<'_> {
+impl<'a> Fields<'a> {
+    /// What is known of a field; `None` for one that is not recorded.
+    #[inline]
+    fn known(&self, field: &Field) -> Option<&'a Known> {
+        // Those of a new span or event are its callsite's own; a late one may come from anywhere.
+        if self.late && field.callsite() != self.template.metadata.callsite() {
+            return None;
+        }
+        self.template.known(field)
+    }
+
     #[inline]
     fn attribute(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>, &Prefix)) {
-        let template = self.template;
-        if let Some(known) = template.known(field)
+        if let Some(known) = self.known(field)
             && self.begin(known)
         {
             write(&mut self.scratch.record, &known.prefix);
@@ -157,8 +97,7 @@ impl Fields<'_> {
 
     #[inline]
     fn text(&mut self, field: &Field, value: &str) {
-        let template = self.template;
-        let Some(known) = template.known(field) else {
+        let Some(known) = self.known(field) else {
             return;
         };
         if known.role != Role::Attribute {
@@ -170,24 +109,31 @@ impl Fields<'_> {
         }
     }
 
+    fn room(&self) -> usize {
+        self.bounds.bytes.saturating_sub(self.scratch.record.len())
+    }
+
     /// As much of the value as the record has room for.
     #[inline]
     fn cut<'v>(&mut self, value: &'v str) -> &'v str {
-        let room = self.bounds.bytes.saturating_sub(self.scratch.record.len());
+        let room = self.room();
         if value.len() <= room {
             return value;
         }
         self.written.truncated += 1;
-        &value[..boundary(value, room)]
+        user::fitting(value, room)
     }
 
     /// A field that means something else than an attribute.
     #[cold]
     fn special(&mut self, known: &Known, value: &str) {
+        if known.role == Role::StatusCode {
+            return self.status(Code::from_name(value), "");
+        }
+        let value = self.cut(value);
         match known.role {
-            Role::Attribute => {}
+            Role::Attribute | Role::StatusCode => {}
             Role::Name => {
-                let value = self.cut(value);
                 if self.late {
                     self.mark(What::Name);
                 } else if self.written.name {
@@ -206,37 +152,31 @@ impl Fields<'_> {
                 let kind = Kind::from_name(value).unwrap_or(Kind::Internal);
                 trace::put_kind(&mut self.scratch.record, kind);
             }
-            Role::Exception => self.exception(known, value),
-            Role::StatusCode => self.status(Code::from_name(value), ""),
             Role::StatusDescription => self.status(Code::Error, value),
             Role::Message => {
-                let value = self.cut(value);
                 self.event_name();
                 trace::put_event_name(&mut self.scratch.record, value);
+            }
+            Role::Exception { has_attribute } => {
+                // The text is kept: it describes the span's status too.
+                self.scratch.text.clear();
+                self.scratch.text.extend_from_slice(value.as_bytes());
+                if has_attribute && self.begin(known) {
+                    common::put_str(&mut self.scratch.record, &known.prefix, value);
+                }
             }
         }
     }
 
     fn status(&mut self, code: Code, description: &str) {
-        let description = self.cut(description);
         if self.late {
             self.mark(What::Status(code));
             self.scratch
                 .record
                 .extend_from_slice(description.as_bytes());
-            return;
-        }
-        self.written
-            .set_status(&mut self.scratch.record, code, description);
-    }
-
-    /// Keeps an exception's text, which its span's status is described with, and writes it as an attribute.
-    fn exception(&mut self, known: &Known, text: &str) {
-        let text = self.cut(text);
-        self.scratch.text.clear();
-        self.scratch.text.extend_from_slice(text.as_bytes());
-        if self.begin(known) {
-            common::put_str(&mut self.scratch.record, &known.prefix, text);
+        } else {
+            self.written
+                .set_status(&mut self.scratch.record, code, description);
         }
     }
 
@@ -250,30 +190,25 @@ impl Fields<'_> {
     /// Formats a value with the user's code, within bounds.
     fn format(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let end = self.bounds.bytes;
-        let template = self.template;
-        let Some(known) = template.known(field) else {
+        let Some(known) = self.known(field) else {
             return;
         };
         let mut cut = false;
         match known.role {
             Role::Attribute => {
                 if self.begin(known) {
-                    let write = |out: &mut Vec<u8>| cut = write_user(out, end, value);
+                    let write = |out: &mut Vec<u8>| cut = user::write(out, end, value);
                     common::put_text(&mut self.scratch.record, &known.prefix, write);
                 }
             }
             Role::Message => {
                 self.event_name();
-                let out = &mut self.scratch.record;
-                trace::put_event_name_with(out, |out| cut = write_user(out, end, value));
+                let write = |out: &mut Vec<u8>| cut = user::write(out, end, value);
+                trace::put_event_name_with(&mut self.scratch.record, write);
             }
-            Role::Name
-            | Role::Kind
-            | Role::StatusCode
-            | Role::StatusDescription
-            | Role::Exception => {
+            _ => {
                 let mut text = Vec::new();
-                cut = write_user(&mut text, end, value);
+                cut = user::write(&mut text, end, value);
                 self.special(known, &String::from_utf8_lossy(&text));
             }
         }
@@ -316,7 +251,7 @@ impl Visit for Fields<'_> {
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        let room = self.bounds.bytes.saturating_sub(self.scratch.record.len());
+        let room = self.room();
         self.written.truncated += u32::from(value.len() > room);
         let value = &value[..value.len().min(room)];
         self.attribute(field, |out, prefix| common::put_bytes(out, prefix, value));
@@ -324,14 +259,12 @@ impl Visit for Fields<'_> {
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.format(field, &format_args!("{value}"));
-        let template = self.template;
-        let has_chain = |known: &Known| matches!(known.role, Role::Attribute | Role::Exception);
-        if !template.known(field).is_some_and(has_chain) {
+        let has_chain = |role| matches!(role, Role::Attribute | Role::Exception { .. });
+        let Some(known) = self.known(field).filter(|known| has_chain(known.role)) else {
             return;
-        }
-        let known = template.chain(field);
-        let room = self.bounds.bytes.saturating_sub(self.scratch.record.len());
-        let chain = chain(value, room);
+        };
+        let known = self.template.chain(field, known);
+        let chain = user::chain(value, self.room());
         if self.begin(&known) {
             common::put_strings(&mut self.scratch.record, &known.prefix, &chain);
         }
@@ -339,91 +272,5 @@ impl Visit for Fields<'_> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.format(field, value);
-    }
-}
-
-/// The texts of an error's sources, of `room` bytes together.
-fn chain(error: &(dyn Error + 'static), mut room: usize) -> Vec<String> {
-    let mut texts = Vec::new();
-    let mut next = source(error);
-    while let Some(error) = next {
-        if texts.len() == MAX_CHAIN {
-            break;
-        }
-        let mut text = Vec::new();
-        write_user(&mut text, room, &format_args!("{error}"));
-        room = room.saturating_sub(text.len());
-        texts.push(String::from_utf8_lossy(&text).into_owned());
-        next = source(error);
-    }
-    texts
-}
-
-fn source<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
-    quiet::nested(|| catch_unwind(AssertUnwindSafe(|| error.source()))).unwrap_or(None)
-}
-
-/// Appends what the user's `Debug` writes, until `out` has `end` bytes; says whether it was cut. A panic costs this
-/// value only.
-fn write_user(out: &mut Vec<u8>, end: usize, value: &dyn fmt::Debug) -> bool {
-    let start = out.len();
-    let mut writer = Bounded {
-        out,
-        end,
-        cut: false,
-    };
-    let outcome = quiet::nested(|| catch_unwind(AssertUnwindSafe(|| write!(writer, "{value:?}"))));
-    let cut = writer.cut;
-    if let Err(panic) = outcome {
-        let out = writer.out;
-        out.truncate(start);
-        let why = panic_text(&*panic);
-        let mut writer = Bounded { out, end, cut };
-        // Bounded as any value; what does not fit is cut.
-        let _ = write!(writer, "<panicked: {why}>");
-        // Dropping a payload runs user code once more.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(panic)));
-    }
-    cut
-}
-
-/// The last place at or before `at` where the text may be cut.
-fn boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at))
-        .unwrap_or(0)
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        text
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text
-    } else {
-        "no message"
-    }
-}
-
-/// Stops the formatting at the bound, so that a value of 100 MB costs what the bound costs.
-struct Bounded<'a> {
-    out: &'a mut Vec<u8>,
-    end: usize,
-    cut: bool,
-}
-
-impl Write for Bounded<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.end.saturating_sub(self.out.len());
-        if text.len() <= room && !self.cut {
-            self.out.extend_from_slice(text.as_bytes());
-            return Ok(());
-        }
-        if !self.cut {
-            self.out
-                .extend_from_slice(&text.as_bytes()[..boundary(text, room)]);
-        }
-        self.cut = true;
-        Err(fmt::Error)
     }
 }

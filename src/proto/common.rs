@@ -2,7 +2,9 @@
 //!
 //! An attribute is written as a prefix that its callsite encoded once (tag, room for the length, key) and a value.
 
-use super::wire::{self, FIXED64, LEN, VARINT, put_varint, tag, varint_len};
+use super::wire::{
+    self, Content, FIXED64, LEN, Malformed, Reader, VARINT, put_varint, tag, varint_len,
+};
 
 /// KeyValue.key and KeyValue.value.
 const KEY: u8 = tag(1, LEN);
@@ -89,10 +91,10 @@ impl Prefix {
 
 /// The encoded key of an attribute's content, as it is written here: first.
 pub(crate) fn key_of(attribute: &[u8]) -> &[u8] {
-    let mut reader = wire::Reader::new(attribute);
+    let mut reader = Reader::new(attribute);
     match reader.next() {
         Ok(Some(_)) => &attribute[..attribute.len() - reader.remaining()],
-        Ok(None) | Err(wire::Malformed) => &[],
+        Ok(None) | Err(Malformed) => &[],
     }
 }
 
@@ -187,7 +189,7 @@ pub(crate) fn put_text(out: &mut Vec<u8>, prefix: &Prefix, write: impl FnOnce(&m
     }
     // The lengths take more than the room left for them: write the head anew and move the text behind it.
     let mut head = Vec::with_capacity(prefix.len() + 16);
-    put_head(&mut head, prefix, STRING_VALUE, written);
+    put_head(&mut head, prefix.tag(), prefix.key(), STRING_VALUE, written);
     let shift = head.len() - (text - start);
     out.resize(out.len() + shift, 0);
     out.copy_within(text..text + written, text + shift);
@@ -198,23 +200,48 @@ pub(crate) fn put_text(out: &mut Vec<u8>, prefix: &Prefix, write: impl FnOnce(&m
 fn put_blob(out: &mut Vec<u8>, prefix: &Prefix, kind: u8, bytes: &[u8]) {
     let len = bytes.len() as u8;
     if !prefix.put_short(out, [VALUE, len.wrapping_add(2), kind, len], bytes.len()) {
-        put_head(out, prefix, kind, bytes.len());
+        put_head(out, prefix.tag(), prefix.key(), kind, bytes.len());
     }
     out.extend_from_slice(bytes);
 }
 
 /// Everything of a length-delimited attribute that stands before its `len` bytes, for any length.
 #[inline(never)]
-fn put_head(out: &mut Vec<u8>, prefix: &Prefix, kind: u8, len: usize) {
+fn put_head(out: &mut Vec<u8>, tag: u8, key: &[u8], kind: u8, len: usize) {
     let value = wire::len_field_len(len);
-    let key = prefix.key();
-    out.push(prefix.tag());
+    out.push(tag);
     put_varint(out, (key.len() + wire::len_field_len(value)) as u64);
     out.extend_from_slice(key);
     out.push(VALUE);
     put_varint(out, value as u64);
     out.push(kind);
     put_varint(out, len as u64);
+}
+
+/// An attribute's text, and how many bytes stand before it; `None` where the value is no text.
+pub(crate) fn text_of(attribute: &[u8]) -> Option<(&str, usize)> {
+    let bytes = |content| match content {
+        Ok(Some((_, Content::Bytes(bytes)))) => Some(bytes),
+        _ => None,
+    };
+    let content = bytes(Reader::new(attribute).next())?;
+    let value = content.get(key_of(content).len()..)?;
+    let any = bytes(Reader::new(value).next())?;
+    let text = bytes(Reader::new(any).next()).filter(|_| any.first() == Some(&STRING_VALUE))?;
+    Some((
+        std::str::from_utf8(text).ok()?,
+        attribute.len() - text.len(),
+    ))
+}
+
+/// Appends an attribute as [`put_str`] does, with the tag and the encoded key of another one.
+pub(crate) fn put_text_like(out: &mut Vec<u8>, attribute: &[u8], text: &str) {
+    if let (Some(tag), Ok(Some((_, Content::Bytes(content))))) =
+        (attribute.first(), Reader::new(attribute).next())
+    {
+        put_head(out, *tag, key_of(content), STRING_VALUE, text.len());
+        out.extend_from_slice(text.as_bytes());
+    }
 }
 
 /// A value with its own tag and length before it.

@@ -20,10 +20,22 @@ impl Budget {
 
     /// Takes so many bytes, or none.
     pub(crate) fn reserve(&self, bytes: usize) -> bool {
-        let fits = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.limit);
+        self.reserve_up_to(bytes, self.limit)
+    }
+
+    /// As [`Budget::reserve`], but leaves what is beyond `limit` to others.
+    pub(crate) fn reserve_up_to(&self, bytes: usize, limit: usize) -> bool {
+        let fits = |used: usize| {
+            used.checked_add(bytes)
+                .filter(|sum| *sum <= limit.min(self.limit))
+        };
         self.used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
             .is_ok()
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
     }
 
     pub(crate) fn release(&self, bytes: usize) {

@@ -33,7 +33,7 @@ pub(crate) struct Sizes {
     pub(crate) chunk_records: usize,
     /// Chunks that the ring holds.
     pub(crate) ring: usize,
-    /// Records that may wait in the ring.
+    /// Records that may wait: in the ring, and with the exporter.
     pub(crate) max_records: usize,
     /// Bytes and records in the ring at which the exporter is woken.
     pub(crate) wake_bytes: usize,
@@ -53,12 +53,14 @@ pub(crate) enum Refused {
 pub(crate) struct Queue {
     ring: Ring<Sealed>,
     lanes: Mutex<Lanes>,
-    pub(crate) pool: Pool,
+    pool: Pool,
     pub(crate) wake: Wake,
     sizes: Sizes,
     /// What is in the ring. Producers add before they push, the exporter subtracts after it pops, so neither wraps.
     ring_bytes: AtomicUsize,
     ring_records: AtomicUsize,
+    /// Records that were handed over and are neither delivered nor given up, wherever they are.
+    held_records: AtomicUsize,
     /// Records that the exporter has taken over. Written by the exporter alone.
     collected: AtomicU64,
     /// Records in chunks that did not fit the ring after all.
@@ -83,6 +85,7 @@ impl Queue {
             sizes,
             ring_bytes: AtomicUsize::new(0),
             ring_records: AtomicUsize::new(0),
+            held_records: AtomicUsize::new(0),
             collected: AtomicU64::new(0),
             lost: AtomicU64::new(0),
         }
@@ -108,12 +111,13 @@ impl Queue {
     pub(crate) fn push(&self, sealed: Sealed) {
         let (bytes, records) = (sealed.bytes.len(), sealed.records as usize);
         self.ring_records.fetch_add(records, Ordering::Relaxed);
+        self.held_records.fetch_add(records, Ordering::Relaxed);
         let before = self.ring_bytes.fetch_add(bytes, Ordering::Relaxed);
         if let Err(sealed) = self.ring.push(sealed) {
             self.ring_bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.ring_records.fetch_sub(records, Ordering::Relaxed);
             self.lost.fetch_add(records as u64, Ordering::Relaxed);
-            self.pool.recycle(sealed);
+            self.recycle(sealed);
         }
         if before + bytes >= self.sizes.wake_bytes
             || self.ring_records.load(Ordering::Relaxed) >= self.sizes.wake_records
@@ -122,9 +126,9 @@ impl Queue {
         }
     }
 
-    /// Whether a chunk with so many records more may be filled.
+    /// Whether so many records more may wait.
     fn has_room(&self, records: usize) -> bool {
-        self.ring_records
+        self.held_records
             .load(Ordering::Relaxed)
             .saturating_add(records)
             <= self.sizes.max_records
@@ -163,8 +167,26 @@ impl Queue {
             lanes.all.clone()
         };
         // A lane that was closed stays closed: every mark says so.
-        let visited = lanes.iter().filter_map(|lane| lane.visit(close));
-        taken.extend(visited.inspect(|sealed| self.collect(sealed)));
+        for sealed in lanes.iter().filter_map(|lane| lane.visit(close)) {
+            self.held_records
+                .fetch_add(sealed.records as usize, Ordering::Relaxed);
+            self.collect(&sealed);
+            taken.push(self.pool.shrink(sealed));
+        }
+    }
+
+    /// A chunk's records were delivered or given up: its memory is used again,
+    pub(crate) fn recycle(&self, sealed: Sealed) {
+        self.held_records
+            .fetch_sub(sealed.records as usize, Ordering::Relaxed);
+        self.pool.recycle(sealed);
+    }
+
+    /// or freed, where memory is short.
+    pub(crate) fn discard(&self, sealed: Sealed) {
+        self.held_records
+            .fetch_sub(sealed.records as usize, Ordering::Relaxed);
+        self.pool.discard(sealed);
     }
 
     /// How many owners still owe a chunk. Each pushes it to the ring and then wakes the exporter; one that no longer owes

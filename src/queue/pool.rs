@@ -1,5 +1,7 @@
 //! Buffers for chunks: taken within the budget, used again when their export is done.
 
+use bytes::Bytes;
+
 use super::budget::Budget;
 use super::chunk::Sealed;
 use crate::sync::{Arc, Ring};
@@ -71,7 +73,23 @@ impl Pool {
         }
     }
 
-    /// Frees a chunk's memory for the budget, instead of keeping its buffer.
+    /// Moves a chunk that is nearly empty out of its buffer, so that it holds what it needs and not what it might have
+    /// become.
+    pub(crate) fn shrink(&self, sealed: Sealed) -> Sealed {
+        let len = sealed.bytes.len();
+        if len > self.size / 4 || !self.budget.reserve(len) {
+            return sealed;
+        }
+        let small = Sealed {
+            bytes: Bytes::copy_from_slice(&sealed.bytes),
+            records: sealed.records,
+            charge: len,
+        };
+        self.recycle(sealed);
+        small
+    }
+
+/// Frees a chunk's memory for the budget, instead of keeping its buffer.
     pub(crate) fn discard(&self, sealed: Sealed) {
         let charge = sealed.charge;
         drop(sealed);

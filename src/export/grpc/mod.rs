@@ -18,12 +18,13 @@ use tonic::body::Body;
 use tonic::transport::{Channel, Endpoint};
 use tower_service::Service;
 
-use self::connect::Connector;
+use self::line::Line;
 use super::transport::{Answer, Failure, Request, Sending, Transport};
 use crate::error::Error;
 use crate::proto::response;
 
 mod connect;
+mod line;
 mod status;
 
 const PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
@@ -39,7 +40,7 @@ pub(crate) struct Grpc {
     endpoint: Endpoint,
     /// The connection, while no request is at work with it. It is put back when its request was answered, and goes with a
     /// request that was not: what hangs or broke is not used again.
-    channel: Arc<Mutex<Option<Channel>>>,
+    line: Arc<Mutex<Option<Line>>>,
 }
 
 impl Grpc {
@@ -72,25 +73,22 @@ impl Grpc {
             .http2_max_header_list_size(16 << 10);
         Ok(Self {
             endpoint,
-            channel: Arc::default(),
+            line: Arc::default(),
         })
     }
 }
 
 impl Transport for Grpc {
     fn send(&self, request: Request) -> Sending {
-        let slot = Arc::clone(&self.channel);
+        let slot = Arc::clone(&self.line);
         let endpoint = self.endpoint.clone();
         Box::pin(async move {
             let kept = lock(&slot).take();
-            // The channel is made inside the runtime, since it starts a task.
-            let mut channel =
-                kept.unwrap_or_else(|| endpoint.connect_with_connector_lazy(Connector));
-            let answer = call(&mut channel, request)
-                .await
-                .map_err(|failure| failure.about(&endpoint))?;
-            *lock(&slot) = Some(channel);
-            answer.map_err(|failure| failure.about(&endpoint))
+            let mut line = kept.unwrap_or_else(|| Line::new(&endpoint));
+            let about = |failure: Failure| failure.about(&endpoint);
+            let answer = call(&mut line.channel, request).await.map_err(about)?;
+            *lock(&slot) = Some(line);
+            answer.map_err(about)
         })
     }
 }

@@ -1,0 +1,102 @@
+//! An event on its way into its span.
+
+use tracing_core::span::Id;
+use tracing_core::{Event, Level};
+
+use super::OtlpLayer;
+use super::callsite::Template;
+use super::scratch::Scratch;
+use super::visit::{Bounds, Fields};
+use super::written::Written;
+use crate::proto::trace;
+
+/// An event that is cut to fit has at least so many bytes beside its constants, or is left out.
+const LEAST: usize = 64;
+
+impl OtlpLayer {
+    /// Writes an event and appends it to its span.
+    #[inline]
+    pub(super) fn add_event(
+        &self,
+        template: &Template,
+        event: &Event<'_>,
+        id: &Id,
+        time: u64,
+        scratch: &mut Scratch,
+    ) {
+        let truncated = self.write_event(template, event, time, self.event_bounds, scratch);
+        match self.append_event(template, id, scratch) {
+            Ok(()) => self.truncated(truncated),
+            Err(room) => self.add_cut_event(template, event, id, time, room, scratch),
+        }
+    }
+
+    /// The span has not as much room as the event wants: its values are cut to what there is.
+    #[cold]
+    fn add_cut_event(
+        &self,
+        template: &Template,
+        event: &Event<'_>,
+        id: &Id,
+        time: u64,
+        room: usize,
+        scratch: &mut Scratch,
+    ) {
+        if room >= template.constants.len() + LEAST {
+            scratch.record.clear();
+            scratch.text.clear();
+            // The end of the event and its last value's own frame come on top.
+            let bounds = Bounds {
+                bytes: room - LEAST / 2,
+                ..self.event_bounds
+            };
+            let truncated = self.write_event(template, event, time, bounds, scratch);
+            if self.append_event(template, id, scratch).is_ok() {
+                return self.truncated(truncated);
+            }
+        }
+        self.store.update(id, |span, _| span.dropped_events += 1);
+    }
+
+    /// Returns how many values were cut.
+    #[inline]
+    fn write_event(
+        &self,
+        template: &Template,
+        event: &Event<'_>,
+        time: u64,
+        bounds: Bounds,
+        scratch: &mut Scratch,
+    ) -> u32 {
+        trace::put_event_time(&mut scratch.record, time);
+        scratch.record.extend_from_slice(&template.constants);
+        let written = Written::new(template);
+        let mut fields = Fields {
+            template,
+            scratch,
+            written,
+            bounds,
+            late: false,
+        };
+        event.record(&mut fields);
+        let written = fields.written;
+        if !written.name {
+            trace::put_event_name(&mut scratch.record, template.event_name);
+        }
+        trace::put_event_dropped(&mut scratch.record, written.dropped);
+        written.truncated
+    }
+
+    /// `Err`: the span has room for so many bytes.
+    #[inline]
+    fn append_event(&self, template: &Template, id: &Id, scratch: &Scratch) -> Result<(), usize> {
+        let appended = self.store.update(id, |span, account| {
+            if *template.metadata.level() == Level::ERROR || !scratch.text.is_empty() {
+                let description = std::str::from_utf8(&scratch.text).unwrap_or_default();
+                span.fail(description, &self.bounds, account);
+            }
+            span.add_event(&scratch.record, &self.bounds, account)
+        });
+        appended.unwrap_or(Ok(()))
+    }
+}

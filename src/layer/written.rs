@@ -1,0 +1,64 @@
+//! What has been written of a record so far: which keys, how many attributes, which status.
+
+use super::callsite::Template;
+use crate::proto::trace::{self, Code};
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    /// A bit for each of the first 64 keys.
+    keys: u64,
+    pub(super) attributes: u32,
+    pub(super) dropped: u32,
+    pub(super) name: bool,
+    pub(super) kind: bool,
+    pub(super) status: Code,
+    /// Values that were cut.
+    pub(super) truncated: u32,
+}
+
+impl Written {
+    /// What a record of this callsite begins with.
+    #[inline]
+    pub(super) fn new(template: &Template) -> Self {
+        Self {
+            keys: template.constant_bits,
+            attributes: template.constant_attributes,
+            dropped: template.constant_dropped,
+            ..Self::default()
+        }
+    }
+
+    /// Counts a new attribute; `false` when there is one too many. For a key that may be there already, ask
+    /// [`Written::may_have`] first.
+    #[inline]
+    pub(super) fn admit(&mut self, bit: u64, limit: u32) -> bool {
+        if self.attributes >= limit {
+            self.dropped += 1;
+            return false;
+        }
+        self.keys |= bit;
+        self.attributes += 1;
+        true
+    }
+
+    /// Whether the key with this bit may have been written. One beyond the first 64 has no bit and is looked for.
+    #[inline]
+    pub(super) fn may_have(&self, bit: u64) -> bool {
+        self.keys & bit != 0 || bit == 0
+    }
+
+    /// Sets the status by the specification's order, Ok over Error over Unset, where Ok is final. The name of a code alone
+    /// does not take a description away.
+    pub(super) fn set_status(&mut self, record: &mut Vec<u8>, code: Code, description: &str) {
+        let keeps = code == self.status && description.is_empty();
+        if self.status == Code::Ok || code == Code::Unset || keeps {
+            return;
+        }
+        if self.status != Code::Unset {
+            trace::cut_status(record);
+        }
+        self.status = code;
+        let description = if code == Code::Error { description } else { "" };
+        trace::put_status(record, code, description);
+    }
+}

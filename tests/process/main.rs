@@ -1,0 +1,225 @@
+//! What needs a process of its own: ends of processes (fault F41), and memory under overload and over many threads (faults
+//! F35, F36, F42).
+//!
+//! The children are this same program, with a `main` of their own; so there is no harness.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and a child prints its ledger"
+)]
+
+mod allocator;
+mod child;
+mod children;
+#[path = "../it/support/collector/mod.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod collector;
+
+use std::panic::catch_unwind;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use child::{Child, NAME};
+use children::{LATE, MEMORY, SHORT, SHUTDOWN, SPANS, THREADS};
+use collector::{Collector, Manner};
+
+/// For a process to start and to end, on a busy machine.
+const SLACK: Duration = Duration::from_secs(2);
+
+const TESTS: [(&str, fn()); 7] = [
+    (
+        "f41_a_guard_that_is_kept_delivers_everything",
+        f41_a_guard_that_is_kept_delivers_everything,
+    ),
+    (
+        "f41_a_black_hole_holds_a_process_up_for_the_guards_time",
+        f41_a_black_hole_holds_a_process_up_for_the_guards_time,
+    ),
+    (
+        "f41_a_guard_that_is_not_kept_leaves_the_books_right",
+        f41_a_guard_that_is_not_kept_leaves_the_books_right,
+    ),
+    (
+        "f41_a_guard_that_is_leaked_holds_up_nothing",
+        f41_a_guard_that_is_leaked_holds_up_nothing,
+    ),
+    ("f41_exit_never_waits", f41_exit_never_waits),
+    (
+        "f35_overload_blocks_no_thread_and_keeps_to_the_memory",
+        f35_overload_blocks_no_thread_and_keeps_to_the_memory,
+    ),
+    (
+        "f42_ten_thousand_threads_leave_no_memory_behind",
+        f42_ten_thousand_threads_leave_no_memory_behind,
+    ),
+];
+
+fn main() -> ExitCode {
+    if let Ok(name) = std::env::var(NAME) {
+        children::run(&name);
+        return ExitCode::SUCCESS;
+    }
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--list") {
+        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    let filter = arguments.iter().find(|argument| !argument.starts_with('-'));
+    let chosen = TESTS
+        .iter()
+        .filter(|(name, _)| filter.is_none_or(|filter| name.contains(filter)));
+    let mut failed = false;
+    for (name, test) in chosen {
+        let passed = catch_unwind(test).is_ok();
+        println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
+        failed |= !passed;
+    }
+    ExitCode::from(u8::from(failed))
+}
+
+fn taken(collector: &Collector) -> u64 {
+    let numbers = collector.look(collector::Log::numbers);
+    assert!(
+        numbers.values().all(|times| *times == 1),
+        "nothing arrives twice: {numbers:?}"
+    );
+    numbers.len() as u64
+}
+
+fn f41_a_guard_that_is_kept_delivers_everything() {
+    let ends = [
+        ("guard_kept", 0),
+        ("panic_in_main", 101),
+        ("panic_in_thread", 0),
+        ("current_thread", 0),
+        ("one_worker", 0),
+        ("four_workers", 0),
+        ("local_set", 0),
+    ];
+    for (name, code) in ends {
+        let collector = Collector::start();
+        let child = Child::start(name, &collector);
+        let ended = child.end(SHUTDOWN + SLACK);
+        assert_eq!(ended.code, Some(code), "{name}: {}", ended.errors);
+        assert_eq!(taken(&collector), 10, "{name}: {}", ended.errors);
+    }
+}
+
+fn f41_a_black_hole_holds_a_process_up_for_the_guards_time() {
+    for name in [
+        "guard_kept",
+        "panic_in_main",
+        "current_thread",
+        "one_worker",
+        "four_workers",
+        "local_set",
+    ] {
+        let collector = Collector::start();
+        collector.answers(|_| Manner::Hang);
+        let child = Child::start(name, &collector);
+        let ended = child.end(SHUTDOWN + SLACK);
+        assert!(
+            ended.errors.contains("unfinished 10"),
+            "{name} says what is lost: {}",
+            ended.errors
+        );
+        assert!(
+            ended.took >= SHUTDOWN,
+            "{name} waited {:?} for an answer",
+            ended.took
+        );
+    }
+}
+
+fn f41_a_guard_that_is_not_kept_leaves_the_books_right() {
+    let collector = Collector::start();
+    let ended = Child::start("guard_not_kept", &collector).end(SLACK);
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    assert_eq!(ended.number("balanced"), 1);
+    assert_eq!(
+        (ended.number("accepted"), ended.number("dropped")),
+        (10, 10)
+    );
+    assert_eq!(taken(&collector), 0);
+}
+
+fn f41_a_guard_that_is_leaked_holds_up_nothing() {
+    for manner in [Manner::Take, Manner::Hang] {
+        let collector = Collector::start();
+        collector.answers(move |_| manner);
+        let ended = Child::start("guard_leaked", &collector).end(SLACK);
+        assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    }
+}
+
+fn f41_exit_never_waits() {
+    for name in ["exit", "exit_amid_everything"] {
+        for manner in [Manner::Take, Manner::Hang] {
+            let collector = Collector::start();
+            collector.answers(move |_| manner);
+            let ended = Child::start(name, &collector).end(SLACK);
+            assert_eq!(ended.code, Some(7), "{name}: {}", ended.errors);
+        }
+    }
+}
+
+fn f35_overload_blocks_no_thread_and_keeps_to_the_memory() {
+    let collector = Collector::start();
+    collector.answers(|_| Manner::Hang);
+    let mut child = Child::start("overload", &collector);
+    child.read(Duration::from_secs(60));
+    let recorded = THREADS * SPANS;
+    assert_eq!(
+        (child.number("accepted"), child.number("balanced")),
+        (recorded, 1)
+    );
+    assert!(child.number("dropped") > 0 && child.number("held") > 0);
+    // P5: the limit and 2 MiB, in which the Registry and 64 threads have some too.
+    let most = (MEMORY + (2 << 20)) as u64;
+    assert!(
+        child.number("peak") <= most,
+        "peak {} of {most}",
+        child.number("peak")
+    );
+    let waits = child.number("waits");
+    assert!(waits <= 10 * THREADS, "threads waited {waits} times");
+    let held = child.number("held");
+
+    collector.wait_for_silence();
+    collector.answers(|_| Manner::Take);
+    child.say("go");
+    let ended = child.end(Duration::from_secs(15));
+    assert_eq!(
+        (ended.number("accepted"), ended.number("balanced")),
+        (recorded + LATE, 1)
+    );
+    assert_eq!(ended.number("held"), 0);
+    assert!(
+        ended.number("delivered") > held / 2,
+        "{} of {held}",
+        ended.number("delivered")
+    );
+    assert_eq!(taken(&collector), ended.number("delivered"));
+    assert!(
+        collector.look(|log| log.most_in_flight) <= 1,
+        "one request at a time"
+    );
+}
+
+fn f42_ten_thousand_threads_leave_no_memory_behind() {
+    let collector = Collector::start();
+    let ended = Child::start("short_threads", &collector).end(Duration::from_secs(60));
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    assert_eq!(
+        (ended.number("delivered"), ended.number("balanced")),
+        (SHORT + SHORT / 4, 1)
+    );
+    assert!(
+        ended.number("grown") < 32 << 10,
+        "{} bytes more than before",
+        ended.number("grown")
+    );
+}
