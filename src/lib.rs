@@ -130,3 +130,23 @@ pub use self::pipeline::init;
 pub use self::pipeline::{Builder, Events, Guard, Handle, layer};
 pub use self::report::Report;
 pub use self::stats::{DropReason, Stats};
+
+/// The parsers that read what others wrote, for the fuzz targets.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn response(bytes: &[u8]) {
+        let _ = crate::proto::response::decode(bytes);
+    }
+
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn environment(value: &str) {
+        let names = [
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "OTEL_BSP_MAX_QUEUE_SIZE",
+            "OTEL_EXPORTER_OTLP_TIMEOUT",
+        ];
+        let _ = crate::env::read(names.map(|name| (name.to_owned(), value.to_owned())));
+    }
+}

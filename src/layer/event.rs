@@ -71,12 +71,11 @@ impl OtlpLayer {
         trace::put_event_time(&mut scratch.record, time);
         scratch.record.extend_from_slice(&template.constants);
         let written = Written::new(template);
-        let mut fields = Fields {
+        let mut fields = Fields::<false> {
             template,
             scratch,
             written,
             bounds,
-            late: false,
         };
         event.record(&mut fields);
         let written = fields.written;

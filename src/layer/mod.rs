@@ -182,12 +182,11 @@ impl OtlpLayer {
                 attributes: self.bounds.attributes,
                 bytes: self.bounds.bytes,
             };
-            let mut fields = Fields {
+            let mut fields = Fields::<false> {
                 template,
                 scratch,
                 written,
                 bounds,
-                late: false,
             };
             attributes.record(&mut fields);
             let written = fields.written;
@@ -220,12 +219,11 @@ impl OtlpLayer {
             attributes: u32::MAX,
             bytes: self.bounds.bytes,
         };
-        let mut fields = Fields {
+        let mut fields = Fields::<true> {
             template,
             scratch,
             written: Written::default(),
             bounds,
-            late: true,
         };
         values.record(&mut fields);
         let Written {

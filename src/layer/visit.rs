@@ -36,21 +36,20 @@ pub(super) struct Bounds {
     pub(super) bytes: usize,
 }
 
-pub(super) struct Fields<'a> {
+/// `LATE`: what is written is marked, to be merged later, and not the record itself.
+pub(super) struct Fields<'a, const LATE: bool> {
     pub(super) template: &'a Template,
     pub(super) scratch: &'a mut Scratch,
     pub(super) written: Written,
     pub(super) bounds: Bounds,
-    /// Whether what is written is marked, to be merged later, and not the record itself.
-    pub(super) late: bool,
 }
 
-impl<'a> Fields<'a> {
+impl<'a, const LATE: bool> Fields<'a, LATE> {
     /// What is known of a field; `None` for one that is not recorded.
     #[inline]
     fn known(&self, field: &Field) -> Option<&'a Known> {
         // Those of a new span or event are its callsite's own; a late one may come from anywhere.
-        if self.late && field.callsite() != self.template.metadata.callsite() {
+        if LATE && field.callsite() != self.template.metadata.callsite() {
             return None;
         }
         self.template.known(field)
@@ -72,7 +71,7 @@ impl<'a> Fields<'a> {
             self.written.dropped += 1;
             return false;
         }
-        if self.late || self.written.may_have(known.bit) {
+        if LATE || self.written.may_have(known.bit) {
             return self.begin_again(known);
         }
         self.written.admit(known.bit, self.bounds.attributes)
@@ -82,7 +81,7 @@ impl<'a> Fields<'a> {
     #[cold]
     fn begin_again(&mut self, known: &Known) -> bool {
         let Known { bit, prefix, .. } = known;
-        if self.late {
+        if LATE {
             self.mark(What::Attribute(*bit));
             return true;
         }
@@ -109,6 +108,7 @@ impl<'a> Fields<'a> {
         }
     }
 
+    #[inline]
     fn room(&self) -> usize {
         self.bounds.bytes.saturating_sub(self.scratch.record.len())
     }
@@ -134,7 +134,7 @@ impl<'a> Fields<'a> {
         match known.role {
             Role::Attribute | Role::StatusCode => {}
             Role::Name => {
-                if self.late {
+                if LATE {
                     self.mark(What::Name);
                 } else if self.written.name {
                     trace::cut_name(&mut self.scratch.record);
@@ -143,7 +143,7 @@ impl<'a> Fields<'a> {
                 trace::put_name(&mut self.scratch.record, value);
             }
             Role::Kind => {
-                if self.late {
+                if LATE {
                     self.mark(What::Kind);
                 } else if self.written.kind {
                     trace::cut_kind(&mut self.scratch.record);
@@ -169,7 +169,7 @@ impl<'a> Fields<'a> {
     }
 
     fn status(&mut self, code: Code, description: &str) {
-        if self.late {
+        if LATE {
             self.mark(What::Status(code));
             self.scratch
                 .record
@@ -216,7 +216,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl Visit for Fields<'_> {
+impl<const LATE: bool> Visit for Fields<'_, LATE> {
     #[inline]
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.attribute(field, |out, prefix| common::put_double(out, prefix, value));

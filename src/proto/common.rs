@@ -36,6 +36,7 @@ const WIDTH: usize = 32;
 pub(crate) struct Prefix {
     /// The beginning of `whole`, with zeros behind where that is shorter.
     head: [u8; WIDTH],
+    len: usize,
     whole: Box<[u8]>,
 }
 
@@ -50,6 +51,7 @@ impl Prefix {
             .for_each(|(to, from)| *to = *from);
         Self {
             head,
+            len: whole.len(),
             whole: whole.into(),
         }
     }
@@ -66,23 +68,22 @@ impl Prefix {
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.whole.len()
+        self.len
     }
 
     /// Writes the prefix and `value`, with the length that they and `more` bytes behind them have. `false`, and nothing is
     /// written, when that is not a short attribute.
     #[inline]
     fn put_short<const N: usize>(&self, out: &mut Vec<u8>, value: [u8; N], more: usize) -> bool {
-        let len = self.whole.len();
+        let len = self.len;
         let total = len - ROOM + N + more;
         if len > WIDTH || total > SHORT {
             return false;
         }
         let start = out.len();
-        let mut head = self.head;
-        head[1] = total as u8;
         // At a fixed width; what is too much is taken back.
-        out.extend_from_slice(&head);
+        out.extend_from_slice(&self.head);
+        out[start + 1] = total as u8;
         out.truncate(start + len);
         out.extend_from_slice(&value);
         true

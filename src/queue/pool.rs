@@ -89,7 +89,7 @@ impl Pool {
         small
     }
 
-/// Frees a chunk's memory for the budget, instead of keeping its buffer.
+    /// Frees a chunk's memory for the budget, instead of keeping its buffer.
     pub(crate) fn discard(&self, sealed: Sealed) {
         let charge = sealed.charge;
         drop(sealed);

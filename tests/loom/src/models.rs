@@ -33,8 +33,7 @@ fn append(lane: &Lane, queue: &Queue) -> Result<(), Refused> {
         &Record {
             scope: "s",
             scope_message: b"s",
-            body: b"b",
-            tail: b"t",
+            message: b"m",
         },
         queue,
     )
