@@ -115,6 +115,7 @@ mod tests {
         Sealed {
             bytes: Bytes::from(vec![0; bytes]),
             records,
+            number: 0,
             charge: bytes,
         }
     }

@@ -15,7 +15,7 @@ use super::transport::{Answer, Failure, Request, Sending, Transport};
 use super::voice::Voice;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::queue::{Budget, Queue, Sealed};
+use crate::queue::{Budget, Queue};
 use crate::quiet;
 use crate::report::Report;
 use crate::stats::{DropReason, Ledger};
@@ -176,15 +176,13 @@ impl Worker {
         if let Some(close) = sweep {
             queue.sweep(close, &mut chunks);
         }
-        // In this order: a lane that no longer owes a chunk has pushed it to the ring.
+        // In this order: a lane that no longer owes a chunk has pushed it to the ring, and what its thread pushed before the
+        // sweep is there too.
         let owing = queue.owing();
-        // Each thread's chunks in the ring are older than what was in its lane.
-        let mut ring: Vec<Sealed> = std::iter::from_fn(|| queue.pop()).collect();
-        ring.append(&mut chunks);
-        self.feed(Event::Chunks {
-            chunks: ring,
-            owing,
-        });
+        chunks.extend(std::iter::from_fn(|| queue.pop()));
+        // A thread's records stay in their order.
+        chunks.sort_by_key(|chunk| chunk.number);
+        self.feed(Event::Chunks { chunks, owing });
         self.evict();
     }
 

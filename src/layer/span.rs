@@ -96,17 +96,13 @@ impl OpenSpan {
             let field = fields.get(mark.start as usize..end).unwrap_or_default();
             match mark.what {
                 What::Attribute(bit) => cut += self.merge_attribute(bit, field, bounds, account),
-                What::Name => {
-                    if std::mem::replace(&mut self.written.name, true) {
-                        trace::cut_name(&mut self.record);
-                    }
-                    self.merge_field(field, bounds, account);
-                }
+                What::Name => cut += self.set_name(field, bounds, account),
                 What::Kind => {
                     if std::mem::replace(&mut self.written.kind, true) {
                         trace::cut_kind(&mut self.record);
                     }
-                    self.merge_field(field, bounds, account);
+                    // Two bytes, whether or not there is room.
+                    self.record.extend_from_slice(field);
                 }
                 What::Status(code) => {
                     let description = std::str::from_utf8(field).unwrap_or_default();
@@ -151,10 +147,23 @@ impl OpenSpan {
         0
     }
 
-    fn merge_field(&mut self, field: &[u8], bounds: &SpanBounds, account: &mut Account) {
-        if self.make_room(field.len(), bounds, account) {
-            self.record.extend_from_slice(field);
+    /// A name has a few bytes whether or not there is room; more of it where there is.
+    fn set_name(&mut self, field: &[u8], bounds: &SpanBounds, account: &mut Account) -> u32 {
+        if std::mem::replace(&mut self.written.name, true) {
+            trace::cut_name(&mut self.record);
         }
+        let Ok(Some((_, Content::Bytes(name)))) = Reader::new(field).next() else {
+            return 0;
+        };
+        let name = std::str::from_utf8(name).unwrap_or_default();
+        let room = bounds.bytes.saturating_sub(self.record.len() + FRAME);
+        let kept = user::fitting(name, room.max(FRAME));
+        if self.make_room(kept.len() + FRAME, bounds, account) || kept.len() <= FRAME {
+            trace::put_name(&mut self.record, kept);
+        } else {
+            trace::put_name(&mut self.record, user::fitting(kept, FRAME));
+        }
+        u32::from(kept.len() < name.len())
     }
 
     /// An event of the level ERROR was recorded inside: the span has failed, unless its status is known. What an exception

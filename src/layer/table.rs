@@ -1,20 +1,28 @@
 //! From a span's id to its place in the shard: open addressing with linear probing.
 //!
-//! The Registry's ids are dense in their low bits (an index of a slab of each thread), so the low bits are the hash, and
-//! spans that were opened one after the other lie side by side. Ids of another kind work too, with more probing.
+//! The Registry's ids are dense in their low bits (an index of a slab of each thread). Four neighbours share a cache line, so
+//! spans that were opened one after the other lie side by side; the lines are spread by a multiplicative hash, since lines
+//! side by side would grow together into one run that probing and removing have to walk.
 
 #[derive(Debug)]
 pub(super) struct Table<V> {
     places: Vec<Option<(u64, V)>>,
+    /// What is left of the hash is the number of a line: 64 less the bits that it has.
+    shift: u32,
     len: usize,
 }
 
 const LEAST: usize = 64;
+/// Places that neighbours share: a cache line of 64 bytes.
+const LINE: u64 = 4;
+/// 2^64 divided by the golden ratio (Knuth's multiplicative hash).
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl<V> Table<V> {
     pub(super) fn new() -> Self {
         Self {
             places: places(LEAST),
+            shift: shift(LEAST),
             len: 0,
         }
     }
@@ -24,10 +32,17 @@ impl<V> Table<V> {
         self.places.len() - 1
     }
 
+    /// Where the id is when nothing is in its way.
+    #[inline]
+    fn home(&self, id: u64) -> usize {
+        let line = (id / LINE).wrapping_mul(SPREAD) >> self.shift;
+        (line * LINE + id % LINE) as usize
+    }
+
     /// Where the id is, or where it would be inserted.
     #[inline]
     fn find(&self, id: u64) -> usize {
-        let mut at = id as usize & self.mask();
+        let mut at = self.home(id);
         while let Some((known, _)) = &self.places[at]
             && *known != id
         {
@@ -63,7 +78,7 @@ impl<V> Table<V> {
         // Close the gap: whatever follows and would no longer be found moves up.
         let mut at = (hole + 1) & self.mask();
         while let Some((next, _)) = &self.places[at] {
-            let home = *next as usize & self.mask();
+            let home = self.home(*next);
             if (at.wrapping_sub(home) & self.mask()) >= (at.wrapping_sub(hole) & self.mask()) {
                 self.places.swap(hole, at);
                 hole = at;
@@ -79,6 +94,8 @@ impl<V> Table<V> {
 
     #[cold]
     fn resize(&mut self, size: usize) {
+        let size = size.max(LEAST);
+        self.shift = shift(size);
         for (id, value) in std::mem::replace(&mut self.places, places(size))
             .into_iter()
             .flatten()
@@ -90,7 +107,12 @@ impl<V> Table<V> {
 }
 
 fn places<V>(size: usize) -> Vec<Option<(u64, V)>> {
-    (0..size.max(LEAST)).map(|_| None).collect()
+    (0..size).map(|_| None).collect()
+}
+
+/// `size` is a power of two.
+fn shift(size: usize) -> u32 {
+    u64::BITS - (size as u64 / LINE).trailing_zeros()
 }
 
 #[cfg(test)]
@@ -100,6 +122,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Ids as the Registry makes them, of several threads, replaced in any order: what is probed stays short.
+    #[test]
+    fn dense_ids_do_not_grow_into_one_run() {
+        let mut table = Table::new();
+        let id = |number: u64| (number % 3) << 38 | (number / 3 + 1);
+        (0..30_000).for_each(|number| table.insert(id(number), number));
+        let probed = |number| {
+            let home = table.home(id(number));
+            table.find(id(number)).wrapping_sub(home) & table.mask()
+        };
+        let probes: Vec<usize> = (0..30_000).map(probed).collect();
+        let (sum, most) = (probes.iter().sum::<usize>(), probes.iter().max());
+        assert!(
+            sum < 3 * 30_000 && most < Some(&200),
+            "{sum} in all, {most:?} at most"
+        );
+    }
 
     proptest! {
         /// Ids of few low bits collide all the time.

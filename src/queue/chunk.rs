@@ -28,6 +28,8 @@ pub(crate) struct Chunk {
     records: u32,
     /// Where the last run starts, and its scope.
     run: Option<(usize, &'static str)>,
+    /// When it was begun, among all chunks of the queue.
+    number: u64,
     closed: bool,
 }
 
@@ -36,6 +38,8 @@ pub(crate) struct Chunk {
 pub(crate) struct Sealed {
     pub(crate) bytes: Bytes,
     pub(crate) records: u32,
+    /// A thread's chunks have rising numbers.
+    pub(crate) number: u64,
     /// What the buffer takes of the budget: its capacity.
     pub(crate) charge: usize,
 }
@@ -63,8 +67,9 @@ impl Chunk {
     }
 
     /// Makes sure that so many bytes fit, by a buffer out of the pool; `false` when the budget has none.
-    pub(crate) fn refill(&mut self, bytes: usize, pool: &Pool) -> bool {
+    pub(crate) fn refill(&mut self, bytes: usize, number: u64, pool: &Pool) -> bool {
         debug_assert!(self.records == 0);
+        self.number = number;
         if self.fits(bytes) {
             return true;
         }
@@ -100,6 +105,7 @@ impl Chunk {
         Some(Sealed {
             bytes,
             records: std::mem::take(&mut self.records),
+            number: self.number,
             charge,
         })
     }

@@ -114,7 +114,8 @@ fn prepare(chunk: &mut Chunk, room: usize, queue: &Queue) -> Result<(), Refused>
     if let Some(sealed) = chunk.take_sealed() {
         queue.push(sealed);
     }
-    if chunk.refill(room, &queue.pool) {
+    let number = queue.begun.fetch_add(1, Ordering::Relaxed);
+    if chunk.refill(room, number, &queue.pool) {
         return Ok(());
     }
     // Only the exporter can free memory, by sending or by giving up the oldest.

@@ -61,6 +61,8 @@ pub(crate) struct Queue {
     ring_records: AtomicUsize,
     /// Records that were handed over and are neither delivered nor given up, wherever they are.
     held_records: AtomicUsize,
+    /// Chunks that were begun.
+    begun: AtomicU64,
     /// Records that the exporter has taken over. Written by the exporter alone.
     collected: AtomicU64,
     /// Records in chunks that did not fit the ring after all.
@@ -86,6 +88,7 @@ impl Queue {
             ring_bytes: AtomicUsize::new(0),
             ring_records: AtomicUsize::new(0),
             held_records: AtomicUsize::new(0),
+            begun: AtomicU64::new(0),
             collected: AtomicU64::new(0),
             lost: AtomicU64::new(0),
         }

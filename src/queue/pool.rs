@@ -82,8 +82,8 @@ impl Pool {
         }
         let small = Sealed {
             bytes: Bytes::copy_from_slice(&sealed.bytes),
-            records: sealed.records,
             charge: len,
+            ..sealed.clone()
         };
         self.recycle(sealed);
         small

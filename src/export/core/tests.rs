@@ -58,6 +58,7 @@ impl World {
         self.waiting.push(Sealed {
             bytes: Bytes::from(vec![0; 10 * records as usize]),
             records,
+            number: 0,
             charge: 0,
         });
     }
