@@ -70,8 +70,9 @@
 //!   `<field>.chain`, the texts of its sources.
 //! - `follows_from` becomes a link, while the followed span is open.
 //!
-//! An event whose explicit parent is hidden from this layer by a per-layer filter belongs to the nearest ancestor of that span,
-//! as far as the layer can reach the Registry through the dispatcher; behind `reload` it cannot, and the event is left out.
+//! Spans that a per-layer filter hides from this layer are skipped: what is recorded inside belongs to their nearest ancestor that
+//! is recorded. For events, inside an `Option` or a `Vec` of filtered layers, that holds once a span of this layer was entered;
+//! before, such an event is left out, since nothing tells the way up.
 //!
 //! # Environment
 //!

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::subscriber::Interest;
-use tracing_core::{Event, Metadata, Subscriber, dispatcher};
+use tracing_core::{Dispatch, Event, Metadata, Subscriber, dispatcher};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
@@ -48,9 +48,7 @@ use crate::stats::{DropReason, Ledger};
 /// The layer that turns spans and events into OTLP. Made by [`Builder::build`](crate::Builder::build); add it to a
 /// `tracing_subscriber::Registry`.
 ///
-/// It may be wrapped in `Filtered`, `Option`, `Box`, `Vec` or `reload`, and several may live beside each other. Of these,
-/// `reload` alone hides the layer from `downcast_ref`: then an event inside a span that a per-layer filter hides belongs to
-/// no span.
+/// It may be wrapped in `Filtered`, `Option`, `Box`, `Vec` or `reload`, and several may live beside each other.
 pub struct OtlpLayer {
     templates: Templates,
     store: Store,
@@ -266,6 +264,10 @@ where
         }
         // Never less than always: for a plain layer, anything else would switch the callsite off for all layers.
         Interest::always()
+    }
+
+    fn on_register_dispatch(&self, dispatch: &Dispatch) {
+        self.home.set(dispatch);
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

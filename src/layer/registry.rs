@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use tracing_core::dispatcher::{self, WeakDispatch};
+use tracing_core::dispatcher::{self, Dispatch, WeakDispatch};
 use tracing_core::span::{Attributes, Id};
 use tracing_core::{Event, Subscriber};
 use tracing_subscriber::Registry;
@@ -18,8 +18,8 @@ use super::span::Place;
 use super::stack::Current;
 use super::store::Store;
 
-/// The dispatcher that this layer belongs to, caught when a span is entered: while a span or an event is dispatched, a
-/// scoped dispatcher is hidden.
+/// The dispatcher that this layer belongs to. While a span or an event is dispatched, a scoped dispatcher is hidden, so it
+/// is kept from before.
 #[derive(Debug, Default)]
 pub(super) struct Home(OnceLock<WeakDispatch>);
 
@@ -28,6 +28,12 @@ pub(super) struct Home(OnceLock<WeakDispatch>);
 struct Here(usize);
 
 impl Home {
+    /// `Option` and `Vec` do not tell their layers of the dispatcher; then [`Home::catch`] finds it.
+    pub(super) fn set(&self, dispatch: &Dispatch) {
+        // Whoever comes first sets the same.
+        let _ = self.0.set(dispatch.downgrade());
+    }
+
     /// Called with a span that was just entered.
     #[inline]
     pub(super) fn catch<S>(&self, id: &Id, context: &Context<'_, S>)
@@ -52,8 +58,7 @@ impl Home {
             let registry = dispatch.downcast_ref::<Registry>();
             let found = registry.and_then(|registry| registry.span(id));
             if found.is_some_and(|found| found.extensions().get::<Here>() == Some(&here())) {
-                // Whoever comes first sets the same.
-                let _ = self.0.set(dispatch.downgrade());
+                self.set(dispatch);
             }
         });
         span.extensions_mut().remove::<Here>();

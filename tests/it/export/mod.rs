@@ -1,1 +1,12 @@
-//! The exporter against real sockets that behave badly.
+//! The exporter against real sockets that behave badly, and against applications that do.
+
+#![cfg(feature = "grpc")]
+
+mod batches;
+mod network;
+mod overload;
+mod panics;
+mod resets;
+mod runtimes;
+mod shutdown;
+mod threads;

@@ -1,1 +1,28 @@
 //! What the layer makes of spans and events, against the decoded bytes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a helper of tests fails its test"
+)]
+
+mod bad_luck;
+mod callsite;
+mod current;
+mod event_parents;
+mod exceptions;
+mod golden;
+mod isolation;
+mod keys;
+mod limits;
+mod options;
+mod oracle;
+mod parents;
+mod random_filters;
+mod spec;
+mod special;
+mod threads;
+mod time;
+mod user_code;
+mod wrappers;
