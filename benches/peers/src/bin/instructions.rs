@@ -6,8 +6,9 @@
 //!
 //! Each stack runs once under valgrind, with a file of costs for each thread; callgrind collects
 //! only inside [`measured`], after a warm-up, and only the main thread's file is read, so neither
-//! the start of the program nor the exporter counts. Exporters are sinks. Without valgrind the
-//! program says so and ends.
+//! the start of the program nor the exporter counts. Exporters are sinks; valgrind runs one thread
+//! at a time, in turns that are fair, and a stack that lost spans all the same is named. Without
+//! valgrind the program says so and ends.
 //!
 //! `instructions run STACK WORKLOAD ITERATIONS` is the program that is measured; it serves other
 //! profilers too.
@@ -25,8 +26,8 @@ use peers::stack::{Destination, Settings, Stack};
 use peers::table::{Table, thousands};
 use peers::workload::{REQUEST, Workload};
 
-/// Iterations before those that are measured: pools, thread-locals and callsites fill.
-const WARM_UP: i64 = 500;
+/// Iterations before those that are measured: several batches, so that buffers come back to pools.
+const WARM_UP: i64 = 10_000;
 
 fn main() {
     let arguments = Arguments::of_process();
@@ -39,19 +40,28 @@ fn main() {
     }
 }
 
-/// The measured program. It ends at once: what happens at shutdown is not the request's cost.
+/// The measured program.
 fn run(stack: Stack, workload: &str, iterations: i64) {
     let workload = Workload::named(workload).expect("the name of a workload");
+    let sink = Sink::default();
     let settings = Settings {
         filtered: workload.needs_filter(),
-        ..Settings::new(Destination::Sink(Sink::default()))
+        ..Settings::new(Destination::Sink(sink.clone()))
     };
-    let _running = stack.install(&settings);
+    let running = stack.install(&settings);
     let call = workload.for_stack(stack);
     for number in 0..WARM_UP {
         call(number);
     }
     measured(call, iterations);
+    let made = (WARM_UP + iterations) as u64 * workload.spans;
+    running.finish(made);
+    if stack != Stack::NoOp && sink.spans() < made {
+        eprintln!(
+            "{stack}: {} of {made} spans reached the exporter",
+            sink.spans()
+        );
+    }
     std::process::exit(0);
 }
 
@@ -98,7 +108,12 @@ fn callgrind(stack: Stack, workload: Workload, iterations: u64) -> io::Result<u6
     let prefix = format!("peers-callgrind-{}-{stack}", std::process::id());
     let output = std::env::temp_dir().join(prefix);
     let status = Command::new("valgrind")
-        .args(["--tool=callgrind", "--separate-threads=yes", "--quiet"])
+        .args([
+            "--tool=callgrind",
+            "--separate-threads=yes",
+            "--fair-sched=yes",
+            "--quiet",
+        ])
         .arg("--toggle-collect=instructions::measured")
         .arg(format!("--callgrind-out-file={}", output.display()))
         .arg(this_executable().get_program())

@@ -5,6 +5,13 @@ use tracing::{Span, info_span};
 /// The numbers of attributes for which a callsite stands below.
 pub const ATTRIBUTES: [usize; 8] = [0, 1, 2, 4, 8, 16, 32, 64];
 
+/// A callsite with these attributes, all of the same value.
+macro_rules! callsite {
+    ($value:ident: $($key:ident)*) => {
+        info_span!(parent: None, "span", $($key = $value),*)
+    };
+}
+
 /// A root span with this many integer attributes.
 ///
 /// # Panics
@@ -13,21 +20,19 @@ pub const ATTRIBUTES: [usize; 8] = [0, 1, 2, 4, 8, 16, 32, 64];
 pub fn with_attributes(attributes: usize, n: i64) -> Span {
     match attributes {
         0 => info_span!(parent: None, "span"),
-        1 => info_span!(parent: None, "span", a00 = n),
-        2 => info_span!(parent: None, "span", a00 = n, a01 = n),
-        4 => info_span!(parent: None, "span", a00 = n, a01 = n, a02 = n, a03 = n),
-        8 => {
-            info_span!(parent: None, "span", a00 = n, a01 = n, a02 = n, a03 = n, a04 = n, a05 = n, a06 = n, a07 = n)
-        }
-        16 => {
-            info_span!(parent: None, "span", a00 = n, a01 = n, a02 = n, a03 = n, a04 = n, a05 = n, a06 = n, a07 = n, a08 = n, a09 = n, a10 = n, a11 = n, a12 = n, a13 = n, a14 = n, a15 = n)
-        }
-        32 => {
-            info_span!(parent: None, "span", a00 = n, a01 = n, a02 = n, a03 = n, a04 = n, a05 = n, a06 = n, a07 = n, a08 = n, a09 = n, a10 = n, a11 = n, a12 = n, a13 = n, a14 = n, a15 = n, a16 = n, a17 = n, a18 = n, a19 = n, a20 = n, a21 = n, a22 = n, a23 = n, a24 = n, a25 = n, a26 = n, a27 = n, a28 = n, a29 = n, a30 = n, a31 = n)
-        }
-        64 => {
-            info_span!(parent: None, "span", a00 = n, a01 = n, a02 = n, a03 = n, a04 = n, a05 = n, a06 = n, a07 = n, a08 = n, a09 = n, a10 = n, a11 = n, a12 = n, a13 = n, a14 = n, a15 = n, a16 = n, a17 = n, a18 = n, a19 = n, a20 = n, a21 = n, a22 = n, a23 = n, a24 = n, a25 = n, a26 = n, a27 = n, a28 = n, a29 = n, a30 = n, a31 = n, a32 = n, a33 = n, a34 = n, a35 = n, a36 = n, a37 = n, a38 = n, a39 = n, a40 = n, a41 = n, a42 = n, a43 = n, a44 = n, a45 = n, a46 = n, a47 = n, a48 = n, a49 = n, a50 = n, a51 = n, a52 = n, a53 = n, a54 = n, a55 = n, a56 = n, a57 = n, a58 = n, a59 = n, a60 = n, a61 = n, a62 = n, a63 = n)
-        }
+        1 => callsite!(n: a00),
+        2 => callsite!(n: a00 a01),
+        4 => callsite!(n: a00 a01 a02 a03),
+        8 => callsite!(n: a00 a01 a02 a03 a04 a05 a06 a07),
+        16 => callsite!(n: a00 a01 a02 a03 a04 a05 a06 a07 a08 a09 a10 a11 a12 a13 a14 a15),
+        32 => callsite!(n:
+            a00 a01 a02 a03 a04 a05 a06 a07 a08 a09 a10 a11 a12 a13 a14 a15
+            a16 a17 a18 a19 a20 a21 a22 a23 a24 a25 a26 a27 a28 a29 a30 a31),
+        64 => callsite!(n:
+            a00 a01 a02 a03 a04 a05 a06 a07 a08 a09 a10 a11 a12 a13 a14 a15
+            a16 a17 a18 a19 a20 a21 a22 a23 a24 a25 a26 a27 a28 a29 a30 a31
+            a32 a33 a34 a35 a36 a37 a38 a39 a40 a41 a42 a43 a44 a45 a46 a47
+            a48 a49 a50 a51 a52 a53 a54 a55 a56 a57 a58 a59 a60 a61 a62 a63),
         _ => panic!("no callsite has {attributes} attributes"),
     }
 }

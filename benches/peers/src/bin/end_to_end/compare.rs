@@ -58,7 +58,7 @@ impl Options {
 
 /// All that is known about one stack; each number is a median.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Result {
+pub(crate) struct Outcome {
     pub(crate) stack: Stack,
     pub(crate) app_ns: f64,
     pub(crate) process_ns: f64,
@@ -75,7 +75,7 @@ pub(crate) struct Result {
 }
 
 /// Runs everything.
-pub(crate) fn all(options: &Options) -> io::Result<Vec<Result>> {
+pub(crate) fn all(options: &Options) -> io::Result<Vec<Outcome>> {
     let mut receiver = Receiver::start()?;
     let paced = rounds(options.runs, options.paced, &mut receiver)?;
     let allocations = rounds(1, options.allocations, &mut receiver)?;
@@ -96,7 +96,7 @@ pub(crate) fn all(options: &Options) -> io::Result<Vec<Result>> {
             Stack::NoOp => None,
             _ => Some(rate::highest(stack, speed, options, &mut receiver)?),
         };
-        results.push(Result {
+        results.push(Outcome {
             stack,
             app_ns: of(&paced, "app_ns"),
             process_ns: of(&paced, "process_ns"),

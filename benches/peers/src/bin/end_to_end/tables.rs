@@ -3,10 +3,10 @@
 use peers::stack::Stack;
 use peers::table::{Table, thousands};
 
-use crate::compare::Result;
+use crate::compare::Outcome;
 
 /// A row for each stack.
-pub(crate) fn main(results: &[Result]) -> Table {
+pub(crate) fn main(results: &[Outcome]) -> Table {
     let mut table = Table::new([
         "end to end, request",
         "app ns",
@@ -41,7 +41,7 @@ pub(crate) fn main(results: &[Result]) -> Table {
 }
 
 /// Each stack beside tracing-opentelemetry with the same attributes.
-pub(crate) fn relative(results: &[Result]) -> Table {
+pub(crate) fn relative(results: &[Outcome]) -> Table {
     let mut table = Table::new([
         "tracing-opentelemetry, same attributes = 1",
         "app",
@@ -53,7 +53,7 @@ pub(crate) fn relative(results: &[Result]) -> Table {
     let (Some(theirs), Some(no_op)) = (of(Stack::OpenTelemetry), of(Stack::NoOp)) else {
         return table;
     };
-    let rate = |result: &Result| result.highest.map_or(f64::NAN, |highest| highest.rate);
+    let rate = |result: &Outcome| result.highest.map_or(f64::NAN, |highest| highest.rate);
     for result in results.iter().filter(|r| r.stack != Stack::NoOp) {
         let added = result.process_ns - no_op.process_ns;
         table.row(vec![
@@ -71,11 +71,11 @@ fn percent(part: f64) -> String {
     format!("{:.1} %", 100.0 * part)
 }
 
-fn highest(result: &Result) -> String {
+fn highest(result: &Outcome) -> String {
     match result.highest {
         None => "-".into(),
         Some(highest) if highest.limited_by_application => {
-            format!("{} (all that the thread makes)", thousands(highest.rate))
+            format!("{} (the thread fell behind)", thousands(highest.rate))
         }
         Some(highest) => thousands(highest.rate),
     }

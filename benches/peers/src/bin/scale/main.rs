@@ -1,7 +1,7 @@
 //! What a span costs as the program grows: open spans, attributes, threads.
 //!
 //! ```text
-//! cargo run --release -p peers --bin scale [-- --quick] [--runs 5]
+//! cargo run --release -p peers --bin scale [-- --quick] [--runs 5] [--axis open] [--most 1000000]
 //! ```
 //!
 //! Times are CPU time of the threads that trace, in ns a span (made, entered, exited, closed),
@@ -23,15 +23,36 @@ use measure::{Axis, ROLE};
 const OPEN: [usize; 7] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000];
 const THREADS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 
-/// The first of an axis is its unit, against which growth is told.
-fn points(axis: Axis, quick: bool) -> Vec<usize> {
-    let (all, most): (&[usize], usize) = match axis {
-        Axis::Open | Axis::Replaced => (&OPEN, 1_000),
-        Axis::Attributes => (&ATTRIBUTES, 64),
-        Axis::Threads => (&THREADS, 4),
-    };
-    let points = all.iter().copied();
-    points.filter(|point| !quick || *point <= most).collect()
+/// What the arguments ask for.
+#[derive(Clone, Copy, Debug)]
+struct Options {
+    quick: bool,
+    runs: usize,
+    /// Points beyond this are left out.
+    most: usize,
+}
+
+impl Options {
+    fn new(arguments: &Arguments) -> Self {
+        let quick = arguments.has("--quick");
+        let runs: usize = arguments.value("--runs", if quick { 1 } else { 5 });
+        Self {
+            quick,
+            runs: runs.max(1),
+            most: arguments.value("--most", usize::MAX),
+        }
+    }
+
+    /// The first point of an axis is its unit, against which growth is told.
+    fn points(self, axis: Axis) -> Vec<usize> {
+        let (all, in_quick): (&[usize], usize) = match axis {
+            Axis::Open | Axis::Replaced => (&OPEN, 1_000),
+            Axis::Attributes => (&ATTRIBUTES, 64),
+            Axis::Threads => (&THREADS, 4),
+        };
+        let most = if self.quick { in_quick } else { self.most };
+        all.iter().copied().filter(|point| *point <= most).collect()
+    }
 }
 
 fn main() {
@@ -40,11 +61,13 @@ fn main() {
         measure::run(&arguments);
         return;
     }
-    let quick = arguments.has("--quick");
-    let runs: usize = arguments.value("--runs", if quick { 1 } else { 5 });
+    let options = Options::new(&arguments);
+    let wanted: String = arguments.value("--axis", String::new());
     println!("{}", machine::description());
     for axis in Axis::ALL {
-        print!("\n{}", table(axis, quick, runs.max(1)).markdown());
+        if wanted.is_empty() || wanted == axis.name() {
+            print!("\n{}", table(axis, options).markdown());
+        }
     }
 }
 
@@ -57,7 +80,7 @@ fn stacks() -> Vec<Stack> {
 }
 
 /// A row for each point, and for each stack its cost, its growth and its losses.
-fn table(axis: Axis, quick: bool, runs: usize) -> Table {
+fn table(axis: Axis, options: Options) -> Table {
     let mut header = vec![axis.title().to_owned()];
     for stack in stacks() {
         header.push(format!("{stack}, ns a span"));
@@ -68,10 +91,10 @@ fn table(axis: Axis, quick: bool, runs: usize) -> Table {
     }
     let mut table = Table::new(header);
     let mut units = vec![f64::NAN; stacks().len()];
-    for (row, point) in points(axis, quick).into_iter().enumerate() {
+    for (row, point) in options.points(axis).into_iter().enumerate() {
         let mut cells = vec![thousands(point as f64)];
         for (stack, unit) in stacks().into_iter().zip(&mut units) {
-            let (cost, lost) = cost(stack, axis, point, quick, runs);
+            let (cost, lost) = cost(stack, axis, point, options);
             if row == 0 {
                 *unit = cost;
             }
@@ -87,15 +110,17 @@ fn table(axis: Axis, quick: bool, runs: usize) -> Table {
 }
 
 /// The median cost of a span, and the part of the spans that never reached the sink.
-fn cost(stack: Stack, axis: Axis, point: usize, quick: bool, runs: usize) -> (f64, f64) {
+fn cost(stack: Stack, axis: Axis, point: usize, options: Options) -> (f64, f64) {
     let arguments = [
         ROLE.to_owned(),
         stack.name().to_owned(),
         axis.name().to_owned(),
         point.to_string(),
-        quick.to_string(),
+        options.quick.to_string(),
     ];
-    let reports: Vec<_> = (0..runs).map(|_| process::run(&arguments)).collect();
+    let reports: Vec<_> = (0..options.runs)
+        .map(|_| process::run(&arguments))
+        .collect();
     let of = |name: &str| median(reports.iter().map(|report| report.get(name)).collect());
     (of("ns"), of("lost"))
 }
