@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tracing_otlp::Batch;
+
 use crate::support::collector::{Collector, Greeting, Manner};
 use crate::support::rig::Rig;
 
@@ -10,10 +12,17 @@ const RECORDS: u64 = 60;
 /// What an answer takes on the wire, roughly: settings, head, message and trailers.
 const ANSWER: usize = 120;
 
+/// A pipeline that sends when it is flushed, so that the records make one request.
+fn rig(collector: Collector) -> Rig {
+    Rig::with(collector, |builder| {
+        builder.with_batch(Batch::default().with_interval(Duration::from_secs(60)))
+    })
+}
+
 /// How many bytes the collector reads at least before it has a request of so many records, the connection's preface
 /// included.
 fn request_bytes() -> usize {
-    let rig = Rig::new(Collector::start());
+    let rig = rig(Collector::start());
     rig.record(RECORDS);
     rig.flush();
     let bytes = rig.collector.look(|log| log.requests[0].wire_bytes);
@@ -26,8 +35,10 @@ fn request_bytes() -> usize {
 fn fail_once(seed: u64, script: impl FnOnce(&Collector)) -> u64 {
     let collector = Collector::start();
     script(&collector);
-    let rig = Rig::new(collector);
+    let rig = rig(collector);
     rig.record(RECORDS);
+    // It begins the first attempt, and does not wait for its end.
+    let _ = rig.handle.flush(Duration::ZERO);
     rig.wait("the first attempt", |stats| stats.requests() > 0);
     rig.flush();
     let stats = rig.stats();
@@ -95,9 +106,8 @@ fn f26_a_collector_that_restarts_under_load_gets_everything() {
     const RESTARTS: u64 = 10;
     const BATCH: u64 = 256;
     let mut rig = Rig::with(Collector::start(), |builder| {
-        let batch = tracing_otlp::Batch::default();
         builder.with_batch(
-            batch
+            Batch::default()
                 .with_max_records(BATCH as usize)
                 .with_interval(Duration::from_millis(5)),
         )
