@@ -37,6 +37,12 @@ impl Clock {
             .wrapping_add(since.subsec_nanos().into())
     }
 
+    /// UNIX nanoseconds now, by the anchor that a trace began with.
+    #[inline]
+    pub(crate) fn at(&self, epoch: u64) -> u64 {
+        self.now().saturating_add(epoch)
+    }
+
     /// What is added to [`Clock::now`] to give UNIX nanoseconds.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch.load(Ordering::Relaxed)

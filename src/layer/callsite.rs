@@ -208,7 +208,7 @@ impl Builder<'_> {
 
     fn put(&mut self, key: &str, value: impl FnOnce(&mut Vec<u8>, &Prefix)) {
         if self.count >= self.limit {
-            self.dropped += 1;
+            self.dropped = self.dropped.saturating_add(1);
             return;
         }
         self.count += 1;

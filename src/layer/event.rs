@@ -55,7 +55,9 @@ impl OtlpLayer {
                 return self.truncated(truncated);
             }
         }
-        self.store.update(id, |span, _| span.dropped_events += 1);
+        self.store.update(id, |span, _| {
+            span.dropped_events = span.dropped_events.saturating_add(1)
+        });
     }
 
     /// Returns how many values were cut.

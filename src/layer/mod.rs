@@ -160,7 +160,7 @@ impl OtlpLayer {
         parent: Option<Place>,
     ) {
         let place = self.place(parent.as_ref());
-        let start = self.parts.clock.now() + place.epoch;
+        let start = self.parts.clock.at(place.epoch);
         scratch::with(|scratch| {
             trace::put_head(&mut scratch.record, &place.ids, start);
             if let Some(parent) = parent {
@@ -229,7 +229,7 @@ impl OtlpLayer {
         } = fields.written;
         let Scratch { record, marks, .. } = scratch;
         let cut = self.store.update(id, |span, account| {
-            span.written.dropped += dropped;
+            span.written.dropped = span.written.dropped.saturating_add(dropped);
             span.merge(record, marks, &self.bounds, account)
         });
         self.truncated(cut.unwrap_or(0).max(truncated));
@@ -239,7 +239,7 @@ impl OtlpLayer {
     #[inline]
     fn finish(&self, span: &mut OpenSpan) {
         let template = self.templates.get(span.metadata);
-        let end = self.parts.clock.now() + span.place.epoch;
+        let end = self.parts.clock.at(span.place.epoch);
         span.finish(end, template.late_name, template.late_kind);
         let record = queue::Record {
             scope: span.metadata.target(),
@@ -329,10 +329,12 @@ where
             return;
         };
         if gate == Gate::TooDeep {
-            self.store.update(&id, |span, _| span.dropped_events += 1);
+            self.store.update(&id, |span, _| {
+                span.dropped_events = span.dropped_events.saturating_add(1)
+            });
             return;
         }
-        let time = self.parts.clock.now() + place.epoch;
+        let time = self.parts.clock.at(place.epoch);
         scratch::with(|scratch| self.add_event(template, event, &id, time, scratch));
     }
 

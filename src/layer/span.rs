@@ -55,14 +55,14 @@ impl OpenSpan {
         account: &mut Account,
     ) -> Result<(), usize> {
         if self.events >= bounds.events {
-            self.dropped_events += 1;
+            self.dropped_events = self.dropped_events.saturating_add(1);
             return Ok(());
         }
         if self.record.len() + event.len() + FRAME > bounds.bytes {
             return Err(bounds.bytes.saturating_sub(self.record.len() + FRAME));
         }
         if !self.make_room(event.len() + FRAME, bounds, account) {
-            self.dropped_events += 1;
+            self.dropped_events = self.dropped_events.saturating_add(1);
             return Ok(());
         }
         self.events += 1;
@@ -73,7 +73,7 @@ impl OpenSpan {
     /// Appends a link, or counts it.
     pub(super) fn add_link(&mut self, to: &Ids, bounds: &SpanBounds, account: &mut Account) {
         if self.links >= bounds.links || !self.make_room(64, bounds, account) {
-            self.dropped_links += 1;
+            self.dropped_links = self.dropped_links.saturating_add(1);
             return;
         }
         self.links += 1;
@@ -143,7 +143,7 @@ impl OpenSpan {
             return 1;
         }
         self.written.attributes -= 1;
-        self.written.dropped += 1;
+        self.written.dropped = self.written.dropped.saturating_add(1);
         0
     }
 

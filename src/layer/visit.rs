@@ -68,7 +68,7 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
     #[inline]
     fn begin(&mut self, known: &Known) -> bool {
         if self.scratch.record.len() + known.prefix.len() >= self.bounds.bytes {
-            self.written.dropped += 1;
+            self.written.dropped = self.written.dropped.saturating_add(1);
             return false;
         }
         if LATE || self.written.may_have(known.bit) {
@@ -120,7 +120,7 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
         if value.len() <= room {
             return value;
         }
-        self.written.truncated += 1;
+        self.written.truncated = self.written.truncated.saturating_add(1);
         user::fitting(value, room)
     }
 
@@ -212,7 +212,7 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
                 self.special(known, &String::from_utf8_lossy(&text));
             }
         }
-        self.written.truncated += u32::from(cut);
+        self.written.truncated = self.written.truncated.saturating_add(u32::from(cut));
     }
 }
 
@@ -252,7 +252,10 @@ impl<const LATE: bool> Visit for Fields<'_, LATE> {
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
         let room = self.room();
-        self.written.truncated += u32::from(value.len() > room);
+        self.written.truncated = self
+            .written
+            .truncated
+            .saturating_add(u32::from(value.len() > room));
         let value = &value[..value.len().min(room)];
         self.attribute(field, |out, prefix| common::put_bytes(out, prefix, value));
     }

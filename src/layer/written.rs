@@ -33,7 +33,7 @@ impl Written {
     #[inline]
     pub(super) fn admit(&mut self, bit: u64, limit: u32) -> bool {
         if self.attributes >= limit {
-            self.dropped += 1;
+            self.dropped = self.dropped.saturating_add(1);
             return false;
         }
         self.keys |= bit;

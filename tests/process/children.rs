@@ -1,6 +1,7 @@
 //! Programs that use the crate as an application does; each is a process of its own.
 
 use std::io::{BufRead, Write};
+use std::process::Command;
 use std::sync::Barrier;
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ pub(crate) fn run(name: &str) {
         "local_set" => in_local_set(),
         "overload" => overload(),
         "short_threads" => short_threads(),
+        "no_thread" => no_thread(),
         _ => panic!("there is no child {name}"),
     }
 }
@@ -235,6 +237,28 @@ fn short_threads() {
     run(SHORT);
     println!("grown {}", allocator::live().saturating_sub(before));
     tell(&handle);
+}
+
+/// A process that may not take the memory of one more thread's stack.
+fn no_thread() {
+    const LESS_THAN_A_STACK: u64 = 1 << 20;
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let size = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB"));
+    let size: u64 = size.and_then(|size| size.parse().ok()).expect("a number");
+    let limited = Command::new("prlimit")
+        .args(["--pid", &std::process::id().to_string()])
+        .arg(format!("--as={}", size * 1024 + LESS_THAN_A_STACK))
+        .status();
+    if !limited.is_ok_and(|status| status.success()) {
+        println!("skipped 1");
+        return;
+    }
+    let built = tracing_otlp::layer().build();
+    println!("skipped 0");
+    let refused = built.is_err_and(|error| error.is_thread());
+    println!("refused {}", u64::from(refused));
 }
 
 /// The ledger, for the parent to read.
