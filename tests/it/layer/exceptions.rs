@@ -1,4 +1,4 @@
-//! Errors: an event that is an exception, and what it says of its span (spec.md 7.19, compat.md section 1).
+//! Errors: an event that is an exception, and what it says of its span (specification, exceptions).
 
 use std::error::Error;
 use std::{fmt, io};

@@ -1,4 +1,4 @@
-//! What holds of every request, whatever was recorded (spec.md, groups 1, 5 and 7).
+//! What holds of every request, whatever was recorded (specification: wire format, limits, span fields).
 
 use std::collections::HashSet;
 
