@@ -1,12 +1,12 @@
 //! The builder: what the code says, over what the environment says, over the defaults.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing_subscriber::filter::Targets;
 
 use super::guard::{Guard, Shared};
+use super::resolve;
 use crate::clock::Clock;
 use crate::config::{self, Batch, Config, Limits};
 use crate::env::{self, Environment};
@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::export::{self, Mailbox, Settings, Size, Transport, Tuning};
 use crate::layer::{Filter, OtlpLayer, Parts};
 use crate::proto::resource;
-use crate::queue::{Budget, CHUNK, Pool, Queue, Sizes};
+use crate::queue::{Budget, Pool, Queue};
 use crate::say::say;
 use crate::stats::Ledger;
 
@@ -201,7 +201,7 @@ impl Builder {
         let default = Config::default();
         let transport = match transport {
             Some(transport) => transport,
-            None => default_transport(
+            None => resolve::default_transport(
                 self.endpoint,
                 environment.endpoint.as_ref(),
                 &default.endpoint,
@@ -209,9 +209,11 @@ impl Builder {
             )?,
         };
         let config = Config {
-            resource: describe(self.service_name, self.resource, &environment),
-            limits: self.limits.unwrap_or_else(|| limits(&environment)),
-            batch: self.batch.unwrap_or_else(|| batch(&environment, warnings)),
+            resource: resolve::describe(self.service_name, self.resource, &environment),
+            limits: self.limits.unwrap_or_else(|| resolve::limits(&environment)),
+            batch: self
+                .batch
+                .unwrap_or_else(|| resolve::batch(&environment, warnings)),
             memory: self.memory.unwrap_or(default.memory),
             timeout: self
                 .timeout
@@ -225,122 +227,6 @@ impl Builder {
     }
 }
 
-/// gRPC, to the endpoint that the code names, or the environment, or nobody.
-#[cfg(feature = "grpc")]
-fn default_transport(
-    code: Option<String>,
-    environment: Option<&(String, &'static str)>,
-    default: &str,
-    warnings: &mut Vec<String>,
-) -> Result<Box<dyn Transport>, Error> {
-    if let Some(endpoint) = code {
-        return Ok(Box::new(export::Grpc::new(
-            &endpoint,
-            "Builder::with_endpoint",
-        )?));
-    }
-    if let Some((endpoint, name)) = environment {
-        match export::Grpc::new(endpoint, name) {
-            Ok(transport) => return Ok(Box::new(transport)),
-            Err(error) => warnings.push(format!("{error}; {default} is used")),
-        }
-    }
-    Ok(Box::new(export::Grpc::new(default, "the default")?))
-}
-
-#[cfg(not(feature = "grpc"))]
-fn default_transport(
-    _: Option<String>,
-    _: Option<&(String, &'static str)>,
-    _: &str,
-    _: &mut Vec<String>,
-) -> Result<Box<dyn Transport>, Error> {
-    Err(Error::config(
-        "no transport is built in: enable the feature `grpc`, or use Builder::with_transport",
-    ))
-}
-
-/// The resource: what the SDK provides, under the environment, under the code (specification, resource SDK).
-fn describe(
-    service_name: Option<String>,
-    code: Vec<(String, String)>,
-    environment: &Environment,
-) -> Vec<(String, String)> {
-    let executable = std::env::current_exe().ok();
-    let executable = executable
-        .as_ref()
-        .and_then(|path| path.file_name())
-        .map(|name| name.to_string_lossy());
-    let unknown = executable.map_or("unknown_service".to_owned(), |name| {
-        format!("unknown_service:{name}")
-    });
-    let own = [
-        ("service.name", unknown.as_str()),
-        // "Any other SDK MUST use its own, stable identifier".
-        ("telemetry.sdk.name", env!("CARGO_PKG_NAME")),
-        ("telemetry.sdk.language", "rust"),
-        ("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
-    ];
-    let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let named = |name: Option<String>| name.map(|name| ("service.name".to_owned(), name));
-    let all = own
-        .into_iter()
-        .chain(environment.resource.iter().cloned())
-        .chain(named(environment.service_name.clone()))
-        .chain(code)
-        .chain(named(service_name));
-    // The last of each key, where the first of it stood.
-    let mut places = HashMap::new();
-    let mut resource: Vec<(String, String)> = Vec::new();
-    for (key, value) in all {
-        match places.get(&key) {
-            Some(place) => resource[*place] = (key, value),
-            None => {
-                places.insert(key.clone(), resource.len());
-                resource.push((key, value));
-            }
-        }
-    }
-    resource
-}
-
-fn limits(environment: &Environment) -> Limits {
-    let default = Limits::default();
-    Limits {
-        attributes: environment.attributes.unwrap_or(default.attributes),
-        events: environment.events.unwrap_or(default.events),
-        links: environment.links.unwrap_or(default.links),
-        attributes_per_event: environment
-            .attributes_per_event
-            .unwrap_or(default.attributes_per_event),
-        ..default
-    }
-}
-
-fn batch(environment: &Environment, warnings: &mut Vec<String>) -> Batch {
-    let default = Batch::default();
-    // Below eight, chunks of an eighth of the queue would be empty.
-    let queue = environment.max_queue_size.map(|records| records.max(8));
-    let most = queue.unwrap_or(usize::MAX);
-    if let Some(asked) = environment
-        .max_export_batch_size
-        .filter(|asked| *asked > most)
-    {
-        warnings.push(format!(
-            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE={asked} exceeds OTEL_BSP_MAX_QUEUE_SIZE: {most} is used"
-        ));
-    }
-    Batch {
-        interval: environment.schedule_delay.unwrap_or(default.interval),
-        max_records: environment
-            .max_export_batch_size
-            .unwrap_or(default.max_records)
-            .min(most),
-        max_queue_records: queue,
-        ..default
-    }
-}
-
 /// Makes the parts and joins them.
 fn assemble(
     config: &Config,
@@ -349,7 +235,7 @@ fn assemble(
     transport: Box<dyn Transport>,
 ) -> Result<(OtlpLayer, Guard), Error> {
     let budget = Arc::new(Budget::new(config.memory));
-    let sizes = sizes(config);
+    let sizes = resolve::sizes(config);
     let queue = Arc::new(Queue::new(
         sizes,
         Pool::new(Arc::clone(&budget), sizes.chunk_bytes),
@@ -399,28 +285,4 @@ fn assemble(
     };
     let guard = Guard::new(Arc::new(shared), config.shutdown_timeout);
     Ok((OtlpLayer::new(parts, record, config.limits), guard))
-}
-
-fn sizes(config: &Config) -> Sizes {
-    let Batch {
-        max_bytes,
-        max_records,
-        max_queue_records,
-        ..
-    } = config.batch;
-    let chunk_bytes = CHUNK.min(config.memory / 64).min(max_bytes);
-    // With the specification's queue, an eighth of it may wait in a chunk.
-    let eighth = max_queue_records.map_or(usize::MAX, |records| (records / 8).max(1));
-    let half = max_queue_records.map_or(usize::MAX, |records| (records / 2).max(1));
-    Sizes {
-        chunk_bytes,
-        chunk_records: max_records.min(eighth),
-        // Chunks that are pushed are full, or half full where a large record did not fit; the budget is reached first.
-        ring: max_queue_records
-            .unwrap_or(2 * config.memory / chunk_bytes + 64)
-            .min(1 << 16),
-        max_records: max_queue_records.unwrap_or(usize::MAX),
-        wake_bytes: max_bytes.min(config.memory / 4),
-        wake_records: max_records.min(half),
-    }
 }

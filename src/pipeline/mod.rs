@@ -4,6 +4,7 @@ mod builder;
 mod guard;
 #[cfg(feature = "init")]
 mod init;
+mod resolve;
 
 pub use self::builder::{Builder, Events, layer};
 pub use self::guard::{Guard, Handle};
