@@ -215,9 +215,9 @@ mod tests {
             ("OTEL_BSP_MAX_QUEUE_SIZE", "2048"),
             ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512"),
         ];
-        let batch = batch(&environment(&pairs), &mut warnings);
+        let small = batch(&environment(&pairs), &mut warnings);
         assert_eq!(
-            (batch.max_queue_records, batch.max_records),
+            (small.max_queue_records, small.max_records),
             (Some(2048), 512)
         );
         assert!(warnings.is_empty(), "{warnings:?}");
@@ -225,9 +225,9 @@ mod tests {
             ("OTEL_BSP_MAX_QUEUE_SIZE", "100"),
             ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "512"),
         ];
-        let batch = batch(&environment(&pairs), &mut warnings);
+        let small = batch(&environment(&pairs), &mut warnings);
         assert_eq!(
-            (batch.max_queue_records, batch.max_records),
+            (small.max_queue_records, small.max_records),
             (Some(100), 100)
         );
         assert!(
