@@ -11,7 +11,7 @@ use tracing_subscriber::prelude::*;
 
 use crate::support::collector::{Collector, Manner};
 use crate::support::patience::{block_on, timed};
-use crate::support::rig::{Rig, SLACK};
+use crate::support::rig::{Rig, SLACK, assert_unfinished};
 
 const PLENTY: Duration = Duration::from_secs(10);
 
@@ -51,8 +51,7 @@ fn r2_shutdown_into_a_black_hole_takes_its_time_and_no_more() {
         let rig = black_hole(PLENTY);
         let (result, took) = timed(|| rig.handle.shutdown(Duration::from_secs(1)));
         let error = result.expect_err("nobody answers");
-        assert!(error.is_timeout(), "{error}");
-        assert_eq!(error.report().map(|report| report.unfinished()), Some(10));
+        assert_unfinished(&error, 10);
         let (_, stats) = rig.end();
         assert_eq!(stats.dropped_for(DropReason::Shutdown), 10, "{stats}");
         took
@@ -66,8 +65,7 @@ fn r2_flush_into_a_black_hole_takes_its_time_and_no_more() {
     assert_takes(time, || {
         let (result, took) = timed(|| rig.handle.flush(time));
         let error = result.expect_err("nobody answers");
-        assert!(error.is_timeout(), "{error}");
-        assert_eq!(error.report().map(|report| report.unfinished()), Some(10));
+        assert_unfinished(&error, 10);
         took
     });
     assert_eq!(rig.stats().held(), 10, "and keeps the records");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tracing::{Dispatch, Span};
-use tracing_otlp::{Batch, Builder, Guard, Handle, Stats};
+use tracing_otlp::{Batch, Builder, Error, Guard, Handle, Report, Stats};
 use tracing_subscriber::prelude::*;
 
 use super::collector::Collector;
@@ -171,4 +171,16 @@ impl Rig {
         assert_eq!(stats.accepted(), self.recorded(), "{stats}");
         (self.collector, stats)
     }
+}
+
+/// A flush or a shutdown ended at its deadline with so many records unfinished. On a machine so busy that the exporter
+/// itself is late there is no report.
+#[track_caller]
+pub(crate) fn assert_unfinished(error: &Error, records: u64) {
+    assert!(error.is_timeout(), "{error}");
+    let unfinished = error.report().map(Report::unfinished);
+    assert!(
+        unfinished.is_none_or(|unfinished| unfinished == records),
+        "{error}"
+    );
 }
