@@ -171,6 +171,39 @@ fn what_is_contained_stays_where_it_belongs() {
     }
 }
 
+/// What `export` gives to the public is in one file, and that one knows no crate but `bytes`.
+#[test]
+fn the_public_api_names_no_foreign_type() {
+    let sources = sources();
+    let code = |file: &str| {
+        &sources
+            .iter()
+            .find(|source| source.path.ends_with(file))
+            .unwrap()
+            .code
+    };
+    for line in code("export/mod.rs")
+        .lines()
+        .filter(|line| line.trim_start().starts_with("pub use"))
+    {
+        assert!(line.contains("self::transport::"), "{line}");
+    }
+    for name in [
+        "tokio",
+        "tonic",
+        "http",
+        "hyper",
+        "tower",
+        "prost",
+        "opentelemetry",
+    ] {
+        let named =
+            |line: &str| line.contains(&format!("{name}::")) || line.contains(&format!("{name}_"));
+        let line = code("export/transport.rs").lines().find(|line| named(line));
+        assert_eq!(line, None, "{name} in the public API");
+    }
+}
+
 #[test]
 fn files_and_functions_stay_small() {
     for Source {
