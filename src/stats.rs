@@ -103,10 +103,11 @@ impl Ledger {
     }
 
     /// What is known now, given what the queue counted: records that lanes took in, those that still wait, those that were
-    /// lost since the ring was full.
-    pub(crate) fn snapshot(&self, appended: u64, queued: u64, lost: u64) -> Stats {
+    /// lost since the ring was full, and those that came when the exporter had gone.
+    pub(crate) fn snapshot(&self, appended: u64, queued: u64, lost: u64, late: u64) -> Stats {
         let mut dropped = std::array::from_fn(|reason| get(&self.dropped[reason]));
         dropped[DropReason::QueueFull as usize] += lost;
+        dropped[DropReason::Shutdown as usize] += late;
         Stats {
             accepted: appended + get(&self.refused),
             delivered: get(&self.delivered),
@@ -245,7 +246,7 @@ mod tests {
         ledger.refuse(DropReason::OpenSpans);
         ledger.dropped(DropReason::Evicted, 2);
         ledger.delivered(3);
-        let stats = ledger.snapshot(6, 1, 0);
+        let stats = ledger.snapshot(6, 1, 0, 0);
         assert!(stats.is_balanced(), "{stats}");
         let text =
             "accepted 7 = delivered 3 + rejected 0 + dropped 3 (open_spans 1, evicted 2) + held 1";

@@ -355,10 +355,7 @@ impl Worker {
             mailbox,
             ..
         } = &self.settings;
-        let ring = std::iter::from_fn(|| queue.pop())
-            .map(|chunk| u64::from(chunk.records))
-            .sum::<u64>();
-        let dropped = ring + self.core.holds();
+        let dropped = queue.abandon() + self.core.holds();
         ledger.dropped(DropReason::Shutdown, dropped);
         ledger.exporter_holds(0);
         let unanswered = mailbox.close().into_iter().map(|command| command.reply);

@@ -121,7 +121,7 @@ impl Handle {
     pub fn stats(&self) -> Stats {
         let Parts { queue, ledger, .. } = &self.0.parts;
         let (appended, queued) = queue.counts();
-        ledger.snapshot(appended, queued, queue.lost())
+        ledger.snapshot(appended, queued, queue.lost(), queue.late())
     }
 
     /// Replaces the layer's filter (see [`Builder::with_filter`](crate::Builder::with_filter)), from the next span and event

@@ -19,7 +19,7 @@ pub(crate) use self::local::append;
 pub(crate) use self::pool::Pool;
 pub(crate) use self::wake::Wake;
 
-use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Ordering, Ring, lock};
+use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Ring, fence, lock};
 
 /// A chunk's size: large enough that a push is rare (some hundred records), small enough to stay in the caches.
 pub(crate) const CHUNK: usize = 32 << 10;
@@ -67,6 +67,10 @@ pub(crate) struct Queue {
     collected: AtomicU64,
     /// Records in chunks that did not fit the ring after all.
     lost: AtomicU64,
+    /// The exporter has gone, and records that were handed over after that. Whoever pushes looks at it afterwards, and the
+    /// exporter looks at the ring after it has set it, with a SeqCst fence on both sides, so nothing stays in the ring.
+    abandoned: AtomicBool,
+    late: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +95,8 @@ impl Queue {
             begun: AtomicU64::new(0),
             collected: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            abandoned: AtomicBool::new(false),
+            late: AtomicU64::new(0),
         }
     }
 
@@ -122,11 +128,37 @@ impl Queue {
             self.lost.fetch_add(records as u64, Ordering::Relaxed);
             self.recycle(sealed);
         }
+        self.check_abandoned();
         if before + bytes >= self.sizes.wake_bytes
             || self.ring_records.load(Ordering::Relaxed) >= self.sizes.wake_records
         {
             self.wake.notify();
         }
+    }
+
+    /// The exporter goes: it takes what is left in the ring, and gives the number of records in it.
+    pub(crate) fn abandon(&self) -> u64 {
+        self.abandoned.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        self.empty()
+    }
+
+    /// A chunk was pushed; when nobody is there to take it, its records are counted as late.
+    fn check_abandoned(&self) {
+        fence(Ordering::SeqCst);
+        if self.abandoned.load(Ordering::Relaxed) {
+            self.late.fetch_add(self.empty(), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes whatever is in the ring and frees it.
+    fn empty(&self) -> u64 {
+        let records = |sealed: Sealed| {
+            let records = u64::from(sealed.records);
+            self.discard(sealed);
+            records
+        };
+        std::iter::from_fn(|| self.pop()).map(records).sum()
     }
 
     /// Whether so many records more may wait.
@@ -217,6 +249,11 @@ impl Queue {
             .map(|lane| lane.appended())
             .sum::<u64>();
         (appended, appended.saturating_sub(left))
+    }
+
+    /// Records that were handed over when the exporter had gone: dropped by the shutdown.
+    pub(crate) fn late(&self) -> u64 {
+        self.late.load(Ordering::Relaxed)
     }
 
     /// Records whose chunks did not fit the ring: dropped because it was full.

@@ -147,6 +147,23 @@ fn what_comes_while_the_lanes_close_is_refused_or_found() {
 }
 
 #[test]
+fn what_is_handed_over_when_the_exporter_has_gone_is_counted() {
+    explore(4, || {
+        let queue = queue(8, usize::MAX);
+        let lane = queue.join();
+        let owner = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || u64::from(append(&lane, &queue).is_ok()))
+        };
+        let (taken, _) = collect(&queue, Some(true));
+        let left = queue.abandon();
+        let appended = owner.join().unwrap();
+        assert_eq!(taken + left + queue.late(), appended);
+        assert_eq!(queue.counts(), (appended, 0), "nothing stays behind");
+    });
+}
+
+#[test]
 fn a_lane_goes_from_a_dead_thread_to_the_next() {
     explore(3, || {
         let queue = queue(8, usize::MAX);
