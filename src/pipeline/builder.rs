@@ -204,7 +204,7 @@ impl Builder {
             None => resolve::default_transport(
                 self.endpoint,
                 environment.endpoint.as_ref(),
-                &default.endpoint,
+                config::ENDPOINT,
                 warnings,
             )?,
         };
@@ -220,7 +220,6 @@ impl Builder {
                 .or(environment.timeout)
                 .unwrap_or(default.timeout),
             shutdown_timeout: self.shutdown_timeout.unwrap_or(default.shutdown_timeout),
-            ..default
         };
         config.validate()?;
         Ok((config, transport))

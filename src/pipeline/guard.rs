@@ -85,7 +85,7 @@ impl Handle {
     }
 
     /// As [`Handle::flush`], without blocking the thread. It works in any runtime, and asks at once, also if it is not
-    /// polled.
+    /// polled. The exporter keeps the time: a [`Transport`](crate::Transport) that blocks the exporter's thread holds it up.
     ///
     /// # Errors
     ///

@@ -251,17 +251,17 @@ mod tests {
     #[test]
     #[cfg(feature = "grpc")]
     fn a_wrong_endpoint_is_an_error_in_code_and_a_warning_in_the_environment() {
-        let default = Config::default().endpoint;
+        let default = crate::config::ENDPOINT;
         let mut warnings = Vec::new();
         let wrong = "collector:4317".to_owned();
-        let error = default_transport(Some(wrong.clone()), None, &default, &mut warnings).err();
+        let error = default_transport(Some(wrong.clone()), None, default, &mut warnings).err();
         assert!(
             error.is_some_and(
                 |error| error.is_config() && error.to_string().contains("with_endpoint")
             )
         );
         let named = (wrong, "OTEL_EXPORTER_OTLP_ENDPOINT");
-        assert!(default_transport(None, Some(&named), &default, &mut warnings).is_ok());
+        assert!(default_transport(None, Some(&named), default, &mut warnings).is_ok());
         assert!(
             warnings.len() == 1 && warnings[0].contains("OTEL_EXPORTER_OTLP_ENDPOINT"),
             "{warnings:?}"
