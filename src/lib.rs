@@ -121,7 +121,7 @@ mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use self::config::{Batch, Limits};
+pub use self::config::{Batch, Compression, Limits, Protocol, Tls};
 pub use self::error::Error;
 pub use self::export::{Answer, Failure, Request, Sending, Transport};
 pub use self::id::{SpanId, TraceId};

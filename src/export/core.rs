@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::backoff;
 use super::batch::{Backlog, Batch, Size};
-use super::transport::{Answer, Failure, Request};
+use super::transport::{Answer, Failure, Kind, Request};
 use crate::queue::Sealed;
 use crate::report::Report;
 
@@ -275,7 +275,9 @@ impl Core {
         random: f64,
     ) -> Option<(Outcome, Vec<Sealed>)> {
         match answer {
-            Ok(Answer { rejected, message }) => {
+            Ok(Answer {
+                rejected, message, ..
+            }) => {
                 let batch = self.take_batch()?;
                 // The server is not trusted to count.
                 let rejected = rejected.min(batch.records);
@@ -293,9 +295,10 @@ impl Core {
                 ))
             }
             Err(Failure {
-                retry: true,
+                kind: Kind::Unanswered { .. } | Kind::Busy | Kind::OutOfRange,
                 after,
                 message,
+                ..
             }) => {
                 self.in_flight = false;
                 let delay = self.wait(now, after, random);

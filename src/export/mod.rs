@@ -8,6 +8,8 @@ mod core;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod mailbox;
+#[cfg(any(feature = "grpc", feature = "http"))]
+mod otlp;
 mod transport;
 mod voice;
 mod worker;

@@ -90,6 +90,10 @@ impl fmt::Debug for Request {
 pub struct Answer {
     pub(super) rejected: u64,
     pub(super) message: String,
+    /// The answer said yes, but what came with it could not be read.
+    pub(super) odd: bool,
+    /// Bytes of the body as it was sent, where that is not the message's length: compressed, or as JSON.
+    pub(super) sent: Option<u64>,
 }
 
 impl Answer {
@@ -104,6 +108,7 @@ impl Answer {
         Self {
             rejected,
             message: message.into(),
+            ..Self::default()
         }
     }
 }
@@ -111,36 +116,81 @@ impl Answer {
 /// The destination did not take the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    pub(super) retry: bool,
+    pub(super) kind: Kind,
+    /// The destination asked not to be called before.
     pub(super) after: Option<Duration>,
+    pub(super) code: Option<Code>,
     pub(super) message: String,
+}
+
+/// What is done about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Nobody answered: the request is sent again. Where it was written in whole or in part, it may have been taken.
+    Unanswered { ambiguous: bool },
+    /// The destination answered: not now. The request is sent again.
+    Busy,
+    /// gRPC's OUT_OF_RANGE, which servers also say of what is too large: sent again five times, then split.
+    OutOfRange,
+    /// The request is split, and its halves are sent.
+    TooLarge,
+    /// The records are rejected.
+    Refused,
+    /// As `Refused`, by a mistake in the configuration that the message names.
+    Misconfigured,
+    /// The destination does not take this signal at all: it is left in peace for a while.
+    NoPipeline,
+}
+
+/// What the destination said, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Code {
+    Grpc(i32),
+    Http(u16),
 }
 
 impl Failure {
     /// It may pass: the request is sent again, after a while, until it is taken or newer records need its memory.
     pub fn retry(message: impl Into<String>) -> Self {
-        Self {
-            retry: true,
-            after: None,
-            message: message.into(),
-        }
+        Self::new(Kind::Busy, message)
     }
 
     /// As [`Failure::retry`], not before so much time has passed, as the destination asked (an hour at most).
     pub fn retry_after(after: Duration, message: impl Into<String>) -> Self {
         Self {
-            retry: true,
             after: Some(after),
-            message: message.into(),
+            ..Self::retry(message)
         }
+    }
+
+    /// The request is too large: it is split, and its halves are sent. A single record is shortened, then dropped.
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self::new(Kind::TooLarge, message)
     }
 
     /// It will not pass: the request's records are rejected.
     pub fn reject(message: impl Into<String>) -> Self {
+        Self::new(Kind::Refused, message)
+    }
+
+    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
-            retry: false,
+            kind,
             after: None,
+            code: None,
             message: message.into(),
+        }
+    }
+
+    /// The request was not answered, and may have been taken all the same if it was sent in part.
+    pub(super) fn unanswered(ambiguous: bool, message: impl Into<String>) -> Self {
+        Self::new(Kind::Unanswered { ambiguous }, message)
+    }
+
+    pub(super) fn with_code(self, code: Code) -> Self {
+        Self {
+            code: Some(code),
+            ..self
         }
     }
 }

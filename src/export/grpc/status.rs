@@ -80,6 +80,7 @@ pub(super) fn from_http(status: StatusCode) -> Failure {
 mod tests {
     use http::HeaderValue;
 
+    use super::super::super::transport::Kind;
     use super::*;
 
     fn verdict(code: &str) -> Option<Result<(), Failure>> {
@@ -93,11 +94,14 @@ mod tests {
         for code in 1..=20 {
             let retry = [1, 4, 10, 11, 14, 15].contains(&code);
             let failure = verdict(&code.to_string()).unwrap().unwrap_err();
-            assert_eq!(failure.retry, retry, "{code}");
+            assert_eq!(failure.kind == Kind::Busy, retry, "{code}");
         }
         assert_eq!(verdict("0"), Some(Ok(())));
         for odd in ["-1", "abc", "99", ""] {
-            assert!(!verdict(odd).unwrap().unwrap_err().retry, "{odd}");
+            assert!(
+                verdict(odd).unwrap().unwrap_err().kind == Kind::Refused,
+                "{odd}"
+            );
         }
         assert_eq!(
             from_headers(&HeaderMap::new()),

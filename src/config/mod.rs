@@ -1,7 +1,11 @@
 //! Validated values, each default with its reason.
 
+mod destination;
+
 use std::time::Duration;
 
+pub(crate) use self::destination::Pem;
+pub use self::destination::{Compression, Protocol, Tls};
 use crate::error::Error;
 
 /// How many attributes, events and links a span may have, and how large it may become. What exceeds a limit is left out

@@ -1,0 +1,318 @@
+//! Where to send, out of what a user wrote (specification, "OTLP Exporter", endpoint URLs).
+
+use std::fmt;
+use std::path::PathBuf;
+
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Uri};
+
+use crate::config::Protocol;
+use crate::error::Error;
+
+const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const HTTP_PATH: &str = "v1/traces";
+
+/// An endpoint that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    pub(super) target: Target,
+    pub(super) tls: bool,
+    /// Scheme, host and path, as they stand in the head of a request.
+    pub(super) uri: Uri,
+    /// As the user wrote it, with whatever was appended.
+    shown: String,
+}
+
+/// What to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Tcp { host: String, port: u16 },
+    Unix(PathBuf),
+}
+
+/// An endpoint as a user wrote it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Written<'a> {
+    pub(crate) text: &'a str,
+    /// What named it: a method or a variable.
+    pub(crate) origin: &'a str,
+    /// It is the URL itself, not the base to which HTTP appends the signal's path.
+    pub(crate) whole: bool,
+    /// Without a scheme, gRPC is not encrypted.
+    pub(crate) insecure: bool,
+}
+
+impl Endpoint {
+    /// # Errors
+    ///
+    /// For what is no endpoint; the error names it, its origin and what was expected.
+    pub(crate) fn parse(written: Written<'_>, protocol: Protocol) -> Result<Self, Error> {
+        let Written { text, origin, .. } = written;
+        if text.contains('@') {
+            // The value is not shown: what stands before the @ is a secret.
+            return Err(Error::config(format!(
+                "{origin}: user names and passwords do not belong in an endpoint; use a header"
+            )));
+        }
+        let wrong = |why: &str| {
+            Error::config(format!(
+                "{origin}={text:?} is no endpoint ({why}); expected http://host:port, https://host:port or unix:/path"
+            ))
+        };
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Self::unix(path, protocol).ok_or_else(|| wrong("the path is missing"));
+        }
+        let with_scheme = match protocol {
+            Protocol::Grpc if !text.contains("://") && written.insecure => format!("http://{text}"),
+            Protocol::Grpc if !text.contains("://") => format!("https://{text}"),
+            _ => text.to_owned(),
+        };
+        let uri: Uri = with_scheme
+            .parse()
+            .map_err(|error: http::uri::InvalidUri| wrong(&error.to_string()))?;
+        let tls = match uri.scheme_str() {
+            Some("http") => false,
+            Some("https") => true,
+            _ => return Err(wrong("the scheme is missing or unknown")),
+        };
+        let (Some(authority), Some(host)) = (uri.authority(), uri.host()) else {
+            return Err(wrong("the host is missing"));
+        };
+        let default_port = if tls { 443 } else { 80 };
+        if uri.port().is_some() && uri.port_u16().is_none() || host.is_empty() {
+            return Err(wrong("host or port cannot be read"));
+        }
+        let target = Target::Tcp {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: uri.port_u16().unwrap_or(default_port),
+        };
+        let path = path(&uri, protocol, written.whole);
+        Self::new(target, tls, authority.clone(), &path).map_err(|error| wrong(&error.to_string()))
+    }
+
+    fn unix(path: &str, protocol: Protocol) -> Option<Self> {
+        // `unix:/path`, `unix:path` and `unix:///path` are the forms that gRPC knows.
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() {
+            return None;
+        }
+        let target = Target::Unix(PathBuf::from(path));
+        let nowhere = path_of(protocol, "/");
+        let mut endpoint =
+            Self::new(target, false, Authority::from_static("localhost"), &nowhere).ok()?;
+        endpoint.shown = format!("unix:{path}");
+        Some(endpoint)
+    }
+
+    fn new(
+        target: Target,
+        tls: bool,
+        authority: Authority,
+        path: &str,
+    ) -> Result<Self, http::Error> {
+        let uri = Uri::builder()
+            .scheme(if tls { Scheme::HTTPS } else { Scheme::HTTP })
+            .authority(authority.clone())
+            .path_and_query(PathAndQuery::try_from(path)?)
+            .build()?;
+        let scheme = if tls { "https" } else { "http" };
+        let shown = if path == GRPC_PATH {
+            format!("{scheme}://{authority}")
+        } else {
+            uri.to_string()
+        };
+        Ok(Self {
+            target,
+            tls,
+            uri,
+            shown,
+        })
+    }
+
+    /// Whether what is sent leaves this machine.
+    pub(crate) fn is_remote(&self) -> bool {
+        match &self.target {
+            Target::Unix(_) => false,
+            Target::Tcp { host, .. } => {
+                let address = host.parse::<std::net::IpAddr>();
+                host != "localhost" && !address.is_ok_and(|address| address.is_loopback())
+            }
+        }
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.tls
+    }
+
+    /// What HTTP/1.1 says in `host`.
+    pub(super) fn host(&self) -> HeaderValue {
+        let authority = self.uri.authority().map_or("localhost", Authority::as_str);
+        HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static("localhost"))
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+/// "The per-signal endpoint [is] used as-is"; without a path, the root. To a base, the signal's path is appended.
+fn path(uri: &Uri, protocol: Protocol, whole: bool) -> String {
+    match (protocol, whole) {
+        (Protocol::HttpProtobuf | Protocol::HttpJson, true) => {
+            let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+            if path.is_empty() {
+                "/".to_owned()
+            } else {
+                path.to_owned()
+            }
+        }
+        _ => path_of(protocol, uri.path()),
+    }
+}
+
+fn path_of(protocol: Protocol, base: &str) -> String {
+    match protocol {
+        Protocol::Grpc => GRPC_PATH.to_owned(),
+        Protocol::HttpProtobuf | Protocol::HttpJson => {
+            let slash = if base.ends_with('/') { "" } else { "/" };
+            format!("{base}{slash}{HTTP_PATH}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str, protocol: Protocol, whole: bool) -> Result<Endpoint, Error> {
+        let origin = "Builder::with_endpoint";
+        let written = Written {
+            text,
+            origin,
+            whole,
+            insecure: false,
+        };
+        Endpoint::parse(written, protocol)
+    }
+
+    fn url(text: &str, whole: bool) -> String {
+        parse(text, Protocol::HttpProtobuf, whole)
+            .unwrap()
+            .uri
+            .to_string()
+    }
+
+    #[test]
+    fn spec_2_4_a_base_gets_the_path_of_the_signal() {
+        assert_eq!(url("http://a:4318", false), "http://a:4318/v1/traces");
+        assert_eq!(url("http://a:4318/", false), "http://a:4318/v1/traces");
+        assert_eq!(url("https://a/otlp", false), "https://a/otlp/v1/traces");
+        assert_eq!(url("https://a/otlp/", false), "https://a/otlp/v1/traces");
+    }
+
+    #[test]
+    fn spec_2_3_a_whole_url_stays_as_it_is() {
+        assert_eq!(url("http://a:4318", true), "http://a:4318/");
+        assert_eq!(url("http://a/x/y?z=1", true), "http://a/x/y?z=1");
+    }
+
+    #[test]
+    fn spec_2_5_a_missing_port_is_that_of_the_scheme() {
+        let port = |text| match parse(text, Protocol::HttpProtobuf, false).unwrap().target {
+            Target::Tcp { port, .. } => port,
+            Target::Unix(_) => 0,
+        };
+        assert_eq!((port("http://a"), port("https://a")), (80, 443));
+        assert_eq!((port("http://[::1]:7"), port("http://a:8/b")), (7, 8));
+    }
+
+    #[test]
+    fn spec_2_7_grpc_without_a_scheme_is_encrypted_unless_it_is_said_otherwise() {
+        let plain = |insecure| {
+            let written = Written {
+                text: "a:4317",
+                origin: "",
+                whole: false,
+                insecure,
+            };
+            !Endpoint::parse(written, Protocol::Grpc).unwrap().tls
+        };
+        assert_eq!((plain(true), plain(false)), (true, false));
+        assert!(parse("a:4318", Protocol::HttpProtobuf, false).is_err());
+    }
+
+    #[test]
+    fn spec_2_6_the_scheme_goes_before_insecure() {
+        let written = Written {
+            text: "https://a:4317",
+            origin: "",
+            whole: false,
+            insecure: true,
+        };
+        assert!(Endpoint::parse(written, Protocol::Grpc).unwrap().tls);
+    }
+
+    #[test]
+    fn a_socket_is_a_path() {
+        for text in ["unix:/run/otlp.sock", "unix:///run/otlp.sock"] {
+            let endpoint = parse(text, Protocol::HttpProtobuf, false).unwrap();
+            assert_eq!(endpoint.target, Target::Unix("/run/otlp.sock".into()));
+            assert_eq!(endpoint.uri.to_string(), "http://localhost/v1/traces");
+            assert_eq!(endpoint.to_string(), "unix:/run/otlp.sock");
+            assert!(!endpoint.is_remote());
+        }
+        assert!(parse("unix:", Protocol::Grpc, false).is_err());
+    }
+
+    #[test]
+    fn an_error_names_value_origin_and_what_was_expected() {
+        for text in [
+            "",
+            "http://",
+            "ftp://a",
+            "http://a:x",
+            "http:// a",
+            "http://a:99999",
+            "//a",
+        ] {
+            let error = parse(text, Protocol::HttpProtobuf, false)
+                .unwrap_err()
+                .to_string();
+            let expected = [
+                "Builder::with_endpoint",
+                &format!("{text:?}"),
+                "http://host:port",
+            ];
+            expected
+                .iter()
+                .for_each(|part| assert!(error.contains(part), "{error}"));
+        }
+    }
+
+    #[test]
+    fn p_30_what_stands_before_an_at_sign_is_not_shown() {
+        let error = parse("http://user:secret@a", Protocol::Grpc, false).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("secret"));
+    }
+
+    #[test]
+    fn what_leaves_the_machine_is_known() {
+        let is_remote = |text| parse(text, Protocol::Grpc, false).unwrap().is_remote();
+        assert!(!is_remote("http://localhost:1") && !is_remote("http://127.0.0.2:1"));
+        assert!(!is_remote("http://[::1]:1"));
+        assert!(is_remote("http://collector:1") && is_remote("http://10.0.0.1:1"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_does_harm(text: String, whole: bool) {
+            for protocol in [Protocol::Grpc, Protocol::HttpProtobuf] {
+                let _ = parse(&text, protocol, whole);
+            }
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! OTLP over the network.
+
+mod endpoint;
+
+pub(crate) use self::endpoint::{Endpoint, Written};
