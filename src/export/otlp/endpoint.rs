@@ -79,7 +79,9 @@ impl Endpoint {
             return Err(wrong("the host is missing"));
         };
         let default_port = if tls { 443 } else { 80 };
-        if uri.port().is_some() && uri.port_u16().is_none() || host.is_empty() {
+        // What stands behind the host is a port of 16 bits, or nothing.
+        let behind = authority.as_str().get(host.len()..).unwrap_or_default();
+        if host.is_empty() || uri.port_u16().is_none() && !behind.is_empty() {
             return Err(wrong("host or port cannot be read"));
         }
         let target = Target::Tcp {
