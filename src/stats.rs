@@ -58,6 +58,7 @@ pub(crate) struct Ledger {
     exporter_holds: AtomicU64,
     requests: AtomicU64,
     retries: AtomicU64,
+    ambiguous: AtomicU64,
     truncated: AtomicU64,
     panics: AtomicU64,
 }
@@ -88,6 +89,10 @@ impl Ledger {
 
     pub(crate) fn retry(&self) {
         add(&self.retries, 1);
+    }
+
+    pub(crate) fn ambiguous(&self) {
+        add(&self.ambiguous, 1);
     }
 
     pub(crate) fn truncated(&self, values: u64) {

@@ -5,8 +5,10 @@
 mod backoff;
 mod batch;
 mod core;
-#[cfg(feature = "grpc")]
-mod grpc;
+#[cfg(any(feature = "grpc", feature = "http"))]
+mod answer;
+#[cfg(any(feature = "grpc", feature = "http"))]
+mod headers;
 mod mailbox;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod otlp;
@@ -18,7 +20,9 @@ pub use self::transport::{Answer, Failure, Request, Sending, Transport};
 
 pub(crate) use self::batch::Size;
 pub(crate) use self::core::Tuning;
-#[cfg(feature = "grpc")]
-pub(crate) use self::grpc::Grpc;
+#[cfg(any(feature = "grpc", feature = "http"))]
+pub(crate) use self::headers::Headers;
+#[cfg(any(feature = "grpc", feature = "http"))]
+pub(crate) use self::otlp::{Destination, Endpoint, Otlp, Written};
 pub(crate) use self::mailbox::{Mailbox, Reply};
 pub(crate) use self::worker::{Settings, start};

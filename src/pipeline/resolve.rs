@@ -5,41 +5,33 @@ use std::collections::HashMap;
 use crate::config::{Batch, Config, Limits};
 use crate::env::Environment;
 use crate::error::Error;
-#[cfg(feature = "grpc")]
-use crate::export::Grpc;
 use crate::export::Transport;
 use crate::queue::{CHUNK, Sizes};
 
-/// gRPC, to the endpoint that the code names, or the environment, or nobody.
-#[cfg(feature = "grpc")]
+/// interim
 pub(super) fn default_transport(
     code: Option<String>,
     environment: Option<&(String, &'static str)>,
     default: &str,
     warnings: &mut Vec<String>,
 ) -> Result<Box<dyn Transport>, Error> {
+    use crate::export::{Destination, Endpoint, Otlp, Written};
+    let protocol = match std::env::var("P").as_deref() { Ok("http") => crate::config::Protocol::HttpProtobuf, _ => crate::config::Protocol::Grpc };
+    let make = |text: &str, origin: &str| {
+        let endpoint = Endpoint::parse(Written { text, origin, whole: false, insecure: false }, protocol)?;
+        let d = Destination { protocol, endpoint, headers: Default::default(), compression: Default::default(), level: None, tls: Default::default(), proxy: false, max_response: 4 << 20, user_agent: None };
+        Ok(Box::new(Otlp::new(d, Default::default())?) as Box<dyn Transport>)
+    };
     if let Some(endpoint) = code {
-        return Ok(Box::new(Grpc::new(&endpoint, "Builder::with_endpoint")?));
+        return make(&endpoint, "Builder::with_endpoint");
     }
     if let Some((endpoint, name)) = environment {
-        match Grpc::new(endpoint, name) {
-            Ok(transport) => return Ok(Box::new(transport)),
-            Err(error) => warnings.push(format!("{error}; {default} is used")),
+        match make(endpoint, name) {
+            Ok(transport) => return Ok(transport),
+            Err(error) => { let error: Error = error; warnings.push(format!("{error}; {default} is used")) }
         }
     }
-    Ok(Box::new(Grpc::new(default, "the default")?))
-}
-
-#[cfg(not(feature = "grpc"))]
-pub(super) fn default_transport(
-    _: Option<String>,
-    _: Option<&(String, &'static str)>,
-    _: &str,
-    _: &mut Vec<String>,
-) -> Result<Box<dyn Transport>, Error> {
-    Err(Error::config(
-        "no transport is built in: enable the feature `grpc`, or use Builder::with_transport",
-    ))
+    make(default, "the default")
 }
 
 /// The resource: what the SDK provides, under the environment, under the code (specification, resource SDK).

@@ -146,6 +146,15 @@ impl Endpoint {
         self.tls
     }
 
+    /// What HTTP/1.1 says in its first line: the path alone, or all of it to a proxy.
+    pub(super) fn first_line(&self, to_a_proxy: bool) -> Uri {
+        if to_a_proxy {
+            return self.uri.clone();
+        }
+        let path = self.uri.path_and_query().cloned();
+        path.map_or_else(|| self.uri.clone(), Uri::from)
+    }
+
     /// What HTTP/1.1 says in `host`.
     pub(super) fn host(&self) -> HeaderValue {
         let authority = self.uri.authority().map_or("localhost", Authority::as_str);

@@ -1,5 +1,319 @@
-//! OTLP over the network.
+//! OTLP over the network: gRPC, and HTTP with protobuf or JSON, by one connection that both share.
+//!
+//! A gRPC call is an HTTP/2 request with a prefix of five bytes and its status in trailers, so hyper's connections carry either.
+//! There is no codec and no pool: the chunks are the frames of the body as they are, and a destination has one connection.
+//!
+//! What one attempt may do more than once, within its deadline, is decided here: a connection that broke since it was idle, a
+//! compression or a credential that was refused. Everything else is decided by the core.
 
+mod body;
+mod connect;
+mod destination;
 mod endpoint;
+mod line;
+mod message;
+mod tls;
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use http::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE, USER_AGENT,
+};
+use http::{Method, Response, StatusCode, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+pub(crate) use self::destination::Destination;
 pub(crate) use self::endpoint::{Endpoint, Written};
+
+use self::body::{Encoder, Outgoing};
+use self::connect::Connector;
+use self::line::{Broken, Line};
+use self::message::{Fate, Message};
+use super::answer::{self, Received, Sent};
+use super::transport::{Answer, Failure, Request, Sending, Transport};
+use crate::config::{Compression, Protocol};
+use crate::error::Error;
+use crate::stats::Ledger;
+
+const AGENT: &str = concat!("tracing-otlp-rust/", env!("CARGO_PKG_VERSION"));
+
+/// A response says little; what exceeds this is read and forgotten.
+const MAX_READ: usize = 64 << 10;
+
+/// A destination that refused compressed data gets plain data for so long.
+const PLAIN: Duration = Duration::from_secs(600);
+
+/// A destination of OTLP.
+#[derive(Debug)]
+pub(crate) struct Otlp(Arc<Client>);
+
+#[derive(Debug)]
+struct Client {
+    destination: Destination,
+    connector: Connector,
+    /// The connection, while no request is at work with it. It is put back when its request was answered, and goes with a
+    /// request that was not: what hangs or broke is not used again.
+    line: Mutex<Option<Line>>,
+    encoder: Mutex<Encoder>,
+    /// Compression was refused: plain data until then.
+    plain_until: Mutex<Option<Instant>>,
+    user_agent: HeaderValue,
+    ledger: Arc<Ledger>,
+}
+
+impl Otlp {
+    pub(crate) fn new(destination: Destination, ledger: Arc<Ledger>) -> Result<Self, Error> {
+        let Destination {
+            endpoint,
+            protocol,
+            tls,
+            ..
+        } = &destination;
+        let user_agent = user_agent(destination.user_agent.as_deref())?;
+        Ok(Self(Arc::new(Client {
+            user_agent,
+            ledger,
+            connector: Connector::new(endpoint, *protocol, tls),
+            line: Mutex::new(None),
+            encoder: Mutex::new(Encoder::new(&destination)),
+            plain_until: Mutex::new(None),
+            destination,
+        })))
+    }
+}
+
+impl Transport for Otlp {
+    fn send(&self, request: Request) -> Sending {
+        let client = Arc::clone(&self.0);
+        Box::pin(async move {
+            let sent = client.send(request).await;
+            sent.map_err(|failure| Failure {
+                message: format!("{}: {}", client.destination.endpoint, failure.message),
+                ..failure
+            })
+        })
+    }
+}
+
+/// What an attempt has done once already.
+#[derive(Debug, Default)]
+struct Once {
+    connected_anew: bool,
+    refreshed: bool,
+    sent_plain: bool,
+}
+
+impl Client {
+    async fn send(&self, request: Request) -> Result<Answer, Failure> {
+        let headers = &self.destination.headers;
+        let mut credentials = headers.resolve(false).await?;
+        let mut once = Once::default();
+        loop {
+            let outgoing = lock(&self.encoder).encode(&request, self.compression())?;
+            let line = self.line().await.map_err(|broken| self.unanswered(&broken, false))?;
+            let sent = Sent {
+                records: request.records(),
+                bytes: request.bytes(),
+                compression: outgoing.compression,
+                first_compressed: line.compressed == 0,
+            };
+            let length = outgoing.length();
+            let is_reused = line.requests > 0;
+            let message = self.request(&line, outgoing, &credentials);
+            let (received, fate) = self.exchange(line, message).await;
+            let received = match received {
+                Ok(received) => received,
+                Err(broken) => {
+                    let ambiguous = fate.was_sent() && !broken.is_unprocessed();
+                    // That the connection ended since it was idle, or was being closed, says nothing of the destination.
+                    if once.connected_anew || !(is_reused || broken.is_refused()) {
+                        return Err(self.unanswered(&broken, ambiguous));
+                    }
+                    once.connected_anew = true;
+                    if ambiguous {
+                        self.ledger.ambiguous();
+                    }
+                    continue;
+                }
+            };
+            if !once.sent_plain && answer::refuses_compression(&received.view(), &sent) {
+                once.sent_plain = true;
+                *lock(&self.plain_until) = Some(Instant::now() + PLAIN);
+                continue;
+            }
+            let verdict = answer::judge(&received.view(), self.destination.protocol, &sent);
+            if !once.refreshed
+                && headers.may_be_refreshed()
+                && verdict.as_ref().is_err_and(answer::refuses_credentials)
+            {
+                once.refreshed = true;
+                credentials = headers.resolve(true).await?;
+                continue;
+            }
+            return verdict.map(|answer| Answer {
+                sent: Some(length),
+                ..answer
+            });
+        }
+    }
+
+    /// The connection that is kept, or a new one.
+    async fn line(&self) -> Result<Line, Broken> {
+        let kept = lock(&self.line).take();
+        match kept.filter(Line::is_open) {
+            Some(line) => Ok(line),
+            None => Line::open(&self.connector).await,
+        }
+    }
+
+    async fn exchange(
+        &self,
+        mut line: Line,
+        (request, fate): (http::Request<Message>, Fate),
+    ) -> (Result<Whole, Broken>, Fate) {
+        let received = async {
+            let response = line.send(request).await?;
+            Whole::read(response, self.destination.max_response).await
+        };
+        let received = received.await;
+        if received.as_ref().is_ok_and(|received| !received.cut) {
+            *lock(&self.line) = Some(line);
+        }
+        (received, fate)
+    }
+
+    fn compression(&self) -> Compression {
+        let mut plain_until = lock(&self.plain_until);
+        match *plain_until {
+            Some(until) if Instant::now() < until => Compression::None,
+            _ => {
+                *plain_until = None;
+                self.destination.compression
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        line: &Line,
+        outgoing: Outgoing,
+        credentials: &HeaderMap,
+    ) -> (http::Request<Message>, Fate) {
+        let Destination {
+            endpoint, protocol, ..
+        } = &self.destination;
+        let (message, fate) = Message::new(outgoing.parts);
+        let mut request = http::Request::new(message);
+        *request.method_mut() = Method::POST;
+        let headers = request.headers_mut();
+        headers.extend(credentials.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(*protocol)));
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        if *protocol == Protocol::Grpc {
+            headers.insert(TE, HeaderValue::from_static("trailers"));
+        }
+        if outgoing.compression != Compression::None {
+            let name = if *protocol == Protocol::Grpc {
+                HeaderName::from_static("grpc-encoding")
+            } else {
+                CONTENT_ENCODING
+            };
+            headers.insert(name, HeaderValue::from_static(outgoing.compression.name()));
+        }
+        if line.is_http2() {
+            *request.version_mut() = Version::HTTP_2;
+            *request.uri_mut() = endpoint.uri.clone();
+        } else {
+            request.headers_mut().insert(HOST, endpoint.host());
+            *request.uri_mut() = endpoint.first_line(false);
+        }
+        (request, fate)
+    }
+
+    fn unanswered(&self, broken: &Broken, ambiguous: bool) -> Failure {
+        let Destination {
+            endpoint, protocol, ..
+        } = &self.destination;
+        let text = answer::of_transport(broken.error(), endpoint.is_encrypted(), *protocol);
+        Failure::unanswered(ambiguous, text)
+    }
+}
+
+/// A product of the user's own may stand before ours (specification, "OTLP Exporter", user agent).
+fn user_agent(product: Option<&str>) -> Result<HeaderValue, Error> {
+    let Some(product) = product else {
+        return Ok(HeaderValue::from_static(AGENT));
+    };
+    HeaderValue::from_str(&format!("{product} {AGENT}")).map_err(|_| {
+        Error::config(format!(
+            "Builder::with_user_agent: {product:?} is no product name; expected visible ASCII, as in shop/1.0"
+        ))
+    })
+}
+
+fn content_type(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Grpc => "application/grpc",
+        Protocol::HttpProtobuf => "application/x-protobuf",
+        Protocol::HttpJson => "application/json",
+    }
+}
+
+/// An answer, read to its end or to what we look at.
+#[derive(Debug)]
+struct Whole {
+    status: StatusCode,
+    headers: HeaderMap,
+    trailers: HeaderMap,
+    body: Vec<u8>,
+    /// It was longer than what we read.
+    cut: bool,
+}
+
+impl Whole {
+    /// Keeps the first 64 KiB of the body, and reads on to its end or to `most`.
+    async fn read(response: Response<Incoming>, most: usize) -> Result<Self, Broken> {
+        let (head, mut incoming) = response.into_parts();
+        let mut whole = Self {
+            status: head.status,
+            headers: head.headers,
+            trailers: HeaderMap::new(),
+            body: Vec::new(),
+            cut: false,
+        };
+        let mut length = 0;
+        while let Some(frame) = poll_fn(|context| Pin::new(&mut incoming).poll_frame(context)).await
+        {
+            match frame?.into_data() {
+                Ok(data) => {
+                    length += data.len();
+                    let room = MAX_READ - whole.body.len();
+                    whole.body.extend_from_slice(&data[..data.len().min(room)]);
+                }
+                Err(frame) => whole.trailers = frame.into_trailers().unwrap_or_default(),
+            }
+            if length > most {
+                whole.cut = true;
+                break;
+            }
+        }
+        Ok(whole)
+    }
+
+    fn view(&self) -> Received<'_> {
+        Received {
+            status: self.status,
+            headers: &self.headers,
+            trailers: &self.trailers,
+            body: &self.body,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

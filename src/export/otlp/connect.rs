@@ -1,0 +1,169 @@
+//! The connector: a byte stream to the endpoint, by TCP or a Unix socket, through a proxy where there is one, encrypted where
+//! the endpoint says so.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::endpoint::{Endpoint, Target};
+use super::lock;
+use super::tls;
+use crate::config::{Protocol, Tls};
+
+/// Names, addresses, proxy and handshakes together take so long at most; the rest of an attempt's time is for sending.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The next address is tried when one has not answered for so long (RFC 8305, "Connection Attempt Delay").
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+
+/// The kernel doubles it: what a collector that does not read holds of ours there stays below 256 KiB, and does not grow to
+/// the 4 MiB that Linux allows.
+const SEND_BUFFER: u32 = 96 << 10;
+
+/// A peer that has vanished is noticed within 20 seconds, also while nothing is sent.
+const SILENCE: Duration = Duration::from_secs(10);
+const PROBE: Duration = Duration::from_secs(5);
+const PROBES: u32 = 2;
+
+/// A connection's bytes, whatever carries them.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// An open connection, and what its peer agreed to speak.
+pub(super) struct Connected {
+    pub(super) stream: Box<dyn Stream>,
+    pub(super) speaks_http2: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Connector {
+    target: Target,
+    protocol: Protocol,
+    tls: Option<Tls>,
+    /// A look-up that is under way. It cannot be cancelled, so the next attempt waits for the same one.
+    lookup: Mutex<Option<JoinHandle<io::Result<Vec<SocketAddr>>>>>,
+}
+
+impl Connector {
+    pub(super) fn new(endpoint: &Endpoint, protocol: Protocol, tls: &Tls) -> Self {
+        Self {
+            target: endpoint.target.clone(),
+            protocol,
+            tls: endpoint.tls.then(|| tls.clone()),
+            lookup: Mutex::new(None),
+        }
+    }
+
+    pub(super) async fn connect(&self) -> io::Result<Connected> {
+        match tokio::time::timeout(TIMEOUT, self.connect_in_time()).await {
+            Ok(connected) => connected,
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no connection within {TIMEOUT:?}"),
+            )),
+        }
+    }
+
+    async fn connect_in_time(&self) -> io::Result<Connected> {
+        let (host, port) = match &self.target {
+            Target::Unix(path) => return self.plain(unix(path).await?),
+            Target::Tcp { host, port } => (host, *port),
+        };
+        let addresses = self.addresses(host, port).await?;
+        let stream = connect_to_any(addresses).await?;
+        match &self.tls {
+            None => self.plain(Box::new(stream)),
+            Some(settings) => tls::encrypt(stream, host, settings, self.protocol).await,
+        }
+    }
+
+    /// Without TLS nobody negotiates: gRPC is HTTP/2, and OTLP over HTTP is HTTP/1.1.
+    fn plain(&self, stream: Box<dyn Stream>) -> io::Result<Connected> {
+        Ok(Connected {
+            stream,
+            speaks_http2: self.protocol == Protocol::Grpc,
+        })
+    }
+
+    async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
+        lock(&self.lookup).get_or_insert_with(|| {
+            let host = host.to_owned();
+            tokio::spawn(async move { Ok(lookup_host((host, port)).await?.collect()) })
+        });
+        let found = std::future::poll_fn(|context| {
+            let mut lookup = lock(&self.lookup);
+            let Some(handle) = lookup.as_mut() else {
+                return std::task::Poll::Ready(Ok(Ok(Vec::new())));
+            };
+            let polled = Future::poll(std::pin::Pin::new(handle), context);
+            if polled.is_ready() {
+                *lookup = None;
+            }
+            polled
+        });
+        found.await.map_err(io::Error::other)?
+    }
+}
+
+/// Tries the addresses in their order, each one when the one before has failed or has not answered for a while; the first
+/// connection is taken.
+async fn connect_to_any(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    let mut attempts = JoinSet::new();
+    let mut waiting = addresses.into_iter();
+    loop {
+        let next = waiting.next();
+        let was_last = next.is_none();
+        if let Some(address) = next {
+            attempts.spawn(connect_to(address));
+        }
+        let patience = if was_last { TIMEOUT } else { NEXT_ADDRESS };
+        match tokio::time::timeout(patience, attempts.join_next()).await {
+            Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
+            Ok(Some(Ok(Err(error)))) => failure = error,
+            Ok(Some(Err(error))) => failure = io::Error::other(error),
+            Ok(None) if was_last => return Err(failure),
+            Ok(None) | Err(_) => {}
+        }
+    }
+}
+
+async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()
+    } else {
+        TcpSocket::new_v6()
+    }?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(SILENCE);
+    #[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows"))]
+    let keepalive = keepalive.with_interval(PROBE).with_retries(PROBES);
+    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    Ok(stream)
+}
+
+#[cfg(unix)]
+async fn unix(path: &Path) -> io::Result<Box<dyn Stream>> {
+    Ok(Box::new(tokio::net::UnixStream::connect(path).await?))
+}
+
+#[cfg(not(unix))]
+async fn unix(_: &Path) -> io::Result<Box<dyn Stream>> {
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        "Unix sockets are not to be had on this system",
+    ))
+}
