@@ -111,6 +111,7 @@ mod export;
 mod id;
 mod layer;
 mod pipeline;
+mod problem;
 mod proto;
 mod queue;
 mod quiet;
@@ -129,8 +130,9 @@ pub use self::layer::OtlpLayer;
 #[cfg(feature = "init")]
 pub use self::pipeline::init;
 pub use self::pipeline::{Builder, Events, Guard, Handle, layer};
+pub use self::problem::{Problem, ProblemKind};
 pub use self::report::Report;
-pub use self::stats::{DropReason, Stats};
+pub use self::stats::{DropReason, LastError, Stats};
 
 /// The parsers that read what others wrote, for the fuzz targets.
 #[cfg(fuzzing)]

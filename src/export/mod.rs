@@ -2,11 +2,11 @@
 //!
 //! What to do is decided by [`core`], a state machine without IO; [`worker`] does it.
 
+#[cfg(any(feature = "grpc", feature = "http"))]
+mod answer;
 mod backoff;
 mod batch;
 mod core;
-#[cfg(any(feature = "grpc", feature = "http"))]
-mod answer;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod headers;
 mod mailbox;
@@ -22,7 +22,7 @@ pub(crate) use self::batch::Size;
 pub(crate) use self::core::Tuning;
 #[cfg(any(feature = "grpc", feature = "http"))]
 pub(crate) use self::headers::Headers;
+pub(crate) use self::mailbox::{Mailbox, Reply};
 #[cfg(any(feature = "grpc", feature = "http"))]
 pub(crate) use self::otlp::{Destination, Endpoint, Otlp, Written};
-pub(crate) use self::mailbox::{Mailbox, Reply};
 pub(crate) use self::worker::{Settings, start};

@@ -108,7 +108,7 @@ impl Worker {
             replies: Vec::new(),
             farewells: Vec::new(),
             next_id: 0,
-            voice: Voice::default(),
+            voice: Voice::new(None),
         }
     }
 
@@ -204,10 +204,10 @@ impl Worker {
             evicted += u64::from(chunk.records);
             queue.discard(chunk);
         }
-        ledger.exporter_holds(self.core.holds());
+        ledger.exporter_holds(self.core.holds(), 0);
         if evicted > 0 {
             ledger.dropped(DropReason::Evicted, evicted);
-            self.voice.lost(evicted, "the memory limit is reached and the collector does not keep up; the oldest go first");
+            self.voice.dropped(evicted, "the memory limit is reached and the collector does not keep up; the oldest go first");
         }
     }
 
@@ -232,7 +232,7 @@ impl Worker {
         let now = self.now();
         let outcome = self.core.on(now, event, fastrand::f64());
         let ledger = &self.settings.ledger;
-        ledger.exporter_holds(self.core.holds());
+        ledger.exporter_holds(self.core.holds(), 0);
         let Some((outcome, chunks)) = outcome else {
             return;
         };
@@ -242,29 +242,29 @@ impl Worker {
                 rejected,
                 message,
             } => {
-                ledger.request();
-                ledger.delivered(records);
-                ledger.rejected(rejected);
+                ledger.request(0, Duration::ZERO);
+                ledger.delivered(records, 0);
+                ledger.rejected(rejected, "partial success");
                 self.voice.delivered();
                 if !message.is_empty() || rejected > 0 {
                     self.voice
-                        .lost(rejected, &format!("the collector says: {message}"));
+                        .rejected(rejected, &format!("the collector says: {message}"));
                 }
             }
             Outcome::Rejected { records, message } => {
-                ledger.request();
-                ledger.rejected(records);
-                self.voice.lost(records, &message);
+                ledger.request(0, Duration::ZERO);
+                ledger.rejected(records, "");
+                self.voice.rejected(records, &message);
             }
             Outcome::Retry { message, .. } => {
-                ledger.request();
+                ledger.request(0, Duration::ZERO);
                 ledger.retry();
-                self.voice.retrying(&message);
+                self.voice.retrying(0, &message);
             }
             Outcome::Panicked { records } => {
                 ledger.panicked();
                 ledger.dropped(DropReason::ExporterPanic, records);
-                self.voice.lost(records, "the transport panicked");
+                self.voice.dropped(records, "the transport panicked");
             }
         }
         chunks
@@ -357,7 +357,7 @@ impl Worker {
         } = &self.settings;
         let dropped = queue.abandon() + self.core.holds();
         ledger.dropped(DropReason::Shutdown, dropped);
-        ledger.exporter_holds(0);
+        ledger.exporter_holds(0, 0);
         let unanswered = mailbox.close().into_iter().map(|command| command.reply);
         let replies = self
             .replies

@@ -16,10 +16,31 @@ pub(super) fn default_transport(
     warnings: &mut Vec<String>,
 ) -> Result<Box<dyn Transport>, Error> {
     use crate::export::{Destination, Endpoint, Otlp, Written};
-    let protocol = match std::env::var("P").as_deref() { Ok("http") => crate::config::Protocol::HttpProtobuf, _ => crate::config::Protocol::Grpc };
+    let protocol = match std::env::var("P").as_deref() {
+        Ok("http") => crate::config::Protocol::HttpProtobuf,
+        _ => crate::config::Protocol::Grpc,
+    };
     let make = |text: &str, origin: &str| {
-        let endpoint = Endpoint::parse(Written { text, origin, whole: false, insecure: false }, protocol)?;
-        let d = Destination { protocol, endpoint, headers: Default::default(), compression: Default::default(), level: None, tls: Default::default(), proxy: false, max_response: 4 << 20, user_agent: None };
+        let endpoint = Endpoint::parse(
+            Written {
+                text,
+                origin,
+                whole: false,
+                insecure: false,
+            },
+            protocol,
+        )?;
+        let d = Destination {
+            protocol,
+            endpoint,
+            headers: Default::default(),
+            compression: Default::default(),
+            level: None,
+            tls: Default::default(),
+            proxy: false,
+            max_response: 4 << 20,
+            user_agent: None,
+        };
         Ok(Box::new(Otlp::new(d, Default::default())?) as Box<dyn Transport>)
     };
     if let Some(endpoint) = code {
@@ -28,7 +49,10 @@ pub(super) fn default_transport(
     if let Some((endpoint, name)) = environment {
         match make(endpoint, name) {
             Ok(transport) => return Ok(transport),
-            Err(error) => { let error: Error = error; warnings.push(format!("{error}; {default} is used")) }
+            Err(error) => {
+                let error: Error = error;
+                warnings.push(format!("{error}; {default} is used"))
+            }
         }
     }
     make(default, "the default")

@@ -5,8 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from lower ranks.
-const RANKS: [(&str, u8); 17] = [
+const RANKS: [(&str, u8); 18] = [
     ("id", 0),
+    ("problem", 0),
     ("quiet", 0),
     ("report", 0),
     ("say", 0),
@@ -34,11 +35,12 @@ const CONTAINED: [(&[&str], &[&str]); 4] = [
     (
         &[
             "tokio::",
-            "tonic::",
+            "h2::",
+            "rustls",
+            "socket2::",
             "http::",
             "http_body::",
             "hyper",
-            "tower_service::",
         ],
         &["export"],
     ),

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use http::HeaderValue;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
@@ -14,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::endpoint::{Endpoint, Target};
 use super::lock;
+use super::proxy::{self, Proxy};
 use super::tls;
 use crate::config::{Protocol, Tls};
 
@@ -41,6 +43,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 pub(super) struct Connected {
     pub(super) stream: Box<dyn Stream>,
     pub(super) speaks_http2: bool,
+    /// Requests go to a proxy that passes them on, and say so in their first line.
+    pub(super) to_a_proxy: bool,
 }
 
 #[derive(Debug)]
@@ -48,16 +52,23 @@ pub(super) struct Connector {
     target: Target,
     protocol: Protocol,
     tls: Option<Tls>,
+    proxy: Option<Proxy>,
     /// A look-up that is under way. It cannot be cancelled, so the next attempt waits for the same one.
     lookup: Mutex<Option<JoinHandle<io::Result<Vec<SocketAddr>>>>>,
 }
 
 impl Connector {
-    pub(super) fn new(endpoint: &Endpoint, protocol: Protocol, tls: &Tls) -> Self {
+    pub(super) fn new(
+        endpoint: &Endpoint,
+        protocol: Protocol,
+        tls: &Tls,
+        proxy: Option<Proxy>,
+    ) -> Self {
         Self {
             target: endpoint.target.clone(),
             protocol,
             tls: endpoint.tls.then(|| tls.clone()),
+            proxy,
             lookup: Mutex::new(None),
         }
     }
@@ -72,25 +83,41 @@ impl Connector {
         }
     }
 
+    /// What a proxy that passes requests on wants to see in each.
+    pub(super) fn authorization(&self, to_a_proxy: bool) -> Option<&HeaderValue> {
+        let proxy = self.proxy.as_ref().filter(|_| to_a_proxy)?;
+        proxy.authorization.as_ref()
+    }
+
     async fn connect_in_time(&self) -> io::Result<Connected> {
         let (host, port) = match &self.target {
-            Target::Unix(path) => return self.plain(unix(path).await?),
-            Target::Tcp { host, port } => (host, *port),
+            Target::Unix(path) => return Ok(self.plain(unix(path).await?, false)),
+            Target::Tcp { host, port } => (host.as_str(), *port),
         };
-        let addresses = self.addresses(host, port).await?;
-        let stream = connect_to_any(addresses).await?;
+        let (to_host, to_port) = match &self.proxy {
+            Some(proxy) => (proxy.host.as_str(), proxy.port),
+            None => (host, port),
+        };
+        let addresses = self.addresses(to_host, to_port).await?;
+        let mut stream = connect_to_any(addresses).await?;
+        // gRPC is HTTP/2, which no proxy passes on unasked: it gets a tunnel, encrypted or not.
+        let is_tunnel = self.tls.is_some() || self.protocol == Protocol::Grpc;
+        if let Some(proxy) = self.proxy.as_ref().filter(|_| is_tunnel) {
+            proxy::tunnel(&mut stream, proxy, host, port).await?;
+        }
         match &self.tls {
-            None => self.plain(Box::new(stream)),
+            None => Ok(self.plain(Box::new(stream), self.proxy.is_some() && !is_tunnel)),
             Some(settings) => tls::encrypt(stream, host, settings, self.protocol).await,
         }
     }
 
     /// Without TLS nobody negotiates: gRPC is HTTP/2, and OTLP over HTTP is HTTP/1.1.
-    fn plain(&self, stream: Box<dyn Stream>) -> io::Result<Connected> {
-        Ok(Connected {
+    fn plain(&self, stream: Box<dyn Stream>, to_a_proxy: bool) -> Connected {
+        Connected {
             stream,
             speaks_http2: self.protocol == Protocol::Grpc,
-        })
+            to_a_proxy,
+        }
     }
 
     async fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

@@ -29,6 +29,7 @@ const MAX_HEAD: u32 = 16 << 10;
 pub(super) struct Line {
     sender: Sender,
     tasks: Tasks,
+    pub(super) to_a_proxy: bool,
     /// Requests that it has carried.
     pub(super) requests: u64,
     /// Compressed ones among them.
@@ -68,6 +69,7 @@ impl Line {
         Ok(Self {
             sender,
             tasks,
+            to_a_proxy: connected.to_a_proxy,
             requests: 0,
             compressed: 0,
         })
@@ -157,7 +159,8 @@ impl Broken {
         };
         error.is_canceled()
             || self.h2().is_some_and(|error| {
-                error.is_go_away() && error.is_remote() || error.reason() == Some(Reason::REFUSED_STREAM)
+                error.is_go_away() && error.is_remote()
+                    || error.reason() == Some(Reason::REFUSED_STREAM)
             })
     }
 

@@ -12,6 +12,7 @@ mod destination;
 mod endpoint;
 mod line;
 mod message;
+mod proxy;
 mod tls;
 
 use std::future::poll_fn;
@@ -20,7 +21,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::header::{
-    CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE, USER_AGENT,
+    CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+    TE, USER_AGENT,
 };
 use http::{Method, Response, StatusCode, Version};
 use http_body::Body as _;
@@ -77,7 +79,7 @@ impl Otlp {
         Ok(Self(Arc::new(Client {
             user_agent,
             ledger,
-            connector: Connector::new(endpoint, *protocol, tls),
+            connector: Connector::new(endpoint, *protocol, tls, None),
             line: Mutex::new(None),
             encoder: Mutex::new(Encoder::new(&destination)),
             plain_until: Mutex::new(None),
@@ -114,7 +116,10 @@ impl Client {
         let mut once = Once::default();
         loop {
             let outgoing = lock(&self.encoder).encode(&request, self.compression())?;
-            let line = self.line().await.map_err(|broken| self.unanswered(&broken, false))?;
+            let line = self
+                .line()
+                .await
+                .map_err(|broken| self.unanswered(&broken, false))?;
             let sent = Sent {
                 records: request.records(),
                 bytes: request.bytes(),
@@ -211,7 +216,10 @@ impl Client {
         *request.method_mut() = Method::POST;
         let headers = request.headers_mut();
         headers.extend(credentials.clone());
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(*protocol)));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static(content_type(*protocol)),
+        );
         headers.insert(USER_AGENT, self.user_agent.clone());
         if *protocol == Protocol::Grpc {
             headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -229,7 +237,11 @@ impl Client {
             *request.uri_mut() = endpoint.uri.clone();
         } else {
             request.headers_mut().insert(HOST, endpoint.host());
-            *request.uri_mut() = endpoint.first_line(false);
+            *request.uri_mut() = endpoint.first_line(line.to_a_proxy);
+            if let Some(authorization) = self.connector.authorization(line.to_a_proxy) {
+                let headers = request.headers_mut();
+                headers.insert(PROXY_AUTHORIZATION, authorization.clone());
+            }
         }
         (request, fate)
     }

@@ -9,12 +9,7 @@ use crate::config::{Protocol, Tls};
 
 /// Encrypts a connection; the certificate has to be one for `host`.
 #[cfg(not(feature = "tls"))]
-pub(super) async fn encrypt(
-    _: TcpStream,
-    _: &str,
-    _: &Tls,
-    _: Protocol,
-) -> io::Result<Connected> {
+pub(super) async fn encrypt(_: TcpStream, _: &str, _: &Tls, _: Protocol) -> io::Result<Connected> {
     Err(io::Error::new(
         io::ErrorKind::Unsupported,
         "TLS is not built in: enable the feature `tls`",
@@ -61,6 +56,7 @@ mod with_rustls {
         Ok(Connected {
             stream: Box::new(stream),
             speaks_http2,
+            to_a_proxy: false,
         })
     }
 

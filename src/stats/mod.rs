@@ -2,9 +2,16 @@
 //!
 //! accepted = delivered + rejected + dropped{reason} + held, for every record since the pipeline was built.
 
-use std::fmt;
+mod details;
+mod latency;
+mod recent;
 
-use crate::sync::{AtomicU64, Ordering};
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use self::details::Details;
+pub use self::details::LastError;
+use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 
 /// Declares every reason once: the variant, its name in text, its documentation.
 macro_rules! reasons {
@@ -56,11 +63,18 @@ pub(crate) struct Ledger {
     dropped: [AtomicU64; REASONS],
     /// Records in the exporter's hands: backlog and in flight. Written by the exporter alone.
     exporter_holds: AtomicU64,
+    /// Records of the request that is on its way, or waits to be sent again. Written by the exporter alone.
+    in_flight: AtomicU64,
     requests: AtomicU64,
     retries: AtomicU64,
     ambiguous: AtomicU64,
+    splits: AtomicU64,
+    odd_answers: AtomicU64,
+    sent_bytes: AtomicU64,
     truncated: AtomicU64,
     panics: AtomicU64,
+    /// Written once a request, by the exporter.
+    details: Mutex<Details>,
 }
 
 impl Ledger {
@@ -75,22 +89,44 @@ impl Ledger {
         add(&self.dropped[reason as usize], records);
     }
 
-    pub(crate) fn delivered(&self, records: u64) {
+    /// A request of so many bytes was answered well.
+    pub(crate) fn delivered(&self, records: u64, bytes: u64) {
         add(&self.delivered, records);
+        lock(&self.details).delivered(records, bytes);
     }
 
-    pub(crate) fn rejected(&self, records: u64) {
-        add(&self.rejected, records);
+    /// Records were refused for good, by an answer of this name.
+    pub(crate) fn rejected(&self, records: u64, answer: &str) {
+        if records > 0 {
+            add(&self.rejected, records);
+            lock(&self.details).rejected(records, answer);
+        }
     }
 
-    pub(crate) fn request(&self) {
+    /// A request of so many bytes was answered, or failed, after so long.
+    pub(crate) fn request(&self, bytes: u64, took: Duration) {
         add(&self.requests, 1);
+        add(&self.sent_bytes, bytes);
+        lock(&self.details).latency.record(took);
+    }
+
+    pub(crate) fn failed(&self, message: &str) {
+        lock(&self.details).failed(message);
     }
 
     pub(crate) fn retry(&self) {
         add(&self.retries, 1);
     }
 
+    pub(crate) fn split(&self) {
+        add(&self.splits, 1);
+    }
+
+    pub(crate) fn odd_answer(&self) {
+        add(&self.odd_answers, 1);
+    }
+
+    /// A request failed, or was sent twice, although it may have been taken.
     pub(crate) fn ambiguous(&self) {
         add(&self.ambiguous, 1);
     }
@@ -103,8 +139,15 @@ impl Ledger {
         add(&self.panics, 1);
     }
 
-    pub(crate) fn exporter_holds(&self, records: u64) {
+    /// What the exporter has in its hands, and what of that is on its way.
+    pub(crate) fn exporter_holds(&self, records: u64, in_flight: u64) {
         self.exporter_holds.store(records, Ordering::Relaxed);
+        self.in_flight.store(in_flight, Ordering::Relaxed);
+    }
+
+    /// Records that were dropped before they reached a lane.
+    pub(crate) fn refused(&self) -> u64 {
+        get(&self.refused)
     }
 
     /// What is known now, given what the queue counted: records that lanes took in, those that still wait, those that were
@@ -113,14 +156,28 @@ impl Ledger {
         let mut dropped = std::array::from_fn(|reason| get(&self.dropped[reason]));
         dropped[DropReason::QueueFull as usize] += lost;
         dropped[DropReason::Shutdown as usize] += late;
+        let details = lock(&self.details);
+        let (records_per_second, bytes_per_second) = details.rate();
         Stats {
             accepted: appended + get(&self.refused),
             delivered: get(&self.delivered),
             rejected: get(&self.rejected),
             dropped,
             held: queued + get(&self.exporter_holds),
+            queued,
+            in_flight: get(&self.in_flight),
             requests: get(&self.requests),
             retries: get(&self.retries),
+            ambiguous: get(&self.ambiguous),
+            splits: get(&self.splits),
+            odd_answers: get(&self.odd_answers),
+            sent_bytes: get(&self.sent_bytes),
+            records_per_second,
+            bytes_per_second,
+            latency: [0.5, 0.99].map(|share| details.latency.quantile(share)),
+            last_success: details.last_success,
+            last_error: details.last_error.clone(),
+            rejections: details.rejections.clone(),
             truncated: get(&self.truncated),
             panics: get(&self.panics),
         }
@@ -139,15 +196,28 @@ fn get(counter: &AtomicU64) -> u64 {
 ///
 /// Exact when nothing is being recorded or exported, for instance after a flush; while threads are at work, each number
 /// is right or a moment behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
     accepted: u64,
     delivered: u64,
     rejected: u64,
     dropped: [u64; REASONS],
     held: u64,
+    queued: u64,
+    in_flight: u64,
     requests: u64,
     retries: u64,
+    ambiguous: u64,
+    splits: u64,
+    odd_answers: u64,
+    sent_bytes: u64,
+    records_per_second: f64,
+    bytes_per_second: f64,
+    /// The median, and what 99 of 100 do not exceed.
+    latency: [Option<Duration>; 2],
+    last_success: Option<SystemTime>,
+    last_error: Option<LastError>,
+    rejections: Vec<(String, u64)>,
     truncated: u64,
     panics: u64,
 }
@@ -183,6 +253,22 @@ impl Stats {
         self.held
     }
 
+    /// Records among the held that wait in lanes and queue, where the exporter has not seen them.
+    pub fn queued(&self) -> u64 {
+        self.queued
+    }
+
+    /// Records among the held that are on their way, or wait to be sent again.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// Records rejected, by the answer that rejected them, as in `("gRPC INVALID_ARGUMENT (3)", 512)`. Partial success is among
+    /// them, as `"partial success"`. At most 32 kinds are told apart.
+    pub fn rejections(&self) -> &[(String, u64)] {
+        &self.rejections
+    }
+
     /// Requests that got an answer or failed.
     pub fn requests(&self) -> u64 {
         self.requests
@@ -191,6 +277,57 @@ impl Stats {
     /// Requests that failed in a way that may pass, and will be or were sent again.
     pub fn retries(&self) -> u64 {
         self.retries
+    }
+
+    /// Requests that failed, or were sent again at once, although they may have been taken: what arrived twice is among their
+    /// records.
+    pub fn ambiguous(&self) -> u64 {
+        self.ambiguous
+    }
+
+    /// Requests that were too large for the collector and were split.
+    pub fn splits(&self) -> u64 {
+        self.splits
+    }
+
+    /// Answers that said yes, with something beside that could not be read.
+    pub fn odd_answers(&self) -> u64 {
+        self.odd_answers
+    }
+
+    /// Bytes of all requests' bodies as they were sent: compressed, where they were, and again for each retry.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
+    /// Records delivered a second, over the last minute.
+    pub fn records_per_second(&self) -> f64 {
+        self.records_per_second
+    }
+
+    /// Bytes of delivered requests' bodies a second, over the last minute.
+    pub fn bytes_per_second(&self) -> f64 {
+        self.bytes_per_second
+    }
+
+    /// How long half of all requests took at most, from the first byte to the answer or the failure. `None` before the first.
+    pub fn latency_p50(&self) -> Option<Duration> {
+        self.latency[0]
+    }
+
+    /// How long 99 of 100 requests took at most. It is at most an eighth too high, as [`Stats::latency_p50`] is.
+    pub fn latency_p99(&self) -> Option<Duration> {
+        self.latency[1]
+    }
+
+    /// When a request was last taken.
+    pub fn last_success(&self) -> Option<SystemTime> {
+        self.last_success
+    }
+
+    /// What went wrong last with a request, and when. It stays when later requests are taken.
+    pub fn last_error(&self) -> Option<&LastError> {
+        self.last_error.as_ref()
     }
 
     /// Field values that were cut at a limit.
@@ -250,11 +387,25 @@ mod tests {
         let ledger = Ledger::default();
         ledger.refuse(DropReason::OpenSpans);
         ledger.dropped(DropReason::Evicted, 2);
-        ledger.delivered(3);
+        ledger.delivered(3, 90);
         let stats = ledger.snapshot(6, 1, 0, 0);
         assert!(stats.is_balanced(), "{stats}");
         let text =
             "accepted 7 = delivered 3 + rejected 0 + dropped 3 (open_spans 1, evicted 2) + held 1";
         assert_eq!(stats.to_string(), text);
+        assert!(stats.last_success().is_some() && stats.last_error().is_none());
+    }
+
+    #[test]
+    fn rejections_are_told_apart_by_their_answer() {
+        let ledger = Ledger::default();
+        ledger.rejected(2, "HTTP 400");
+        ledger.rejected(3, "HTTP 401");
+        ledger.rejected(4, "HTTP 400");
+        ledger.rejected(0, "HTTP 500");
+        let stats = ledger.snapshot(9, 0, 0, 0);
+        assert_eq!(stats.rejected(), 9);
+        let expected = [("HTTP 400".to_owned(), 6), ("HTTP 401".to_owned(), 3)];
+        assert_eq!(stats.rejections(), expected);
     }
 }

@@ -1,0 +1,89 @@
+//! Through an HTTP proxy: a tunnel (`CONNECT`, RFC 9110) for what is encrypted.
+
+use std::io;
+
+use http::HeaderValue;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A proxy's answer is short.
+const MAX_ANSWER: usize = 8 << 10;
+
+/// Where to connect instead, and as whom.
+#[derive(Clone, Debug)]
+pub(super) struct Proxy {
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// `Basic …`, which is sensitive and not shown.
+    pub(super) authorization: Option<HeaderValue>,
+}
+
+/// Asks the proxy for a tunnel; what is written afterwards goes to the target.
+pub(super) async fn tunnel(
+    stream: &mut TcpStream,
+    proxy: &Proxy,
+    host: &str,
+    port: u16,
+) -> io::Result<()> {
+    let target = if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    };
+    let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
+    if let Some(authorization) = &proxy.authorization {
+        request.extend_from_slice(b"Proxy-Authorization: ");
+        request.extend_from_slice(authorization.as_bytes());
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"\r\n");
+    stream.write_all(&request).await?;
+    let status = answer(stream).await?;
+    let seen = match status {
+        200..=299 => return Ok(()),
+        407 => "wants other credentials (407); they stand in the variable that names it",
+        _ => "did not open a tunnel",
+    };
+    let Proxy { host, port, .. } = proxy;
+    let message = format!("the proxy {host}:{port} {seen}; its answer has the status {status}");
+    Err(io::Error::new(io::ErrorKind::ConnectionRefused, message))
+}
+
+/// Reads the head of the answer byte by byte, since what stands behind it is the target's.
+async fn answer(stream: &mut TcpStream) -> io::Result<u16> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() == MAX_ANSWER {
+            return Err(malformed());
+        }
+        head.push(stream.read_u8().await?);
+    }
+    status(&head).ok_or_else(malformed)
+}
+
+fn status(head: &[u8]) -> Option<u16> {
+    let head = head.strip_prefix(b"HTTP/1.")?;
+    let digits = head.get(2..5)?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        "the proxy's answer is no HTTP/1.1",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_stands_behind_the_version() {
+        assert_eq!(status(b"HTTP/1.1 200 OK\r\n\r\n"), Some(200));
+        assert_eq!(status(b"HTTP/1.0 407\r\n\r\n"), Some(407));
+        for odd in ["", "HTTP/1.1", "HTTP/2 200 OK", "SSH-2.0-x", "HTTP/1.1 abc"] {
+            assert_eq!(status(odd.as_bytes()), None, "{odd}");
+        }
+    }
+}
