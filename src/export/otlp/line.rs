@@ -165,7 +165,7 @@ impl Broken {
     }
 
     /// The peer ended the request or the connection in good order.
-    pub(super) fn is_refused(&self) -> bool {
+    pub(super) fn is_polite(&self) -> bool {
         let polite = [
             Reason::NO_ERROR,
             Reason::REFUSED_STREAM,

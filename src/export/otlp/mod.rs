@@ -81,7 +81,7 @@ impl Otlp {
             ledger,
             connector: Connector::new(endpoint, *protocol, tls, None),
             line: Mutex::new(None),
-            encoder: Mutex::new(Encoder::new(&destination)),
+            encoder: Mutex::new(Encoder::new(&destination)?),
             plain_until: Mutex::new(None),
             destination,
         })))
@@ -109,61 +109,74 @@ struct Once {
     sent_plain: bool,
 }
 
+/// A request that was made, and what came back.
+struct Exchanged {
+    received: Result<Whole, Broken>,
+    sent: Sent,
+    /// Bytes of the body.
+    length: u64,
+    /// The connection had carried requests before.
+    is_reused: bool,
+    /// All of the body was handed to the connection.
+    was_sent: bool,
+}
+
 impl Client {
     async fn send(&self, request: Request) -> Result<Answer, Failure> {
-        let headers = &self.destination.headers;
-        let mut credentials = headers.resolve(false).await?;
         let mut once = Once::default();
         loop {
-            let outgoing = lock(&self.encoder).encode(&request, self.compression())?;
-            let line = self
-                .line()
-                .await
-                .map_err(|broken| self.unanswered(&broken, false))?;
-            let sent = Sent {
-                records: request.records(),
-                bytes: request.bytes(),
-                compression: outgoing.compression,
-                first_compressed: line.compressed == 0,
-            };
-            let length = outgoing.length();
-            let is_reused = line.requests > 0;
-            let message = self.request(&line, outgoing, &credentials);
-            let (received, fate) = self.exchange(line, message).await;
-            let received = match received {
-                Ok(received) => received,
-                Err(broken) => {
-                    let ambiguous = fate.was_sent() && !broken.is_unprocessed();
-                    // That the connection ended since it was idle, or was being closed, says nothing of the destination.
-                    if once.connected_anew || !(is_reused || broken.is_refused()) {
-                        return Err(self.unanswered(&broken, ambiguous));
-                    }
-                    once.connected_anew = true;
-                    if ambiguous {
-                        self.ledger.ambiguous();
-                    }
-                    continue;
-                }
-            };
-            if !once.sent_plain && answer::refuses_compression(&received.view(), &sent) {
-                once.sent_plain = true;
-                *lock(&self.plain_until) = Some(Instant::now() + PLAIN);
-                continue;
+            let line = self.line().await;
+            let line = line.map_err(|broken| self.unanswered(&broken, false))?;
+            let headers = &self.destination.headers;
+            let credentials = headers.resolve(once.refreshed).await?;
+            let exchanged = self.exchange(line, &request, &credentials).await?;
+            if let Some(verdict) = self.judge(exchanged, &mut once) {
+                return verdict;
             }
-            let verdict = answer::judge(&received.view(), self.destination.protocol, &sent);
-            if !once.refreshed
-                && headers.may_be_refreshed()
-                && verdict.as_ref().is_err_and(answer::refuses_credentials)
-            {
-                once.refreshed = true;
-                credentials = headers.resolve(true).await?;
-                continue;
-            }
-            return verdict.map(|answer| Answer {
-                sent: Some(length),
-                ..answer
-            });
         }
+    }
+
+    /// What an exchange means; `None` when it is to be repeated at once, which each reason allows once.
+    fn judge(&self, exchanged: Exchanged, once: &mut Once) -> Option<Result<Answer, Failure>> {
+        let Exchanged {
+            received,
+            sent,
+            length,
+            is_reused,
+            was_sent,
+        } = exchanged;
+        let received = match received {
+            Ok(received) => received,
+            Err(broken) => {
+                let ambiguous = was_sent && !broken.is_unprocessed();
+                // That a connection ended since it was idle, or was being closed, says nothing of the destination.
+                if once.connected_anew || !(is_reused || broken.is_polite()) {
+                    return Some(Err(self.unanswered(&broken, ambiguous)));
+                }
+                once.connected_anew = true;
+                if ambiguous {
+                    self.ledger.ambiguous();
+                }
+                return None;
+            }
+        };
+        if !once.sent_plain && answer::refuses_compression(&received.view(), &sent) {
+            once.sent_plain = true;
+            *lock(&self.plain_until) = Some(Instant::now() + PLAIN);
+            return None;
+        }
+        let verdict = answer::judge(&received.view(), self.destination.protocol, &sent);
+        if !once.refreshed
+            && self.destination.headers.may_be_refreshed()
+            && verdict.as_ref().is_err_and(answer::refuses_credentials)
+        {
+            once.refreshed = true;
+            return None;
+        }
+        Some(verdict.map(|answer| Answer {
+            sent: Some(length),
+            ..answer
+        }))
     }
 
     /// The connection that is kept, or a new one.
@@ -178,31 +191,48 @@ impl Client {
     async fn exchange(
         &self,
         mut line: Line,
-        (request, fate): (http::Request<Message>, Fate),
-    ) -> (Result<Whole, Broken>, Fate) {
+        request: &Request,
+        credentials: &HeaderMap,
+    ) -> Result<Exchanged, Failure> {
+        let outgoing = lock(&self.encoder).encode(request, self.is_plain())?;
+        let length = outgoing.length();
+        let sent = Sent {
+            records: request.records(),
+            bytes: request.bytes(),
+            compression: outgoing.compression,
+            first_compressed: line.compressed == 0,
+        };
+        let is_reused = line.requests > 0;
+        line.compressed += u64::from(outgoing.compression != Compression::None);
+        let (message, fate) = self.message(&line, outgoing, credentials);
         let received = async {
-            let response = line.send(request).await?;
+            let response = line.send(message).await?;
             Whole::read(response, self.destination.max_response).await
         };
         let received = received.await;
         if received.as_ref().is_ok_and(|received| !received.cut) {
             *lock(&self.line) = Some(line);
         }
-        (received, fate)
+        Ok(Exchanged {
+            received,
+            sent,
+            length,
+            is_reused,
+            was_sent: fate.was_sent(),
+        })
     }
 
-    fn compression(&self) -> Compression {
+    /// Whether compression was refused lately.
+    fn is_plain(&self) -> bool {
         let mut plain_until = lock(&self.plain_until);
-        match *plain_until {
-            Some(until) if Instant::now() < until => Compression::None,
-            _ => {
-                *plain_until = None;
-                self.destination.compression
-            }
+        let is_plain = plain_until.is_some_and(|until| Instant::now() < until);
+        if !is_plain {
+            *plain_until = None;
         }
+        is_plain
     }
 
-    fn request(
+    fn message(
         &self,
         line: &Line,
         outgoing: Outgoing,
