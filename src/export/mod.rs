@@ -6,6 +6,8 @@
 mod answer;
 mod backoff;
 mod batch;
+#[cfg(any(feature = "grpc", feature = "http"))]
+mod compress;
 mod core;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod headers;
