@@ -81,6 +81,11 @@ impl Headers {
         self.fixed.keys().map(HeaderName::as_str).chain(token)
     }
 
+    /// Whether asking again may give others.
+    pub(super) fn may_be_refreshed(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
     /// The headers of the next request.
     ///
     /// Providers and files are read on a blocking thread of the exporter's runtime. Dropping the future leaves a read that

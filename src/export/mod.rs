@@ -14,8 +14,6 @@ mod headers;
 mod mailbox;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod otlp;
-#[cfg(any(feature = "grpc", feature = "http"))]
-mod proxy_environment;
 mod transport;
 mod voice;
 mod worker;

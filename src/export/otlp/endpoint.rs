@@ -142,6 +142,14 @@ impl Endpoint {
         }
     }
 
+    /// `None` for a socket.
+    pub(super) fn host_and_port(&self) -> Option<(&str, u16)> {
+        match &self.target {
+            Target::Tcp { host, port } => Some((host, *port)),
+            Target::Unix(_) => None,
+        }
+    }
+
     pub(crate) fn is_encrypted(&self) -> bool {
         self.tls
     }

@@ -35,6 +35,7 @@ use self::body::{Encoder, Outgoing};
 use self::connect::Connector;
 use self::line::{Broken, Line};
 use self::message::{Fate, Message};
+use self::proxy::proxy_for;
 use super::answer::{self, Received, Sent};
 use super::transport::{Answer, Failure, Request, Sending, Transport};
 use crate::config::{Compression, Protocol};
@@ -75,11 +76,18 @@ impl Otlp {
             tls,
             ..
         } = &destination;
+        let proxy = match endpoint.host_and_port() {
+            Some((host, port)) if destination.proxy => {
+                let variables = |name: &str| std::env::var(name).ok();
+                proxy_for(&variables, host, port, endpoint.is_encrypted())?
+            }
+            _ => None,
+        };
         let user_agent = user_agent(destination.user_agent.as_deref())?;
         Ok(Self(Arc::new(Client {
             user_agent,
             ledger,
-            connector: Connector::new(endpoint, *protocol, tls, None),
+            connector: Connector::new(endpoint, *protocol, tls, proxy),
             line: Mutex::new(None),
             encoder: Mutex::new(Encoder::new(&destination)?),
             plain_until: Mutex::new(None),

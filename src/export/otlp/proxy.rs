@@ -1,22 +1,16 @@
 //! Through an HTTP proxy: a tunnel (`CONNECT`, RFC 9110) for what is encrypted.
 
+mod environment;
+
 use std::io;
 
-use http::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+pub(super) use self::environment::{Proxy, proxy_for};
+
 /// A proxy's answer is short.
 const MAX_ANSWER: usize = 8 << 10;
-
-/// Where to connect instead, and as whom.
-#[derive(Clone, Debug)]
-pub(super) struct Proxy {
-    pub(super) host: String,
-    pub(super) port: u16,
-    /// `Basic …`, which is sensitive and not shown.
-    pub(super) authorization: Option<HeaderValue>,
-}
 
 /// Asks the proxy for a tunnel; what is written afterwards goes to the target.
 pub(super) async fn tunnel(
@@ -44,8 +38,7 @@ pub(super) async fn tunnel(
         407 => "wants other credentials (407); they stand in the variable that names it",
         _ => "did not open a tunnel",
     };
-    let Proxy { host, port, .. } = proxy;
-    let message = format!("the proxy {host}:{port} {seen}; its answer has the status {status}");
+    let message = format!("the proxy {proxy} {seen}; its answer has the status {status}");
     Err(io::Error::new(io::ErrorKind::ConnectionRefused, message))
 }
 

@@ -14,11 +14,11 @@ const DEFAULT_PORT: u16 = 1080;
 
 /// What to connect to instead of the destination.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Proxy {
-    pub(super) host: String,
-    pub(super) port: u16,
+pub(in crate::export::otlp) struct Proxy {
+    pub(in crate::export::otlp) host: String,
+    pub(in crate::export::otlp) port: u16,
     /// `proxy-authorization`, sensitive.
-    pub(super) authorization: Option<HeaderValue>,
+    pub(in crate::export::otlp) authorization: Option<HeaderValue>,
 }
 
 /// The proxy for a destination, out of variables given as a function; `None` where it is reached directly.
@@ -29,7 +29,7 @@ pub(crate) struct Proxy {
 /// # Errors
 ///
 /// For a value that is no proxy, or one of a kind that is not supported; the error names the variable.
-pub(crate) fn proxy_for(
+pub(in crate::export::otlp) fn proxy_for(
     variables: &dyn Fn(&str) -> Option<String>,
     host: &str,
     port: u16,
