@@ -15,10 +15,23 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
         .max_blocking_threads(2)
         .build()
         .unwrap();
-    let output = runtime.block_on(future);
-    runtime.shutdown_background();
-    output
+    // Also when a test fails, what hangs is not waited for.
+    let runtime = Background(Some(runtime));
+    runtime.0.as_ref().unwrap().block_on(future)
 }
+
+struct Background(Option<tokio::runtime::Runtime>);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(10);
 
 fn resolve(headers: &Headers, refresh: bool) -> Result<HeaderMap, Failure> {
     block_on(headers.resolve(refresh))
@@ -295,7 +308,8 @@ fn a_provider_that_hangs_is_not_asked_again_and_holds_nothing_up() {
         assert!(hanging.is_err());
         has_begun.recv().unwrap();
         for _ in 0..10 {
-            let failure = headers.resolve(true).await.unwrap_err();
+            let refused = tokio::time::timeout(LONG, headers.resolve(true)).await;
+            let failure = refused.unwrap().unwrap_err();
             let text = "the header provider has not answered for 0 s";
             assert_eq!(failure.message, text);
         }
@@ -303,7 +317,9 @@ fn a_provider_that_hangs_is_not_asked_again_and_holds_nothing_up() {
         // It answers at last, to nobody; then it is asked again.
         go.send(()).unwrap();
         go.send(()).unwrap();
+        let begin = Instant::now();
         let map = loop {
+            assert!(begin.elapsed() < LONG, "it is asked again");
             match headers.resolve(false).await {
                 Ok(map) => break map,
                 Err(_) => tokio::task::yield_now().await,
@@ -328,7 +344,9 @@ fn a_read_that_a_runtime_never_began_does_not_count_as_hanging() {
     });
     runtime.shutdown_background();
     drop(go);
+    let begin = Instant::now();
     let map = loop {
+        assert!(begin.elapsed() < LONG);
         if let Ok(map) = resolve(&headers, false) {
             break map;
         }
