@@ -150,4 +150,14 @@ pub mod fuzz {
         ];
         let _ = crate::env::read(names.map(|name| (name.to_owned(), value.to_owned())));
     }
+
+    #[cfg(feature = "file")]
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn json(bytes: &[u8]) {
+        let mut out = Vec::new();
+        if crate::proto::json::traces(bytes, &mut out).is_ok() {
+            let parsed: serde_json::Result<serde_json::Value> = serde_json::from_slice(&out);
+            assert!(parsed.is_ok(), "{parsed:?}");
+        }
+    }
 }
