@@ -98,6 +98,7 @@
 //! |---|---|---|
 //! | `grpc` | on | OTLP over gRPC |
 //! | `init` | on | `init()` and `Builder::init`: a whole subscriber in one line |
+//! | `file` | off | `File`: lines of OTLP/JSON, to a file or to stdout |
 //! | `testing` | off | the module `testing`: an in-memory transport that gives decoded spans |
 
 #![forbid(unsafe_code)]
@@ -123,6 +124,8 @@ pub mod testing;
 
 pub use self::config::{Batch, Compression, Limits, Protocol, Tls};
 pub use self::error::Error;
+#[cfg(feature = "file")]
+pub use self::export::File;
 pub use self::export::{Answer, Failure, Request, Sending, Transport};
 pub use self::id::{SpanId, TraceId};
 pub use self::layer::OtlpLayer;

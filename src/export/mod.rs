@@ -5,6 +5,8 @@
 mod backoff;
 mod batch;
 mod core;
+#[cfg(feature = "file")]
+mod file;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod mailbox;
@@ -14,6 +16,8 @@ mod transport;
 mod voice;
 mod worker;
 
+#[cfg(feature = "file")]
+pub use self::file::File;
 pub use self::transport::{Answer, Failure, Request, Sending, Transport};
 
 pub(crate) use self::batch::Size;
