@@ -98,6 +98,7 @@
 //! |---|---|---|
 //! | `grpc` | on | OTLP over gRPC |
 //! | `init` | on | `init()` and `Builder::init`: a whole subscriber in one line |
+//! | `file` | off | `File`: lines of OTLP/JSON, to a file or to stdout |
 //! | `testing` | off | the module `testing`: an in-memory transport that gives decoded spans |
 
 #![forbid(unsafe_code)]
@@ -124,6 +125,8 @@ pub mod testing;
 
 pub use self::config::{Batch, Compression, Limits, Protocol, Tls};
 pub use self::error::Error;
+#[cfg(feature = "file")]
+pub use self::export::File;
 pub use self::export::{Answer, Failure, Request, Sending, Transport};
 pub use self::id::{SpanId, TraceId};
 pub use self::layer::OtlpLayer;
@@ -151,5 +154,15 @@ pub mod fuzz {
             "OTEL_EXPORTER_OTLP_TIMEOUT",
         ];
         let _ = crate::env::read(names.map(|name| (name.to_owned(), value.to_owned())));
+    }
+
+    #[cfg(feature = "file")]
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn json(bytes: &[u8]) {
+        let mut out = Vec::new();
+        if crate::proto::json::traces(bytes, &mut out).is_ok() {
+            let parsed: serde_json::Result<serde_json::Value> = serde_json::from_slice(&out);
+            assert!(parsed.is_ok(), "{parsed:?}");
+        }
     }
 }

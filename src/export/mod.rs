@@ -9,6 +9,8 @@ mod batch;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod compress;
 mod core;
+#[cfg(feature = "file")]
+mod file;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod headers;
 mod mailbox;
@@ -18,6 +20,8 @@ mod transport;
 mod voice;
 mod worker;
 
+#[cfg(feature = "file")]
+pub use self::file::File;
 pub use self::transport::{Answer, Failure, Request, Sending, Transport};
 
 pub(crate) use self::batch::Size;

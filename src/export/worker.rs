@@ -39,9 +39,9 @@ pub(crate) struct Settings {
 pub(crate) fn start(settings: Settings, transport: Box<dyn Transport>) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // Name look-ups run on blocking threads: one at work and one that hangs.
+        // What may hang runs on blocking threads, name look-ups and writes to a file: one at work and one that hangs.
         .max_blocking_threads(2)
-        .thread_name("otlp-resolver")
+        .thread_name("otlp-blocking")
         .on_thread_start(quiet::silence_this_thread)
         .build()
         .map_err(|error| {

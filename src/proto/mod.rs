@@ -4,6 +4,8 @@
 //! half written. prost's types are the oracle of the tests and nothing more.
 
 pub(crate) mod common;
+#[cfg(any(feature = "http-json", feature = "file"))]
+pub(crate) mod json;
 pub(crate) mod request;
 pub(crate) mod resource;
 #[cfg(any(feature = "grpc", feature = "http", test, fuzzing))]

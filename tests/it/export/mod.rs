@@ -3,6 +3,7 @@
 #![cfg(feature = "grpc")]
 
 mod batches;
+mod file;
 mod network;
 mod overload;
 mod panics;
