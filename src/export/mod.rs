@@ -10,6 +10,7 @@ mod grpc;
 mod mailbox;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod otlp;
+mod text;
 mod transport;
 mod voice;
 mod worker;

@@ -3,11 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::text::printable;
 use crate::say::say;
 
 const PAUSE: Duration = Duration::from_secs(60);
-/// What a server says is shown so far.
-const LONGEST: usize = 300;
+/// What a transport or a server says is shown so far, in characters.
+const LONGEST: usize = 1_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Voice {
@@ -22,7 +23,7 @@ impl Voice {
         if !std::mem::replace(&mut self.failing, true) {
             say(&format!(
                 "cannot deliver, records are kept and sent again: {}",
-                printable(why)
+                printable(why, LONGEST)
             ));
         }
     }
@@ -45,25 +46,9 @@ impl Voice {
         }
         self.last_loss = Some(now);
         let records = std::mem::take(&mut self.untold);
-        say(&format!("{records} records lost: {}", printable(why)));
-    }
-}
-
-/// A server's text is neither trusted in length nor in control characters.
-fn printable(text: &str) -> String {
-    text.chars()
-        .take(LONGEST)
-        .flat_map(char::escape_debug)
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_servers_text_is_escaped_and_cut() {
-        let text = printable(&format!("\u{1b}[31m{}", "x".repeat(10_000)));
-        assert!(text.starts_with("\\u{1b}[31m") && text.len() < 400);
+        say(&format!(
+            "{records} records lost: {}",
+            printable(why, LONGEST)
+        ));
     }
 }
