@@ -2,6 +2,8 @@
 //!
 //! What to do is decided by [`core`], a state machine without IO; [`worker`] does it.
 
+#[cfg(any(feature = "grpc", feature = "http"))]
+mod answer;
 mod backoff;
 mod batch;
 mod core;

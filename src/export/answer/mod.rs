@@ -1,0 +1,271 @@
+//! What an answer means: pure functions from what came back to a verdict.
+//!
+//! The rules are those of the OTLP specification ("Failures", "Throttling", "Partial Success"), with two departures that are
+//! ours: what is refused as too large is split, and what is refused as compressed is sent once as it is. A server is trusted
+//! in nothing: its texts are cut and escaped, its delays and counts are clamped.
+
+mod delay;
+mod diagnosis;
+#[cfg(fuzzing)]
+pub(crate) mod fuzz;
+#[cfg(feature = "grpc")]
+mod grpc;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "http-json")]
+mod json;
+mod refusal;
+mod status;
+#[cfg(test)]
+mod testing;
+#[cfg(feature = "tls")]
+mod tls;
+
+use std::time::SystemTime;
+
+use ::http::{HeaderMap, StatusCode, header};
+
+pub(in crate::export) use self::diagnosis::of_transport;
+#[cfg(feature = "grpc")]
+pub(in crate::export) use self::grpc::grpc;
+#[cfg(feature = "http")]
+pub(in crate::export) use self::http::{Encoding, http};
+use super::text::printable;
+use super::transport::{Answer, Code, Failure};
+use crate::config::Compression;
+use crate::proto::response::PartialSuccess;
+
+/// The most that is shown of a server's text, in characters.
+const LONGEST_TEXT: usize = 300;
+
+/// What came back, whole; the body is cut at 64 KiB by whoever read it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::export) struct Received<'a> {
+    pub(in crate::export) status: StatusCode,
+    pub(in crate::export) headers: &'a HeaderMap,
+    pub(in crate::export) trailers: &'a HeaderMap,
+    pub(in crate::export) body: &'a [u8],
+    /// When it came, by the wall clock: `Retry-After` may name a date.
+    pub(in crate::export) at: SystemTime,
+}
+
+/// What is known of the request that was answered.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::export) struct Sent {
+    pub(in crate::export) records: u64,
+    /// Length of the message, before it was compressed.
+    pub(in crate::export) bytes: usize,
+    pub(in crate::export) compression: Compression,
+    /// It was compressed, as the first one on its connection: a server that read an earlier one understands it.
+    pub(in crate::export) first_compressed: bool,
+}
+
+/// Whether the answer means that the request's compression is not understood: HTTP 415; 400 to the first compressed request
+/// of a connection; gRPC's UNIMPLEMENTED with a `grpc-accept-encoding` that does not name it. Where that header is missing,
+/// as from grpc-go and grpc-java, the message has to speak of compression.
+pub(in crate::export) fn refuses_compression(received: &Received<'_>, sent: &Sent) -> bool {
+    if sent.compression == Compression::None {
+        return false;
+    }
+    match received.status {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => true,
+        StatusCode::BAD_REQUEST => sent.first_compressed,
+        #[cfg(feature = "grpc")]
+        StatusCode::OK => grpc::refuses_compression(received, sent.compression.name()),
+        _ => false,
+    }
+}
+
+/// Whether the answer is 401 or UNAUTHENTICATED: a credential that can be renewed is renewed once.
+pub(in crate::export) fn refuses_credentials(failure: &Failure) -> bool {
+    matches!(failure.code, Some(Code::Http(401) | Code::Grpc(16)))
+}
+
+/// Whether a server says of this request that it is too large, where its code alone could mean something else: by its text,
+/// or since the request was large and can be split.
+#[cfg(feature = "grpc")]
+fn is_too_large(text: &str, sent: &Sent) -> bool {
+    /// More than this, with more than one record in it, is taken to be too large without a word.
+    const LARGE: usize = 1 << 20;
+    /// grpc-go and grpc-core ("received message larger than max"), grpc-node ("decompresses to a size larger than"), grpc-java
+    /// ("exceeds maximum size"), grpc-dotnet ("exceeds the maximum configured message size"), grpc-swift ("exceeded the
+    /// configured maximum payload"), tonic ("message length too large", "size limit"), and Go's HTTP ("body too large").
+    const PHRASES: [&str; 9] = [
+        "larger than max",
+        "size larger than",
+        "too large",
+        "exceeds max",
+        "exceeds the max",
+        "max size",
+        "maximum size",
+        "maximum payload",
+        "size limit",
+    ];
+    /// A rate may exceed a maximum too, and smaller requests would only add to it.
+    const RATES: [&str; 4] = ["rate limit", "rate_limit", "ratelimit", "quota"];
+    let text = text.to_lowercase();
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
+    says(&PHRASES) && !says(&RATES) || sent.records > 1 && sent.bytes > LARGE
+}
+
+/// What a server that said yes says beside.
+fn taken(partial: PartialSuccess) -> Answer {
+    Answer {
+        rejected: u64::try_from(partial.rejected).unwrap_or(0),
+        message: printable(&partial.message, LONGEST_TEXT),
+        ..Answer::delivered()
+    }
+}
+
+/// As [`taken`], where that could not be read.
+fn odd() -> Answer {
+    Answer {
+        odd: true,
+        ..Answer::delivered()
+    }
+}
+
+/// The media type of `content-type`, without parameters, in lower case; empty where there is none.
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
+fn is_grpc(media_type: &str) -> bool {
+    media_type == "application/grpc" || media_type.starts_with("application/grpc+")
+}
+
+/// A page for people: by its type, or by its beginning where the type says nothing.
+fn is_html(media_type: &str, body: &[u8]) -> bool {
+    let starts_with = |start: &str| {
+        body.trim_ascii_start()
+            .get(..start.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
+    };
+    match media_type {
+        "text/html" | "application/xhtml+xml" => true,
+        "" | "text/plain" | "application/octet-stream" => {
+            starts_with("<!doctype html") || starts_with("<html")
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::testing::*;
+    use super::*;
+
+    #[cfg(feature = "grpc")]
+    #[test]
+    fn f_14_size_phrases_of_the_usual_servers_are_known() {
+        for text in [
+            "grpc: received message larger than max (6117815 vs. 4194304)",
+            "grpc: received message after decompression larger than max 4194304",
+            "Received message larger than max (14245240 vs. 4194304)",
+            "Received message that decompresses to a size larger than 4194304",
+            "gRPC message exceeds maximum size 4194304: 5118829",
+            "Frame size 59000005 exceeds maximum: 4194304.",
+            "Received message exceeds the maximum configured message size.",
+            "Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes",
+            "Error decompressing: size limit, of 4 bytes, exceeded while decompressing message",
+            "http: request body too large",
+        ] {
+            assert!(is_too_large(text, &small()), "{text}");
+        }
+        for text in [
+            "",
+            "try later",
+            "quota exceeded",
+            "the rate limit exceeds maximum",
+        ] {
+            assert!(!is_too_large(text, &small()), "{text}");
+        }
+    }
+
+    #[cfg(feature = "grpc")]
+    #[test]
+    fn f_14_a_large_request_that_can_be_split_is_too_large() {
+        let sent = |records, bytes| Sent {
+            records,
+            bytes,
+            ..small()
+        };
+        assert!(is_too_large("", &sent(2, (1 << 20) + 1)));
+        assert!(!is_too_large("", &sent(1, (1 << 20) + 1)));
+        assert!(!is_too_large("", &sent(2, 1 << 20)));
+    }
+
+    #[test]
+    fn f_16_http_refuses_compression_by_415_and_by_400_to_the_first() {
+        let refuses = |status: u16, compression, first_compressed| {
+            let answer = Came::http(status);
+            let sent = Sent {
+                compression,
+                first_compressed,
+                ..small()
+            };
+            refuses_compression(&answer.received(), &sent)
+        };
+        assert!(refuses(415, Compression::Gzip, false));
+        assert!(refuses(400, Compression::Zstd, true));
+        assert!(!refuses(400, Compression::Gzip, false));
+        assert!(!refuses(415, Compression::None, false));
+        for status in (200..600).filter(|status| ![400, 415].contains(status)) {
+            assert!(!refuses(status, Compression::Gzip, true), "{status}");
+        }
+    }
+
+    #[test]
+    fn only_401_and_unauthenticated_ask_for_other_credentials() {
+        let refuses = |code| refuses_credentials(&Failure::reject("").with_code(code));
+        assert!(refuses(Code::Http(401)) && refuses(Code::Grpc(16)));
+        assert!(!refuses(Code::Http(403)) && !refuses(Code::Grpc(7)));
+        assert!(!refuses(Code::Http(16)) && !refuses(Code::Grpc(401)));
+        assert!(!refuses_credentials(&Failure::reject("")));
+    }
+
+    #[test]
+    fn a_media_type_is_read_without_its_parameters() {
+        let of = |value: &str| {
+            media_type(
+                Came::http(200)
+                    .with("content-type", value)
+                    .received()
+                    .headers,
+            )
+        };
+        assert_eq!(of("Text/HTML; charset=utf-8"), "text/html");
+        assert_eq!(of(" application/grpc+proto "), "application/grpc+proto");
+        assert_eq!(media_type(&HeaderMap::new()), "");
+        assert!(is_grpc("application/grpc+proto") && !is_grpc("application/grpc-web"));
+    }
+
+    #[test]
+    fn f_15_a_page_is_known_by_its_type_or_its_beginning() {
+        assert!(is_html("text/html", b"") && is_html("", b"\r\n <!DOCTYPE HTML>"));
+        assert!(is_html("text/plain", b"<html lang=en>"));
+        assert!(!is_html("application/json", b"<html>") && !is_html("", b"<htm"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_is_judged_without_harm(came in any_answer(), records: u64, bytes: usize, first_compressed: bool) {
+            let sent = Sent { records, bytes, compression: Compression::Gzip, first_compressed };
+            let received = came.received();
+            refuses_compression(&received, &sent);
+            #[cfg(feature = "grpc")]
+            is_harmless(grpc(&received, &sent));
+            #[cfg(feature = "http")]
+            for encoding in [Encoding::Protobuf, Encoding::Json] {
+                is_harmless(http(&received, encoding));
+            }
+        }
+    }
+}
