@@ -19,6 +19,8 @@ mod worker;
 
 pub use self::transport::{Answer, Failure, Request, Sending, Transport};
 
+#[cfg(all(fuzzing, any(feature = "grpc", feature = "http")))]
+pub(crate) use self::answer::fuzz;
 pub(crate) use self::batch::Size;
 pub(crate) use self::core::Tuning;
 #[cfg(feature = "grpc")]

@@ -6,7 +6,7 @@
 pub(crate) mod common;
 pub(crate) mod request;
 pub(crate) mod resource;
-#[cfg(any(feature = "grpc", test, fuzzing))]
+#[cfg(any(feature = "grpc", feature = "http", test, fuzzing))]
 pub(crate) mod response;
 pub(crate) mod trace;
 pub(crate) mod wire;

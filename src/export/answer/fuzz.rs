@@ -21,6 +21,7 @@ pub(crate) fn retry_after(value: &str) {
     assert!(delay <= Some(delay::LONGEST));
 }
 
+#[cfg(feature = "grpc")]
 pub(crate) fn grpc(bytes: &[u8]) {
     const NAMES: [&str; 5] = [
         "grpc-status",
@@ -43,6 +44,7 @@ pub(crate) fn grpc(bytes: &[u8]) {
     super::refuses_compression(&received, &sent);
 }
 
+#[cfg(feature = "http")]
 pub(crate) fn http(bytes: &[u8]) {
     const NAMES: [&str; 4] = ["content-type", "retry-after", "date", "location"];
     let Some(([high, low], rest)) = bytes.split_first_chunk() else {
