@@ -50,7 +50,7 @@ fn seconds(value: &str) -> Option<Duration> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::testing::now;
+    use super::super::tests::now;
     use super::*;
 
     fn headers(retry_after: &[&str], date: Option<&str>) -> HeaderMap {

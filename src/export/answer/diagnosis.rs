@@ -25,7 +25,7 @@ pub(in crate::export) fn of_transport(
         return diagnosis;
     }
     let diagnosis = found(&|cause| of_io(cause, endpoint_is_tls, protocol))
-        .or_else(|| found(&|cause| of_h2(cause, endpoint_is_tls)))
+        .or_else(|| found(&|cause| of_h2(cause, endpoint_is_tls, protocol)))
         .or_else(|| found(&|cause| of_hyper(cause, endpoint_is_tls, protocol)));
     diagnosis.unwrap_or_else(|| printable(&chain(error), LONGEST))
 }
@@ -111,7 +111,10 @@ fn closed(tls: bool, protocol: Protocol) -> String {
 }
 
 /// Bytes that are no HTTP/2 are read as a frame: most often one that is too large.
-fn of_h2(cause: &(dyn Error + 'static), tls: bool) -> Option<String> {
+fn of_h2(cause: &(dyn Error + 'static), tls: bool, protocol: Protocol) -> Option<String> {
+    if protocol != Protocol::Grpc {
+        return None;
+    }
     let error = cause.downcast_ref::<h2::Error>()?;
     let reason = error.reason()?;
     if reason == h2::Reason::HTTP_1_1_REQUIRED {

@@ -91,7 +91,7 @@ fn clamped(duration: &[u8]) -> Result<Duration, Malformed> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::testing::{RETRY_INFO, retry_info, rpc_status};
+    use super::super::tests::{RETRY_INFO, retry_info, rpc_status};
     use super::*;
 
     fn delay(seconds: i64, nanos: i32) -> Option<Duration> {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::super::refuses_compression;
-use super::super::testing::*;
+use super::super::tests::*;
 use super::*;
 use crate::config::Compression;
 

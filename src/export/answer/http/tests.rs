@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use proptest::prelude::*;
 use prost::Message;
 
-use super::super::testing::*;
+use super::super::tests::*;
 use super::*;
 
 const ENCODINGS: [Encoding; 2] = [Encoding::Protobuf, Encoding::Json];

@@ -1,13 +1,11 @@
-//! Answers for tests.
+//! Answers for the tests of this folder, and what holds of every one.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use ::http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
 
-use super::super::transport::{Answer, Failure};
-use super::{Received, Sent};
-use crate::config::Compression;
+use super::*;
 use crate::proto::wire::{self, LEN, VARINT};
 
 /// An answer that owns what it is made of.
@@ -151,4 +149,111 @@ pub(super) fn retry_info(seconds: i64, nanos: i32) -> Vec<u8> {
     let mut info = Vec::new();
     wire::put_len(&mut info, wire::tag(1, LEN), &duration);
     info
+}
+
+#[cfg(feature = "grpc")]
+#[test]
+fn f_14_size_phrases_of_the_usual_servers_are_known() {
+    for text in [
+        "grpc: received message larger than max (6117815 vs. 4194304)",
+        "grpc: received message after decompression larger than max 4194304",
+        "Received message larger than max (14245240 vs. 4194304)",
+        "Received message that decompresses to a size larger than 4194304",
+        "gRPC message exceeds maximum size 4194304: 5118829",
+        "Frame size 59000005 exceeds maximum: 4194304.",
+        "Received message exceeds the maximum configured message size.",
+        "Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes",
+        "Error decompressing: size limit, of 4 bytes, exceeded while decompressing message",
+        "http: request body too large",
+    ] {
+        assert!(is_too_large(text, &small()), "{text}");
+    }
+    for text in [
+        "",
+        "try later",
+        "quota exceeded",
+        "the rate limit exceeds maximum",
+    ] {
+        assert!(!is_too_large(text, &small()), "{text}");
+    }
+}
+
+#[cfg(feature = "grpc")]
+#[test]
+fn f_14_a_large_request_that_can_be_split_is_too_large() {
+    let sent = |records, bytes| Sent {
+        records,
+        bytes,
+        ..small()
+    };
+    assert!(is_too_large("", &sent(2, (1 << 20) + 1)));
+    assert!(!is_too_large("", &sent(1, (1 << 20) + 1)));
+    assert!(!is_too_large("", &sent(2, 1 << 20)));
+}
+
+#[test]
+fn f_16_http_refuses_compression_by_415_and_by_400_to_the_first() {
+    let refuses = |status: u16, compression, first_compressed| {
+        let answer = Came::http(status);
+        let sent = Sent {
+            compression,
+            first_compressed,
+            ..small()
+        };
+        refuses_compression(&answer.received(), &sent)
+    };
+    assert!(refuses(415, Compression::Gzip, false));
+    assert!(refuses(400, Compression::Zstd, true));
+    assert!(!refuses(400, Compression::Gzip, false));
+    assert!(!refuses(415, Compression::None, false));
+    for status in (200..600).filter(|status| ![400, 415].contains(status)) {
+        assert!(!refuses(status, Compression::Gzip, true), "{status}");
+    }
+}
+
+#[test]
+fn only_401_and_unauthenticated_ask_for_other_credentials() {
+    let refuses = |code| refuses_credentials(&Failure::reject("").with_code(code));
+    assert!(refuses(Code::Http(401)) && refuses(Code::Grpc(16)));
+    assert!(!refuses(Code::Http(403)) && !refuses(Code::Grpc(7)));
+    assert!(!refuses(Code::Http(16)) && !refuses(Code::Grpc(401)));
+    assert!(!refuses_credentials(&Failure::reject("")));
+}
+
+#[test]
+fn a_media_type_is_read_without_its_parameters() {
+    let of = |value: &str| {
+        media_type(
+            Came::http(200)
+                .with("content-type", value)
+                .received()
+                .headers,
+        )
+    };
+    assert_eq!(of("Text/HTML; charset=utf-8"), "text/html");
+    assert_eq!(of(" application/grpc+proto "), "application/grpc+proto");
+    assert_eq!(media_type(&HeaderMap::new()), "");
+    assert!(is_grpc("application/grpc+proto") && !is_grpc("application/grpc-web"));
+}
+
+#[test]
+fn f_15_a_page_is_known_by_its_type_or_its_beginning() {
+    assert!(is_html("text/html", b"") && is_html("", b"\r\n <!DOCTYPE HTML>"));
+    assert!(is_html("text/plain", b"<html lang=en>"));
+    assert!(!is_html("application/json", b"<html>") && !is_html("", b"<htm"));
+}
+
+proptest! {
+    #[test]
+    fn any_answer_is_judged_without_harm(came in any_answer(), records: u64, bytes: usize, first_compressed: bool) {
+        let sent = Sent { records, bytes, compression: Compression::Gzip, first_compressed };
+        let received = came.received();
+        refuses_compression(&received, &sent);
+        #[cfg(feature = "grpc")]
+        is_harmless(grpc(&received, &sent));
+        #[cfg(feature = "http")]
+        for encoding in [Encoding::Protobuf, Encoding::Json] {
+            is_harmless(http(&received, encoding));
+        }
+    }
 }
