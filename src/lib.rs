@@ -165,4 +165,22 @@ pub mod fuzz {
             assert!(parsed.is_ok(), "{parsed:?}");
         }
     }
+
+    #[cfg(any(feature = "grpc", feature = "http"))]
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn retry_after(value: &str) {
+        crate::export::fuzz::retry_after(value);
+    }
+
+    #[cfg(feature = "grpc")]
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn grpc_answer(bytes: &[u8]) {
+        crate::export::fuzz::grpc(bytes);
+    }
+
+    #[cfg(feature = "http")]
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn http_answer(bytes: &[u8]) {
+        crate::export::fuzz::http(bytes);
+    }
 }

@@ -16,6 +16,7 @@ mod headers;
 mod mailbox;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod otlp;
+mod text;
 mod transport;
 mod voice;
 mod worker;
@@ -24,6 +25,8 @@ mod worker;
 pub use self::file::File;
 pub use self::transport::{Answer, Failure, Request, Sending, Transport};
 
+#[cfg(all(fuzzing, any(feature = "grpc", feature = "http")))]
+pub(crate) use self::answer::fuzz;
 pub(crate) use self::batch::Size;
 pub(crate) use self::core::Tuning;
 #[cfg(any(feature = "grpc", feature = "http"))]

@@ -6,12 +6,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
+use super::text::printable;
 use crate::problem::{Hook, Problem, ProblemKind};
 use crate::say::{Level, tell};
 
 const PAUSE: Duration = Duration::from_secs(60);
-/// Of each text so much is shown.
-const LONGEST: usize = 600;
+/// What a transport or a server says is shown so far, in characters.
+const LONGEST: usize = 1_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Voice {
@@ -39,7 +40,7 @@ impl Voice {
 
     /// A request failed and will be sent again.
     pub(super) fn retrying(&mut self, records: u64, why: &str) {
-        let problem = Problem::new(ProblemKind::Undelivered, records, printable(why));
+        let problem = Problem::new(ProblemKind::Undelivered, records, printable(why, LONGEST));
         if !std::mem::replace(&mut self.failing, true) {
             tell(Level::Warn, &problem.to_string());
         }
@@ -71,7 +72,7 @@ impl Voice {
             ProblemKind::Warning => &mut self.warned,
             ProblemKind::Dropped | ProblemKind::Undelivered => &mut self.dropped,
         };
-        let message = printable(why);
+        let message = printable(why, LONGEST);
         if let Some(records) = losses.due(records, Instant::now()) {
             let level = if kind == ProblemKind::Warning {
                 Level::Warn
@@ -107,28 +108,11 @@ impl Losses {
     }
 }
 
-/// A server's text is neither trusted in length nor in control characters.
-fn printable(text: &str) -> String {
-    let printable = |character: char| {
-        let escaped = character.is_control().then(|| character.escape_debug());
-        let plain = escaped.is_none().then_some(character);
-        escaped.into_iter().flatten().chain(plain)
-    };
-    text.chars().take(LONGEST).flat_map(printable).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-
-    #[test]
-    fn a_servers_text_is_escaped_and_cut() {
-        let text = printable(&format!("\u{1b}[31m{}", "x".repeat(10_000)));
-        assert!(text.starts_with("\\u{1b}[31m") && text.len() < 700);
-        assert_eq!(printable("it's \"é\"\n"), "it's \"é\"\\n");
-    }
 
     #[test]
     fn people_are_told_once_a_minute_and_of_everything() {

@@ -1,62 +1,177 @@
-//! interim
-mod status;
-use super::transport::{Answer, Failure};
-use crate::config::{Compression, Protocol};
-use crate::proto::response;
-use http::{HeaderMap, StatusCode};
-use std::error::Error as _;
+//! What an answer means: pure functions from what came back to a verdict.
+//!
+//! The rules are those of the OTLP specification ("Failures", "Throttling", "Partial Success"), with two departures that are
+//! ours: what is refused as too large is split, and what is refused as compressed is sent once as it is. A server is trusted
+//! in nothing: its texts are cut and escaped, its delays and counts are clamped.
 
-pub(super) struct Received<'a> {
-    pub(super) status: StatusCode,
-    pub(super) headers: &'a HeaderMap,
-    pub(super) trailers: &'a HeaderMap,
-    pub(super) body: &'a [u8],
+mod delay;
+mod diagnosis;
+#[cfg(fuzzing)]
+pub(crate) mod fuzz;
+#[cfg(feature = "grpc")]
+mod grpc;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "http-json")]
+mod json;
+mod refusal;
+mod status;
+#[cfg(feature = "tls")]
+mod tls;
+
+use std::time::SystemTime;
+
+use ::http::{HeaderMap, StatusCode, header};
+
+pub(in crate::export) use self::diagnosis::of_transport;
+use super::text::printable;
+use super::transport::{Answer, Code, Failure};
+use crate::config::{Compression, Protocol};
+use crate::proto::response::PartialSuccess;
+
+/// The most that is shown of a server's text, in characters.
+const LONGEST_TEXT: usize = 300;
+
+/// What came back, whole; the body is cut at 64 KiB by whoever read it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::export) struct Received<'a> {
+    pub(in crate::export) status: StatusCode,
+    pub(in crate::export) headers: &'a HeaderMap,
+    pub(in crate::export) trailers: &'a HeaderMap,
+    pub(in crate::export) body: &'a [u8],
+    /// When it came, by the wall clock: `Retry-After` may name a date.
+    pub(in crate::export) at: SystemTime,
 }
-pub(super) struct Sent {
-    pub(super) records: u64,
-    pub(super) bytes: usize,
-    pub(super) compression: Compression,
-    pub(super) first_compressed: bool,
+
+/// What is known of the request that was answered.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::export) struct Sent {
+    pub(in crate::export) records: u64,
+    /// Length of the message, before it was compressed.
+    pub(in crate::export) bytes: usize,
+    pub(in crate::export) compression: Compression,
+    /// It was compressed, as the first one on its connection: a server that read an earlier one understands it.
+    pub(in crate::export) first_compressed: bool,
 }
-pub(super) fn refuses_compression(_: &Received<'_>, _: &Sent) -> bool {
-    false
-}
-pub(super) fn refuses_credentials(_: &Failure) -> bool {
-    false
-}
-pub(super) fn judge(
+
+/// What an answer of this protocol means.
+pub(in crate::export) fn judge(
     received: &Received<'_>,
     protocol: Protocol,
-    _: &Sent,
+    sent: &Sent,
 ) -> Result<Answer, Failure> {
-    if received.status != StatusCode::OK {
-        return Err(status::from_http(received.status));
+    match protocol {
+        #[cfg(feature = "grpc")]
+        Protocol::Grpc => grpc::grpc(received, sent),
+        #[cfg(feature = "http")]
+        Protocol::HttpProtobuf => http::http(received, http::Encoding::Protobuf),
+        #[cfg(feature = "http")]
+        Protocol::HttpJson => http::http(received, http::Encoding::Json),
+        #[cfg(not(all(feature = "grpc", feature = "http")))]
+        missing => {
+            let _ = sent;
+            Err(Failure::reject(format!(
+                "{} is not built in",
+                missing.name()
+            )))
+        }
     }
-    if protocol != Protocol::Grpc {
-        let p = response::decode(received.body).unwrap_or_default();
-        return Ok(Answer::partial(p.rejected as u64, p.message));
-    }
-    if let Some(v) = status::from_headers(received.headers) {
-        return v.map(|()| Answer::delivered());
-    }
-    status::from_headers(received.trailers)
-        .ok_or_else(|| Failure::unanswered(true, "the answer ended without a status"))?
-        .map(|()| {
-            let p =
-                response::decode(received.body.get(5..).unwrap_or_default()).unwrap_or_default();
-            Answer::partial(p.rejected as u64, p.message)
-        })
 }
-pub(super) fn of_transport(
-    error: &(dyn std::error::Error + 'static),
-    _: bool,
-    _: Protocol,
-) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        message = format!("{message}: {cause}");
-        source = cause.source();
+
+/// Whether the answer means that the request's compression is not understood: HTTP 415; 400 to the first compressed request
+/// of a connection; gRPC's UNIMPLEMENTED with a `grpc-accept-encoding` that does not name it. Where that header is missing,
+/// as from grpc-go and grpc-java, the message has to speak of compression.
+pub(in crate::export) fn refuses_compression(received: &Received<'_>, sent: &Sent) -> bool {
+    if sent.compression == Compression::None {
+        return false;
     }
-    message
+    match received.status {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => true,
+        StatusCode::BAD_REQUEST => sent.first_compressed,
+        #[cfg(feature = "grpc")]
+        StatusCode::OK => grpc::refuses_compression(received, sent.compression.name()),
+        _ => false,
+    }
 }
+
+/// Whether the answer is 401 or UNAUTHENTICATED: a credential that can be renewed is renewed once.
+pub(in crate::export) fn refuses_credentials(failure: &Failure) -> bool {
+    matches!(failure.code, Some(Code::Http(401) | Code::Grpc(16)))
+}
+
+/// Whether a server says of this request that it is too large, where its code alone could mean something else: by its text,
+/// or since the request was large and can be split.
+#[cfg(feature = "grpc")]
+fn is_too_large(text: &str, sent: &Sent) -> bool {
+    /// More than this, with more than one record in it, is taken to be too large without a word.
+    const LARGE: usize = 1 << 20;
+    /// grpc-go and grpc-core ("received message larger than max"), grpc-node ("decompresses to a size larger than"), grpc-java
+    /// ("exceeds maximum size"), grpc-dotnet ("exceeds the maximum configured message size"), grpc-swift ("exceeded the
+    /// configured maximum payload"), tonic ("message length too large", "size limit"), and Go's HTTP ("body too large").
+    const PHRASES: [&str; 9] = [
+        "larger than max",
+        "size larger than",
+        "too large",
+        "exceeds max",
+        "exceeds the max",
+        "max size",
+        "maximum size",
+        "maximum payload",
+        "size limit",
+    ];
+    /// A rate may exceed a maximum too, and smaller requests would only add to it.
+    const RATES: [&str; 4] = ["rate limit", "rate_limit", "ratelimit", "quota"];
+    let text = text.to_lowercase();
+    let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
+    says(&PHRASES) && !says(&RATES) || sent.records > 1 && sent.bytes > LARGE
+}
+
+/// What a server that said yes says beside.
+fn taken(partial: PartialSuccess) -> Answer {
+    Answer {
+        rejected: u64::try_from(partial.rejected).unwrap_or(0),
+        message: printable(&partial.message, LONGEST_TEXT),
+        ..Answer::delivered()
+    }
+}
+
+/// As [`taken`], where that could not be read.
+fn odd() -> Answer {
+    Answer {
+        odd: true,
+        ..Answer::delivered()
+    }
+}
+
+/// The media type of `content-type`, without parameters, in lower case; empty where there is none.
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()))
+        .unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
+fn is_grpc(media_type: &str) -> bool {
+    media_type == "application/grpc" || media_type.starts_with("application/grpc+")
+}
+
+/// A page for people: by its type, or by its beginning where the type says nothing.
+fn is_html(media_type: &str, body: &[u8]) -> bool {
+    let starts_with = |start: &str| {
+        body.trim_ascii_start()
+            .get(..start.len())
+            .is_some_and(|head| head.eq_ignore_ascii_case(start.as_bytes()))
+    };
+    match media_type {
+        "text/html" | "application/xhtml+xml" => true,
+        "" | "text/plain" | "application/octet-stream" => {
+            starts_with("<!doctype html") || starts_with("<html")
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

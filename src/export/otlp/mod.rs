@@ -18,7 +18,7 @@ mod tls;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{
     CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
@@ -320,6 +320,7 @@ struct Whole {
     headers: HeaderMap,
     trailers: HeaderMap,
     body: Vec<u8>,
+    at: SystemTime,
     /// It was longer than what we read.
     cut: bool,
 }
@@ -333,6 +334,7 @@ impl Whole {
             headers: head.headers,
             trailers: HeaderMap::new(),
             body: Vec::new(),
+            at: SystemTime::now(),
             cut: false,
         };
         let mut length = 0;
@@ -360,6 +362,7 @@ impl Whole {
             headers: &self.headers,
             trailers: &self.trailers,
             body: &self.body,
+            at: self.at,
         }
     }
 }
