@@ -7,6 +7,8 @@ mod batch;
 mod core;
 #[cfg(feature = "grpc")]
 mod grpc;
+#[cfg(any(feature = "grpc", feature = "http"))]
+mod headers;
 mod mailbox;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod otlp;
@@ -20,5 +22,9 @@ pub(crate) use self::batch::Size;
 pub(crate) use self::core::Tuning;
 #[cfg(feature = "grpc")]
 pub(crate) use self::grpc::Grpc;
+#[cfg(any(feature = "grpc", feature = "http"))]
+pub(crate) use self::headers::Headers;
 pub(crate) use self::mailbox::{Mailbox, Reply};
+#[cfg(any(feature = "grpc", feature = "http"))]
+pub(crate) use self::otlp::{Destination, Endpoint, Written};
 pub(crate) use self::worker::{Settings, start};
