@@ -76,30 +76,28 @@
 //!
 //! # Environment
 //!
-//! Code beats the environment, which beats the default. A wrong value is named on stderr and ignored.
-//!
-//! | Variable | Default | Meaning |
-//! |---|---|---|
-//! | `OTEL_SERVICE_NAME` | `unknown_service:<executable>` | resource attribute `service.name` |
-//! | `OTEL_RESOURCE_ATTRIBUTES` | | further resource attributes, `key=value,key=value`, percent-encoded |
-//! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4317` | where to send |
-//! | `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT`, `OTEL_EXPORTER_OTLP_TIMEOUT` | 10000 | one attempt's deadline, milliseconds; 0 is none |
-//! | `OTEL_BSP_SCHEDULE_DELAY` | 5000 | how long a record waits for others, milliseconds |
-//! | `OTEL_BSP_MAX_QUEUE_SIZE` | | records that may wait (at least 8); not set, the memory limit bounds them |
-//! | `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | 8192 | records of one request |
-//! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_ATTRIBUTE_COUNT_LIMIT` | 128 | attributes of a span |
-//! | `OTEL_SPAN_EVENT_COUNT_LIMIT` | 128 | events of a span |
-//! | `OTEL_SPAN_LINK_COUNT_LIMIT` | 128 | links of a span |
-//! | `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_ATTRIBUTE_COUNT_LIMIT` | 128 | attributes of an event |
+//! Code beats the environment, which beats the default. A wrong value in the code is an error of [`Builder::build`]; one in the
+//! environment is named on stderr and ignored. The module [`environment`] has the table of the `OTEL_*` variables, and
+//! [`Handle::explain`] tells what holds in a pipeline and who said so; `OTEL_LOG_LEVEL=debug` prints that.
 //!
 //! # Features
 //!
 //! | Feature | Default | |
 //! |---|---|---|
 //! | `grpc` | on | OTLP over gRPC |
+//! | `http` | on | OTLP over HTTP, as binary protobuf |
+//! | `http-json` | off | OTLP over HTTP, as JSON |
+//! | `file` | off | `File`: OTLP as lines of JSON, to a file or to stdout |
+//! | `gzip` | on | [`Compression::Gzip`] |
+//! | `zstd` | off | [`Compression::Zstd`] |
+//! | `tls` | on | `https` endpoints, by rustls with ring and the system's roots |
+//! | `bundled-roots` | off | `Tls::with_bundled_roots`: Mozilla's roots, for systems that have none |
+//! | `aws-lc` | off | aws-lc instead of ring, where the program has not installed a provider |
 //! | `init` | on | `init()` and `Builder::init`: a whole subscriber in one line |
-//! | `file` | off | `File`: lines of OTLP/JSON, to a file or to stdout |
 //! | `testing` | off | the module `testing`: an in-memory transport that gives decoded spans |
+//!
+//! A feature adds, and changes nothing that works without it. What needs one that is not enabled is a wrong value, and the
+//! error or the warning names the feature.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -124,6 +122,7 @@ mod sync;
 pub mod testing;
 
 pub use self::config::{Batch, Compression, Limits, Protocol, Tls};
+pub use self::env::environment;
 pub use self::error::Error;
 #[cfg(feature = "file")]
 pub use self::export::File;
@@ -132,7 +131,7 @@ pub use self::id::{SpanId, TraceId};
 pub use self::layer::OtlpLayer;
 #[cfg(feature = "init")]
 pub use self::pipeline::init;
-pub use self::pipeline::{Builder, Events, Guard, Handle, layer};
+pub use self::pipeline::{Builder, Events, Explanation, Guard, Handle, layer};
 pub use self::problem::{Problem, ProblemKind};
 pub use self::report::Report;
 pub use self::stats::{DropReason, LastError, Stats};
@@ -148,12 +147,36 @@ pub mod fuzz {
 
     #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
     pub fn environment(value: &str) {
-        let names = [
-            "OTEL_RESOURCE_ATTRIBUTES",
-            "OTEL_BSP_MAX_QUEUE_SIZE",
-            "OTEL_EXPORTER_OTLP_TIMEOUT",
-        ];
-        let _ = crate::env::read(names.map(|name| (name.to_owned(), value.to_owned())));
+        let names = crate::env::NAMES.iter();
+        let _ = crate::env::read(names.map(|name| ((*name).to_owned(), value.to_owned())));
+    }
+
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn headers(list: &str) {
+        let name = "OTEL_EXPORTER_OTLP_HEADERS".to_owned();
+        let environment = crate::env::read([(name, list.to_owned())]);
+        let mut headers = crate::export::Headers::default();
+        let read = environment.headers.iter();
+        for (name, value) in read.flat_map(|list| list.value.iter()) {
+            let _ = headers.insert(name, value, "the fuzz target");
+        }
+    }
+
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn endpoint(text: &str) {
+        use crate::Protocol::{Grpc, HttpJson, HttpProtobuf};
+        for protocol in [Grpc, HttpProtobuf, HttpJson] {
+            for (whole, insecure) in [(true, true), (false, false)] {
+                let written = crate::export::Written {
+                    text,
+                    origin: "the fuzz target",
+                    whole,
+                    insecure,
+                };
+                let _ = crate::export::Endpoint::parse(written, protocol)
+                    .map(|endpoint| endpoint.to_string());
+            }
+        }
     }
 
     #[cfg(feature = "file")]

@@ -15,6 +15,7 @@ use super::transport::{Answer, Failure, Request, Sending, Transport};
 use super::voice::Voice;
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::problem::Hook;
 use crate::queue::{Budget, Queue};
 use crate::quiet;
 use crate::report::Report;
@@ -33,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) resource: Vec<u8>,
     /// One attempt's deadline; none where it is zero.
     pub(crate) timeout: Duration,
+    pub(crate) on_error: Option<Hook>,
 }
 
 /// Starts the thread, with a runtime of its own.
@@ -97,6 +99,7 @@ enum Wakeup {
 
 impl Worker {
     fn new(settings: Settings, transport: Box<dyn Transport>) -> Self {
+        let voice = Voice::new(settings.on_error.clone());
         let core = Core::new(settings.tuning, settings.resource.clone(), 0);
         Self {
             settings,
@@ -108,7 +111,7 @@ impl Worker {
             replies: Vec::new(),
             farewells: Vec::new(),
             next_id: 0,
-            voice: Voice::new(None),
+            voice,
         }
     }
 
