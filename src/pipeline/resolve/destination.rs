@@ -225,5 +225,5 @@ fn user_agent(code: Option<String>, explained: &mut Explanation) -> Result<Optio
     Ok(Some(explained.settle("user_agent", setting)))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "grpc", feature = "gzip"))]
 mod tests;
