@@ -55,7 +55,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// # Errors
 ///
 /// With what is to be done about the request, which was not taken.
-pub(in crate::export) fn grpc(received: &Received<'_>, request: &Sent) -> Result<Answer, Failure> {
+pub(super) fn grpc(received: &Received<'_>, request: &Sent) -> Result<Answer, Failure> {
     if received.status != StatusCode::OK {
         return Err(refusal::of_status(received, Protocol::Grpc));
     }

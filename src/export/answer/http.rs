@@ -12,7 +12,7 @@ const GRPC: &str =
 
 /// How a message is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::export) enum Encoding {
+pub(super) enum Encoding {
     Protobuf,
     Json,
 }
@@ -22,7 +22,7 @@ pub(in crate::export) enum Encoding {
 /// # Errors
 ///
 /// With what is to be done about the request, which was not taken.
-pub(in crate::export) fn http(
+pub(super) fn http(
     received: &Received<'_>,
     encoding: Encoding,
 ) -> Result<Answer, Failure> {

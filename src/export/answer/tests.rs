@@ -250,10 +250,10 @@ proptest! {
         let received = came.received();
         refuses_compression(&received, &sent);
         #[cfg(feature = "grpc")]
-        is_harmless(grpc(&received, &sent));
+        is_harmless(grpc::grpc(&received, &sent));
         #[cfg(feature = "http")]
-        for encoding in [Encoding::Protobuf, Encoding::Json] {
-            is_harmless(http(&received, encoding));
+        for encoding in [http::Encoding::Protobuf, http::Encoding::Json] {
+            is_harmless(http::http(&received, encoding));
         }
     }
 }
