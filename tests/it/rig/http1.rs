@@ -160,6 +160,14 @@ fn statuses_headers_and_bodies_are_as_scripted() {
         .with_body(PROTOBUF, "abc")
         .with_framing(Framing::Chunked);
     assert!(text(Manner::Say(chunked)).ends_with("\r\n\r\n3\r\nabc\r\n0\r\n\r\n"));
+    let unbounded = Answer::http(200)
+        .with_body(PROTOBUF, "abc")
+        .with_framing(Framing::Close);
+    let said = text(Manner::Say(unbounded));
+    assert!(
+        !said.contains("content-length") && said.ends_with("abc"),
+        "{said}"
+    );
     let wrong = Answer::http(200)
         .with_body(PROTOBUF, "abc")
         .with_framing(Framing::Wrong(9));
@@ -168,6 +176,33 @@ fn statuses_headers_and_bodies_are_as_scripted() {
         said.contains("content-length: 9\r\n") && said.ends_with("abc"),
         "{said}"
     );
+}
+
+#[test]
+fn what_counts_as_taken_is_what_the_exporter_has_to_believe() {
+    let collector = Collector::start();
+    for (manner, taken, ambiguous) in [
+        (Manner::Take, 1, 0),
+        (Manner::Status(14), 0, 0),
+        (Manner::Say(Answer::http(204)), 1, 0),
+        (Manner::Say(Answer::http(200).with_taken(false)), 0, 0),
+        (Manner::Say(Answer::http(503)), 0, 0),
+        (Manner::TakeAndReset(0), 1, 1),
+        (Manner::TakeWithoutStatus, 1, 1),
+        (Manner::Reset, 0, 0),
+    ] {
+        let before = collector.look(|log| (log.taken().count(), log.ambiguous));
+        collector.always(manner.clone());
+        run(async {
+            let mut stream = connect(collector.port()).await;
+            let request = http1(PROTOBUF, "connection: close\r\n", &protobuf(1));
+            let _ = exchange(&mut stream, &request).await;
+        });
+        collector.wait("the end", |log| log.open == 0);
+        let after = collector.look(|log| (log.taken().count(), log.ambiguous));
+        let grown = (after.0 - before.0, after.1 - before.1);
+        assert_eq!(grown, (taken, ambiguous), "{manner:?}");
+    }
 }
 
 #[test]
@@ -269,6 +304,7 @@ fn idle_connections_are_closed_and_busy_ones_stay() {
     run(async {
         let mut idle = connect(collector.port()).await;
         ask(&mut idle, &request).await;
+        collector.wait_for_silence();
         let mut busy = connect(collector.port()).await;
         busy.write_all(&request).await.unwrap();
         while collector.look(|log| log.in_flight) == 0 {

@@ -207,7 +207,10 @@ impl Pump {
                 return self.to.shutdown().await;
             }
             let toxics = *self.toxics.borrow();
-            tokio::time::sleep(toxics.latency).await;
+            // A sleep of nothing takes a millisecond.
+            if !toxics.latency.is_zero() {
+                tokio::time::sleep(toxics.latency).await;
+            }
             if let Some(bandwidth) = toxics.bandwidth {
                 let seconds = length as f64 / bandwidth.max(1) as f64;
                 tokio::time::sleep(Duration::from_secs_f64(seconds)).await;

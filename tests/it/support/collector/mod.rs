@@ -124,9 +124,11 @@ struct Shared {
     connections: Mutex<HashMap<usize, Arc<Faults>>>,
 }
 
+type Judge = dyn Fn(usize, &Request) -> Manner + Send;
+
 struct Script {
     greeting: Box<dyn Fn(usize) -> Greeting + Send>,
-    manner: Box<dyn Fn(usize, &Request) -> Manner + Send>,
+    manner: Box<Judge>,
     limits: Limits,
     speaks: Speaks,
     tls: Option<Arc<ServerConfig>>,
@@ -281,7 +283,8 @@ impl Collector {
         self.serving = Some(Serving { stop, thread });
     }
 
-    /// Closes every connection on which no request is at work, and waits until they are closed.
+    /// Closes every connection on which no request is at work, and waits until they are closed. An answer is read a moment
+    /// before its request counts as ended: `wait_for_silence` comes first.
     #[track_caller]
     pub(crate) fn close_idle(&self) {
         let mut idle = Vec::new();
