@@ -169,6 +169,10 @@ impl Rig {
         let stats = self.stats();
         assert!(stats.is_balanced(), "{stats}");
         assert_eq!(stats.accepted(), self.recorded(), "{stats}");
+        self.collector.look(|log| {
+            let problems = log.problems();
+            assert!(problems.is_empty(), "{problems:?}");
+        });
         (self.collector, stats)
     }
 }
