@@ -187,6 +187,26 @@ fn f_20_plaintext_to_a_port_that_closes() {
 }
 
 #[test]
+fn f_8_an_error_of_h2_itself_that_hides_what_ended_the_connection() {
+    let error = run(async {
+        let stream = TcpStream::connect(raw(b"").await).await.unwrap();
+        let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+        let driver = tokio::spawn(connection);
+        let mut sender = sender.ready().await.unwrap();
+        let request = http::Request::new(());
+        let (answer, _) = sender.send_request(request, true).unwrap();
+        let error = answer.await.unwrap_err();
+        let _ = driver.await;
+        error
+    });
+    assert!(error.is_io(), "{error:?}");
+    says(
+        &of_transport(&error, false, Protocol::Grpc),
+        &["closed", "https://"],
+    );
+}
+
+#[test]
 fn f_1_a_refused_connection() {
     let error = run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
