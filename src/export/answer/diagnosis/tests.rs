@@ -48,7 +48,7 @@ where
         let driver = tokio::spawn(connection);
         let sent = sender.send_request(request()).await;
         let _ = driver.await;
-        return sent.err().expect("no answer was expected").into();
+        return sent.expect_err("no answer was expected").into();
     }
     let made = hyper::client::conn::http1::handshake(TokioIo::new(io)).await;
     let (mut sender, connection) = match made {
@@ -59,7 +59,7 @@ where
     let sent = sender.send_request(request()).await;
     drop(sender);
     let _ = driver.await;
-    sent.err().expect("no answer was expected").into()
+    sent.expect_err("no answer was expected").into()
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -236,7 +236,7 @@ fn a_socket_that_is_not_there() {
 
 /// An error of any text, with a cause.
 #[derive(Debug)]
-struct Other(String, Option<Box<Other>>);
+struct Other(String, Option<Box<Self>>);
 
 impl fmt::Display for Other {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
