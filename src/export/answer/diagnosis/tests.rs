@@ -48,7 +48,7 @@ where
         let driver = tokio::spawn(connection);
         let sent = sender.send_request(request()).await;
         let _ = driver.await;
-        return sent.err().expect("no answer was expected").into();
+        return sent.expect_err("no answer was expected").into();
     }
     let made = hyper::client::conn::http1::handshake(TokioIo::new(io)).await;
     let (mut sender, connection) = match made {
@@ -59,7 +59,7 @@ where
     let sent = sender.send_request(request()).await;
     drop(sender);
     let _ = driver.await;
-    sent.err().expect("no answer was expected").into()
+    sent.expect_err("no answer was expected").into()
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -187,6 +187,26 @@ fn f_20_plaintext_to_a_port_that_closes() {
 }
 
 #[test]
+fn f_8_an_error_of_h2_itself_that_hides_what_ended_the_connection() {
+    let error = run(async {
+        let stream = TcpStream::connect(raw(b"").await).await.unwrap();
+        let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+        let driver = tokio::spawn(connection);
+        let mut sender = sender.ready().await.unwrap();
+        let request = http::Request::new(());
+        let (answer, _) = sender.send_request(request, true).unwrap();
+        let error = answer.await.unwrap_err();
+        let _ = driver.await;
+        error
+    });
+    assert!(error.is_io(), "{error:?}");
+    says(
+        &of_transport(&error, false, Protocol::Grpc),
+        &["closed", "https://"],
+    );
+}
+
+#[test]
 fn f_1_a_refused_connection() {
     let error = run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -216,7 +236,7 @@ fn a_socket_that_is_not_there() {
 
 /// An error of any text, with a cause.
 #[derive(Debug)]
-struct Other(String, Option<Box<Other>>);
+struct Other(String, Option<Box<Self>>);
 
 impl fmt::Display for Other {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
