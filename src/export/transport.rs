@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -43,11 +43,17 @@ pub type Sending = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>>
 pub struct Request {
     parts: Vec<Bytes>,
     records: u64,
+    /// When the attempt ends; the worker ends it then in any case.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl Request {
     pub(super) fn new(parts: Vec<Bytes>, records: u64) -> Self {
-        Self { parts, records }
+        Self {
+            parts,
+            records,
+            deadline: None,
+        }
     }
 
     /// The pieces of the message, in order.

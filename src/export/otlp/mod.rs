@@ -100,12 +100,48 @@ impl Transport for Otlp {
     fn send(&self, request: Request) -> Sending {
         let client = Arc::clone(&self.0);
         Box::pin(async move {
-            let sent = client.send(request).await;
+            let stage = Mutex::new(Stage::Connecting);
+            let deadline = request.deadline;
+            let sending = client.send(request, &stage);
+            let sent = match deadline {
+                // The worker keeps the same time; who is asked first can say what it was spent on.
+                Some(deadline) => tokio::time::timeout_at(deadline.into(), sending)
+                    .await
+                    .unwrap_or_else(|_| Err(lock(&stage).timed_out())),
+                None => sending.await,
+            };
             sent.map_err(|failure| Failure {
                 message: format!("{}: {}", client.destination.endpoint, failure.message),
                 ..failure
             })
         })
+    }
+}
+
+/// What an attempt is at, for the case that its time ends there.
+#[derive(Debug)]
+enum Stage {
+    Connecting,
+    Credentials,
+    Exchange(Fate),
+}
+
+impl Stage {
+    fn timed_out(&self) -> Failure {
+        match self {
+            Self::Connecting => Failure::unanswered(false, "no connection in time"),
+            Self::Credentials => Failure::unanswered(
+                false,
+                "what gives the headers (a provider or a file) did not answer in time",
+            ),
+            Self::Exchange(fate) if fate.was_sent() => {
+                Failure::unanswered(true, "the request was sent, and not answered in time")
+            }
+            Self::Exchange(_) => Failure::unanswered(
+                false,
+                "the request could not be sent in time: the collector does not read",
+            ),
+        }
     }
 }
 
@@ -130,14 +166,18 @@ struct Exchanged {
 }
 
 impl Client {
-    async fn send(&self, request: Request) -> Result<Answer, Failure> {
+    async fn send(&self, request: Request, stage: &Mutex<Stage>) -> Result<Answer, Failure> {
         let mut once = Once::default();
         loop {
+            *lock(stage) = Stage::Connecting;
             let line = self.line().await;
             let line = line.map_err(|broken| self.unanswered(&broken, false))?;
             let headers = &self.destination.headers;
+            *lock(stage) = Stage::Credentials;
             let credentials = headers.resolve(once.refreshed).await?;
-            let exchanged = self.exchange(line, &request, &credentials).await?;
+            let outgoing = lock(&self.encoder).encode(&request, self.is_plain())?;
+            let exchanged = self.exchange(line, &request, outgoing, &credentials, stage);
+            let exchanged = exchanged.await;
             if let Some(verdict) = self.judge(exchanged, &mut once) {
                 return verdict;
             }
@@ -200,9 +240,10 @@ impl Client {
         &self,
         mut line: Line,
         request: &Request,
+        outgoing: Outgoing,
         credentials: &HeaderMap,
-    ) -> Result<Exchanged, Failure> {
-        let outgoing = lock(&self.encoder).encode(request, self.is_plain())?;
+        stage: &Mutex<Stage>,
+    ) -> Exchanged {
         let length = outgoing.length();
         let sent = Sent {
             records: request.records(),
@@ -213,6 +254,7 @@ impl Client {
         let is_reused = line.requests > 0;
         line.compressed += u64::from(outgoing.compression != Compression::None);
         let (message, fate) = self.message(&line, outgoing, credentials);
+        *lock(stage) = Stage::Exchange(fate.clone());
         let received = async {
             let response = line.send(message).await?;
             Whole::read(response, self.destination.max_response).await
@@ -221,13 +263,13 @@ impl Client {
         if received.as_ref().is_ok_and(|received| !received.cut) {
             *lock(&self.line) = Some(line);
         }
-        Ok(Exchanged {
+        Exchanged {
             received,
             sent,
             length,
             is_reused,
             was_sent: fate.was_sent(),
-        })
+        }
     }
 
     /// Whether compression was refused lately.
