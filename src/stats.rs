@@ -41,6 +41,10 @@ reasons! {
     Shutdown = "shutdown",
     /// It was in the exporter's hands when the exporter panicked.
     ExporterPanic = "exporter_panic",
+    /// The collector calls it too large, by itself and shortened to a quarter of the record limit.
+    TooLarge = "too_large",
+    /// The collector said that it does not take this signal at all, and is left in peace for a while.
+    NoPipeline = "no_pipeline",
 }
 
 const REASONS: usize = DropReason::ALL.len();

@@ -8,5 +8,7 @@ pub(crate) mod request;
 pub(crate) mod resource;
 #[cfg(any(feature = "grpc", test, fuzzing))]
 pub(crate) mod response;
+pub(crate) mod runs;
+pub(crate) mod shorten;
 pub(crate) mod trace;
 pub(crate) mod wire;
