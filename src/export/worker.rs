@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-use super::core::{Action, Core, Event, Nanos, Outcome, Tuning};
+use super::core::{Action, Core, Event, Nanos, Outcome, Settled, Tuning};
 use super::mailbox::{Command, Mailbox, Reply};
 use super::transport::{Answer, Failure, Request, Sending, Transport};
 use super::voice::Voice;
@@ -147,6 +147,10 @@ impl Worker {
                 }
                 Action::Send(request) => self.send(request),
                 Action::Resolve { id, report } => self.resolve(id, report),
+                Action::Book(settled) => {
+                    self.settings.ledger.exporter_holds(self.core.holds());
+                    self.book(settled);
+                }
                 Action::Stop => return true,
             }
         }
@@ -199,10 +203,12 @@ impl Worker {
         }
         let mut evicted = 0;
         while budget.exceeds(3, 4)
-            && let Some(chunk) = self.core.evict()
+            && let Some((records, chunk)) = self.core.evict()
         {
-            evicted += u64::from(chunk.records);
-            queue.discard(chunk);
+            evicted += records;
+            if let Some(chunk) = chunk {
+                queue.discard(chunk);
+            }
         }
         ledger.exporter_holds(self.core.holds());
         if evicted > 0 {
@@ -219,7 +225,10 @@ impl Worker {
                 self.sending = Some(Box::pin(async move {
                     let answer = tokio::time::timeout(timeout, sending).await;
                     answer.unwrap_or_else(|_| {
-                        Err(Failure::retry(format!("no answer within {timeout:?}")))
+                        Err(Failure::unanswered(
+                            true,
+                            format!("no answer within {timeout:?}"),
+                        ))
                     })
                 }));
             }
@@ -227,22 +236,26 @@ impl Worker {
         }
     }
 
-    /// Feeds an event, and books what became of a batch.
+    /// Feeds an event, and books what is decided by it.
     fn feed(&mut self, event: Event) {
         let now = self.now();
-        let outcome = self.core.on(now, event, fastrand::f64());
+        if matches!(event, Event::Answered(_)) {
+            self.settings.ledger.request();
+        }
+        let settled = self.core.on(now, event, fastrand::f64());
+        self.settings.ledger.exporter_holds(self.core.holds());
+        settled.into_iter().for_each(|settled| self.book(settled));
+    }
+
+    fn book(&mut self, Settled { outcome, chunks }: Settled) {
         let ledger = &self.settings.ledger;
-        ledger.exporter_holds(self.core.holds());
-        let Some((outcome, chunks)) = outcome else {
-            return;
-        };
         match outcome {
             Outcome::Delivered {
                 records,
                 rejected,
                 message,
+                ..
             } => {
-                ledger.request();
                 ledger.delivered(records);
                 ledger.rejected(rejected);
                 self.voice.delivered();
@@ -251,16 +264,33 @@ impl Worker {
                         .lost(rejected, &format!("the collector says: {message}"));
                 }
             }
-            Outcome::Rejected { records, message } => {
-                ledger.request();
+            Outcome::Rejected {
+                records, message, ..
+            } => {
                 ledger.rejected(records);
                 self.voice.lost(records, &message);
             }
+            Outcome::Dropped {
+                records,
+                reason,
+                message,
+            } => {
+                ledger.dropped(reason, records);
+                self.voice.lost(records, &message);
+            }
             Outcome::Retry { message, .. } => {
-                ledger.request();
                 ledger.retry();
                 self.voice.retrying(&message);
             }
+            Outcome::Held { message } => {
+                ledger.retry();
+                self.voice.retrying(&message);
+            }
+            // What is rejected and dropped on the way is told by itself.
+            Outcome::Split { .. }
+            | Outcome::Shortened { .. }
+            | Outcome::BreakerOpened { .. }
+            | Outcome::BreakerClosed => {}
             Outcome::Panicked { records } => {
                 ledger.panicked();
                 ledger.dropped(DropReason::ExporterPanic, records);

@@ -268,6 +268,8 @@ fn assemble(
                 records: max_records as u64,
             },
             interval,
+            record_bytes: config.limits.record_bytes,
+            hold_on_config_error: false,
         },
         resource: resource::encode(
             config
