@@ -25,7 +25,6 @@ pub(super) struct Batch {
     bytes: usize,
     /// How often its size was the destination's answer in doubt (OUT_OF_RANGE).
     pub(super) doubts: u8,
-    shortened: bool,
 }
 
 /// A chunk, or some of its records.
@@ -127,9 +126,9 @@ impl Batch {
     }
 
     /// Its single record, in at most so many bytes where leaving out attributes, events and links can achieve that. It comes
-    /// back when it has several, or nothing can be left out, or that was done before.
+    /// back when it has several, or nothing can be left out, as when that was done before.
     pub(super) fn shorten(mut self, limit: usize) -> Result<Self, Self> {
-        if self.records != 1 || self.shortened {
+        if self.records != 1 {
             return Err(self);
         }
         let Some(part) = self.pop() else {
@@ -138,7 +137,6 @@ impl Batch {
         let mut short = self.like();
         match part.shorten(limit) {
             Ok(part) => {
-                short.shortened = true;
                 short.push(part);
                 Ok(short)
             }
@@ -158,7 +156,6 @@ impl Batch {
     fn like(&self) -> Self {
         Self {
             doubts: self.doubts,
-            shortened: self.shortened,
             ..Self::default()
         }
     }

@@ -80,6 +80,63 @@ fn f_14_a_single_record_is_shortened_once_and_then_dropped() {
     world.assert_balanced();
 }
 
+/// What a destination gets that takes at most so many records.
+fn order(world: &mut World, most: usize) -> Vec<u64> {
+    let mut arrived = Vec::new();
+    while world.resolved() < world.accepted {
+        world.sleep_to_request();
+        let numbers: Vec<_> = world.in_flight.iter().flatten().map(number).collect();
+        if numbers.len() > most {
+            world.answer(too_large());
+        } else {
+            arrived.extend(numbers);
+            world.answer(Ok(Answer::delivered()));
+        }
+    }
+    arrived
+}
+
+#[test]
+fn p_14_halves_arrive_in_their_order_also_through_outages() {
+    let mut world = World::new();
+    (0..5).for_each(|_| world.record(20));
+    world.collect();
+    let all: Vec<u64> = (0..120).collect();
+    // Cut twice, then an outage: the halves are old, and what comes during it is behind them.
+    world.answer(too_large());
+    world.answer(too_large());
+    world.answer(failure(Kind::Busy));
+    world.record(20);
+    world.sleep_to_request();
+    world.answer(Ok(Answer::delivered()));
+    world.answer(failure(Kind::Busy));
+    world.sleep_to_request();
+    assert_eq!(order(&mut world, 7), all[25..]);
+    world.assert_balanced();
+}
+
+#[test]
+fn p_14_the_halves_of_what_is_live_are_behind_those_of_what_is_old() {
+    let mut world = World::new();
+    world.record(100);
+    world.record(40);
+    world.collect();
+    world.answer(failure(Kind::Busy));
+    world.sleep_to_request();
+    world.answer(Ok(Answer::delivered()));
+    // 40 are old and in flight, then 100 are live.
+    world.record(100);
+    world.collect();
+    world.answer(too_large());
+    assert_eq!(world.in_flight.as_ref().map(Vec::len), Some(100), "live");
+    world.answer(too_large());
+    assert_eq!(world.in_flight.as_ref().map(Vec::len), Some(20), "old");
+    world.answer(failure(Kind::Busy));
+    world.sleep_to_request();
+    let all: Vec<u64> = (0..240).collect();
+    assert_eq!(order(&mut world, 50), all[100..]);
+}
+
 #[test]
 fn f_14_the_halves_of_what_is_old_are_old() {
     let mut world = World::new();
