@@ -6,6 +6,7 @@
 mod answer;
 mod backoff;
 mod batch;
+mod books;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod compress;
 mod core;
@@ -30,7 +31,7 @@ pub(crate) use self::answer::fuzz;
 pub(crate) use self::batch::Size;
 pub(crate) use self::core::Tuning;
 #[cfg(any(feature = "grpc", feature = "http"))]
-pub(crate) use self::headers::Headers;
+pub(crate) use self::headers::{Headers, is_credential};
 pub(crate) use self::mailbox::{Mailbox, Reply};
 #[cfg(any(feature = "grpc", feature = "http"))]
 pub(crate) use self::otlp::{Destination, Endpoint, Otlp, Written};

@@ -155,6 +155,42 @@ pub(super) enum Code {
     Http(u16),
 }
 
+/// gRPC's codes by number.
+const GRPC_CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(status) => write!(f, "HTTP {status}"),
+            Self::Grpc(code) => {
+                let names = usize::try_from(*code).ok();
+                match names.and_then(|code| GRPC_CODES.get(code)) {
+                    Some(name) => write!(f, "gRPC {name} ({code})"),
+                    None => write!(f, "gRPC {code}"),
+                }
+            }
+        }
+    }
+}
+
 impl Failure {
     /// It may pass: the request is sent again, after a while, until it is taken or newer records need its memory.
     pub fn retry(message: impl Into<String>) -> Self {

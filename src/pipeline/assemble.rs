@@ -104,6 +104,8 @@ fn start(
                 records: max_records as u64,
             },
             interval,
+            record_bytes: config.limits.record_bytes,
+            hold_on_config_error: config.hold_on_config_error,
         },
         resource: resource::encode(
             config

@@ -21,8 +21,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{
-    CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
-    TE, USER_AGENT,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHORIZATION, TE, USER_AGENT,
 };
 use http::{Method, Response, StatusCode, Version};
 use http_body::Body as _;
@@ -37,6 +37,8 @@ use self::line::{Broken, Line};
 use self::message::{Fate, Message};
 use self::proxy::proxy_for;
 use super::answer::{self, Received, Sent};
+#[cfg(feature = "gzip")]
+use super::compress;
 use super::transport::{Answer, Failure, Request, Sending, Transport};
 use crate::config::{Compression, Protocol};
 use crate::error::Error;
@@ -46,6 +48,10 @@ const AGENT: &str = concat!("tracing-otlp-rust/", env!("CARGO_PKG_VERSION"));
 
 /// A response says little; what exceeds this is read and forgotten.
 const MAX_READ: usize = 64 << 10;
+
+/// No protobuf and no JSON: a body that was not understood must not read as an empty one.
+#[cfg(feature = "gzip")]
+const UNREADABLE: &[u8] = &[0xFF];
 
 /// A destination that refused compressed data gets plain data for so long.
 const PLAIN: Duration = Duration::from_secs(600);
@@ -301,6 +307,10 @@ impl Client {
             HeaderValue::from_static(content_type(*protocol)),
         );
         headers.insert(USER_AGENT, self.user_agent.clone());
+        #[cfg(feature = "gzip")]
+        if *protocol != Protocol::Grpc {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         if *protocol == Protocol::Grpc {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }
@@ -395,7 +405,18 @@ impl Whole {
                 break;
             }
         }
+        whole.decompress();
         Ok(whole)
+    }
+
+    /// What cannot be decompressed, or comes to more than we look at, is as good as nothing.
+    fn decompress(&mut self) {
+        #[cfg(feature = "gzip")]
+        if let Some(encoding) = self.headers.get(CONTENT_ENCODING) {
+            let encoding = encoding.to_str().unwrap_or_default();
+            let plain = compress::decompress_limited(encoding, &self.body, MAX_READ);
+            self.body = plain.unwrap_or_else(|_| UNREADABLE.to_vec());
+        }
     }
 
     fn view(&self) -> Received<'_> {

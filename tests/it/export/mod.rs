@@ -10,4 +10,5 @@ mod panics;
 mod resets;
 mod runtimes;
 mod shutdown;
+mod sizes;
 mod threads;
