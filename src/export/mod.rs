@@ -36,3 +36,9 @@ pub(crate) use self::mailbox::{Mailbox, Reply};
 #[cfg(any(feature = "grpc", feature = "http"))]
 pub(crate) use self::otlp::{Destination, Endpoint, Otlp, Written};
 pub(crate) use self::worker::{Settings, start};
+
+/// The most that a request of so many bytes takes as JSON: its pieces joined, and a text up to three times as long.
+#[cfg(any(feature = "grpc", feature = "http", feature = "file"))]
+pub(crate) fn json_footprint(request: usize) -> usize {
+    4 * request
+}
