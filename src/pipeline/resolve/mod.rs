@@ -33,19 +33,15 @@ pub(super) fn plan(
     let resource = resource::describe(names.0, names.1, environment, explained);
     let ledger = Arc::new(Ledger::default());
     let memory = Setting::of_code(builder.memory, "Builder::with_memory_limit", default.memory);
+    let request_bytes = builder.batch.unwrap_or_default().max_bytes;
     let way = exporter::Way {
         disabled: builder.disabled,
         transport: builder.transport,
         destination: builder.destination,
         ledger: Arc::clone(&ledger),
-        request_bytes: builder
-            .batch
-            .unwrap_or_default()
-            .max_bytes
-            .min(memory.value),
+        request_bytes: request_bytes.min(memory.value),
     };
-    let chosen = exporter::transport(way, environment, explained)?;
-    let footprint = chosen.as_ref().map_or(0, |(_, footprint)| *footprint);
+    let (transport, footprint) = exporter::transport(way, environment, explained)?.unzip();
     let timeout = timeout(builder.timeout, environment, default.timeout);
     let config = Config {
         resource,
@@ -80,8 +76,8 @@ pub(super) fn plan(
         config,
         record,
         filter: builder.filter,
-        transport: chosen.map(|(transport, _)| transport),
-        footprint,
+        transport,
+        footprint: footprint.unwrap_or_default(),
         ledger,
         on_error: builder.on_error,
         explanation,
