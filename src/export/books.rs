@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::core::Outcome;
-use super::transport::{Answer, Failure, Kind};
+use super::text::printable;
+use super::transport::{Answer, Code, Failure, Kind};
 use super::voice::Voice;
 use crate::queue::Queue;
 use crate::stats::{DropReason, Ledger};
@@ -59,10 +60,10 @@ impl Books {
                 ledger.delivered(records, sent);
                 ledger.rejected(rejected, "partial success");
                 voice.delivered();
-                if rejected > 0 {
-                    voice.rejected(rejected, &format!("the collector says: {message}"));
-                } else if !message.is_empty() {
-                    voice.warned(&message);
+                match (rejected, message.is_empty()) {
+                    (0, true) => {}
+                    (0, false) => voice.warned(&message),
+                    _ => voice.rejected(rejected, &format!("the collector says: {message}")),
                 }
             }
             Outcome::Rejected {
@@ -71,10 +72,7 @@ impl Books {
                 kind,
                 message,
             } => {
-                ledger.rejected(
-                    records,
-                    &answer_name(code.map(|code| code.to_string()), kind),
-                );
+                ledger.rejected(records, &name_of(code, kind));
                 voice.rejected(records, &message);
             }
             Outcome::Dropped {
@@ -134,9 +132,11 @@ impl Books {
 /// Of each text so much is kept, in characters.
 const LONGEST_MESSAGE: usize = 1_000;
 
-fn answer_name(code: Option<String>, kind: Kind) -> String {
-    code.unwrap_or_else(|| match kind {
-        Kind::Misconfigured => "misconfigured".to_owned(),
-        _ => "rejected".to_owned(),
-    })
+/// What rejected them, for a table of rejections.
+fn name_of(code: Option<Code>, kind: Kind) -> String {
+    match (code, kind) {
+        (Some(code), _) => code.to_string(),
+        (None, Kind::Misconfigured) => "misconfigured".to_owned(),
+        (None, _) => "rejected".to_owned(),
+    }
 }

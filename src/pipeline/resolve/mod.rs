@@ -12,6 +12,8 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing_subscriber::filter::Targets;
+
 use super::assemble::Plan;
 use super::builder::{Builder, Events, Recorded};
 use super::explain::Explanation;
@@ -68,10 +70,7 @@ pub(super) fn plan(
     };
     config.validate()?;
     let record = record(&builder.record, explained);
-    match &builder.filter {
-        Some(filter) => explained.state("filter", filter, Origin::Code("Builder::with_filter")),
-        None => explained.state("filter", "none", Origin::Default),
-    }
+    state_filter(builder.filter.as_ref(), explained);
     Ok(Plan {
         config,
         record,
@@ -82,6 +81,13 @@ pub(super) fn plan(
         on_error: builder.on_error,
         explanation,
     })
+}
+
+fn state_filter(filter: Option<&Targets>, explained: &mut Explanation) {
+    match filter {
+        Some(filter) => explained.state("filter", filter, Origin::Code("Builder::with_filter")),
+        None => explained.state("filter", "none", Origin::Default),
+    }
 }
 
 /// One attempt's deadline. A bound of the whole export is one of the attempt too, and zero is no bound.
