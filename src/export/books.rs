@@ -100,7 +100,6 @@ impl Books {
                 voice.retrying(records, &message);
             }
             Outcome::Split { .. } => ledger.split(),
-            // What is rejected and dropped then is told by itself.
             Outcome::Shortened { .. } | Outcome::BreakerOpened { .. } | Outcome::BreakerClosed => {}
             Outcome::Panicked { records } => {
                 ledger.panicked();
