@@ -56,16 +56,7 @@ impl Books {
                 message,
                 sent,
                 ..
-            } => {
-                ledger.delivered(records, sent);
-                ledger.rejected(rejected, "partial success");
-                voice.delivered();
-                match (rejected, message.is_empty()) {
-                    (0, true) => {}
-                    (0, false) => voice.warned(&message),
-                    _ => voice.rejected(rejected, &format!("the collector says: {message}")),
-                }
-            }
+            } => self.delivered(records, rejected, &message, sent),
             Outcome::Rejected {
                 records,
                 code,
@@ -105,6 +96,20 @@ impl Books {
                 ledger.panicked();
                 ledger.dropped(DropReason::ExporterPanic, records);
                 voice.dropped(records, "the transport panicked");
+            }
+        }
+    }
+
+    fn delivered(&mut self, records: u64, rejected: u64, message: &str, sent: u64) {
+        self.ledger.delivered(records, sent);
+        self.ledger.rejected(rejected, "partial success");
+        self.voice.delivered();
+        match (rejected, message.is_empty()) {
+            (0, true) => {}
+            (0, false) => self.voice.warned(message),
+            _ => {
+                let why = format!("the collector says: {message}");
+                self.voice.rejected(rejected, &why);
             }
         }
     }
