@@ -43,7 +43,7 @@ impl Books {
             Ok(_) => {}
             Err(failure) => self
                 .ledger
-                .failed(&super::text::printable(&failure.message, LONGEST_MESSAGE)),
+                .failed(&printable(&failure.message, LONGEST_MESSAGE)),
         }
     }
 
