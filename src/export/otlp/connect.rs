@@ -237,10 +237,7 @@ mod tests {
 
     /// A listener whose queue is full: Linux answers no further connection.
     #[cfg(target_os = "linux")]
-    async fn hanging() -> (
-        tokio::net::TcpListener,
-        Vec<JoinHandle<io::Result<TcpStream>>>,
-    ) {
+    async fn hanging() -> (TcpListener, Vec<JoinHandle<io::Result<TcpStream>>>) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let listener = socket.listen(1).unwrap();
