@@ -22,10 +22,7 @@ pub(super) enum Encoding {
 /// # Errors
 ///
 /// With what is to be done about the request, which was not taken.
-pub(super) fn http(
-    received: &Received<'_>,
-    encoding: Encoding,
-) -> Result<Answer, Failure> {
+pub(super) fn http(received: &Received<'_>, encoding: Encoding) -> Result<Answer, Failure> {
     let media_type = media_type(received.headers);
     let misconfigured = |message: &str| {
         Failure::new(Kind::Misconfigured, message).with_code(Code::Http(received.status.as_u16()))
