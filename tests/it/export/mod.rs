@@ -2,7 +2,10 @@
 
 #![cfg(feature = "grpc")]
 
+mod answers;
 mod batches;
+mod credentials;
+mod diagnosis;
 mod file;
 mod network;
 mod overload;
