@@ -6,6 +6,7 @@
 mod answer;
 mod backoff;
 mod batch;
+mod books;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod compress;
 mod core;
@@ -30,8 +31,14 @@ pub(crate) use self::answer::fuzz;
 pub(crate) use self::batch::Size;
 pub(crate) use self::core::Tuning;
 #[cfg(any(feature = "grpc", feature = "http"))]
-pub(crate) use self::headers::Headers;
+pub(crate) use self::headers::{Headers, is_credential};
 pub(crate) use self::mailbox::{Mailbox, Reply};
 #[cfg(any(feature = "grpc", feature = "http"))]
 pub(crate) use self::otlp::{Destination, Endpoint, Otlp, Written};
 pub(crate) use self::worker::{Settings, start};
+
+/// The most that a request of so many bytes takes as JSON: its pieces joined, and a text up to three times as long.
+#[cfg(any(feature = "grpc", feature = "http", feature = "file"))]
+pub(crate) fn json_footprint(request: usize) -> usize {
+    4 * request
+}

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -43,11 +43,17 @@ pub type Sending = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>>
 pub struct Request {
     parts: Vec<Bytes>,
     records: u64,
+    /// When the attempt ends; the worker ends it then in any case.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl Request {
     pub(super) fn new(parts: Vec<Bytes>, records: u64) -> Self {
-        Self { parts, records }
+        Self {
+            parts,
+            records,
+            deadline: None,
+        }
     }
 
     /// The pieces of the message, in order.
@@ -147,6 +153,42 @@ pub(super) enum Kind {
 pub(super) enum Code {
     Grpc(i32),
     Http(u16),
+}
+
+/// gRPC's codes by number.
+const GRPC_CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(status) => write!(f, "HTTP {status}"),
+            Self::Grpc(code) => {
+                let names = usize::try_from(*code).ok();
+                match names.and_then(|code| GRPC_CODES.get(code)) {
+                    Some(name) => write!(f, "gRPC {name} ({code})"),
+                    None => write!(f, "gRPC {code}"),
+                }
+            }
+        }
+    }
 }
 
 impl Failure {

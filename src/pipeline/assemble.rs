@@ -24,6 +24,8 @@ pub(super) struct Plan {
     pub(super) filter: Option<Targets>,
     /// `None`: nothing is recorded, and no exporter is started.
     pub(super) transport: Option<Box<dyn Transport>>,
+    /// The most that encoding a request takes beside the records.
+    pub(super) footprint: usize,
     pub(super) ledger: Arc<Ledger>,
     pub(super) on_error: Option<Hook>,
     pub(super) explanation: Explanation,
@@ -36,11 +38,15 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         record,
         filter,
         transport,
+        footprint,
         ledger,
         on_error,
         explanation,
     } = plan;
     let parts = parts(&config, ledger);
+    // What the limit leaves out is 2 MiB in all; the connection's buffers and an answer have a quarter of that.
+    let beyond = footprint.saturating_sub(3 << 19).min(config.memory / 2);
+    parts.budget.reserve(beyond);
     // Where nothing is exported, nothing passes: a filter that names nothing.
     let filter = if transport.is_some() {
         filter
@@ -104,6 +110,8 @@ fn start(
                 records: max_records as u64,
             },
             interval,
+            record_bytes: config.limits.record_bytes,
+            hold_on_config_error: config.hold_on_config_error,
         },
         resource: resource::encode(
             config

@@ -10,5 +10,7 @@ pub(crate) mod request;
 pub(crate) mod resource;
 #[cfg(any(feature = "grpc", feature = "http", test, fuzzing))]
 pub(crate) mod response;
+pub(crate) mod runs;
+pub(crate) mod shorten;
 pub(crate) mod trace;
 pub(crate) mod wire;

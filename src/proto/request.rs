@@ -5,14 +5,14 @@ use super::wire::{self, LEN, PADDED_MAX, padded_varint, put_varint, tag};
 /// ExportTraceServiceRequest.resource_spans.
 const RESOURCE_SPANS: u8 = tag(1, LEN);
 /// ResourceSpans.scope_spans.
-const SCOPE_SPANS: u8 = tag(2, LEN);
+pub(super) const SCOPE_SPANS: u8 = tag(2, LEN);
 /// ScopeSpans.scope.
-const SCOPE: u8 = tag(1, LEN);
+pub(super) const SCOPE: u8 = tag(1, LEN);
 /// ScopeSpans.spans.
-const SPANS: u8 = tag(2, LEN);
+pub(super) const SPANS: u8 = tag(2, LEN);
 
 /// The tag of a run and its padded length.
-const RUN_HEAD: usize = 5;
+pub(super) const RUN_HEAD: usize = 5;
 
 /// What a request begins with: one `ResourceSpans` that holds the encoded resource and `runs` bytes of chunks.
 pub(crate) fn header(resource: &[u8], runs: usize) -> Vec<u8> {

@@ -17,11 +17,11 @@ const START_TIME: u8 = tag(7, FIXED64);
 const END_TIME: u8 = tag(8, FIXED64);
 /// Span.attributes.
 pub(crate) const SPAN_ATTRIBUTE: u8 = tag(9, LEN);
-const DROPPED_ATTRIBUTES: u8 = tag(10, VARINT);
-const EVENTS: u8 = tag(11, LEN);
-const DROPPED_EVENTS: u8 = tag(12, VARINT);
-const LINKS: u8 = tag(13, LEN);
-const DROPPED_LINKS: u8 = tag(14, VARINT);
+pub(super) const DROPPED_ATTRIBUTES: u8 = tag(10, VARINT);
+pub(super) const EVENTS: u8 = tag(11, LEN);
+pub(super) const DROPPED_EVENTS: u8 = tag(12, VARINT);
+pub(super) const LINKS: u8 = tag(13, LEN);
+pub(super) const DROPPED_LINKS: u8 = tag(14, VARINT);
 const STATUS: u8 = tag(15, LEN);
 /// Span.flags is field 16, whose tag takes two bytes: 16 << 3 | 5 = 133.
 const FLAGS: [u8; 2] = [0x85, 0x01];
@@ -257,7 +257,7 @@ fn cut(message: &mut Vec<u8>, is_it: impl Fn(u32, &Content<'_>) -> bool) -> bool
     true
 }
 
-fn put_count(out: &mut Vec<u8>, tag: u8, count: u32) {
+pub(super) fn put_count(out: &mut Vec<u8>, tag: u8, count: u32) {
     if count > 0 {
         out.push(tag);
         put_varint(out, u64::from(count));

@@ -48,6 +48,10 @@ reasons! {
     Shutdown = "shutdown",
     /// It was in the exporter's hands when the exporter panicked.
     ExporterPanic = "exporter_panic",
+    /// The collector calls it too large, by itself and shortened to a quarter of the record limit.
+    TooLarge = "too_large",
+    /// The collector said that it does not take this signal at all, and is left in peace for a while.
+    NoPipeline = "no_pipeline",
 }
 
 const REASONS: usize = DropReason::ALL.len();
@@ -92,6 +96,7 @@ impl Ledger {
     /// A request of so many bytes was answered well.
     pub(crate) fn delivered(&self, records: u64, bytes: u64) {
         add(&self.delivered, records);
+        add(&self.sent_bytes, bytes);
         lock(&self.details).delivered(records, bytes);
     }
 
@@ -103,10 +108,9 @@ impl Ledger {
         }
     }
 
-    /// A request of so many bytes was answered, or failed, after so long.
-    pub(crate) fn request(&self, bytes: u64, took: Duration) {
+    /// A request was answered, or failed, after so long.
+    pub(crate) fn request(&self, took: Duration) {
         add(&self.requests, 1);
-        add(&self.sent_bytes, bytes);
         lock(&self.details).latency.record(took);
     }
 
@@ -295,7 +299,7 @@ impl Stats {
         self.odd_answers
     }
 
-    /// Bytes of all requests' bodies as they were sent: compressed, where they were, and again for each retry.
+    /// Bytes of the bodies of the requests that were taken, as they were sent: compressed, where they were.
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes
     }

@@ -15,26 +15,6 @@ use super::{is_grpc, is_html, is_too_large, media_type, odd, refusal, status, ta
 use crate::config::Protocol;
 use crate::proto::response;
 
-/// The codes by number.
-const NAMES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 const UNKNOWN: i32 = 2;
 const PERMISSION_DENIED: i32 = 7;
 const RESOURCE_EXHAUSTED: i32 = 8;
@@ -162,11 +142,7 @@ fn refused(code: i32, status: &Status<'_>, request: &Sent) -> Failure {
         PERMISSION_DENIED => (Kind::Misconfigured, refusal::RIGHTS),
         _ => (Kind::Refused, ""),
     };
-    let name = usize::try_from(code)
-        .ok()
-        .and_then(|code| NAMES.get(code))
-        .map_or_else(|| "(no such code)".to_owned(), |name| (*name).to_owned());
-    let mut message = format!("grpc-status {code} {name}");
+    let mut message = Code::Grpc(code).to_string();
     if !hint.is_empty() {
         message = format!("{message}: {hint}");
     }

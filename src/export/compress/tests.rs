@@ -103,7 +103,11 @@ fn every_level_gives_what_was_given() {
         noise(50_000),
         like_spans(33, 2),
     ];
-    for (compression, level) in all() {
+    let largest = |(compression, level): &(Compression, u32)| match compression {
+        Compression::Zstd => *level == 19,
+        _ => true,
+    };
+    for (compression, level) in all().into_iter().filter(largest) {
         let mut compressor = compressor(compression, Some(level));
         for parts in [&parts[..], &[], &[Bytes::new()]] {
             let body = compressor.compress(parts).unwrap();
@@ -165,26 +169,45 @@ fn a_hundred_equal_requests_use_one_buffer() {
         let parts = [like_spans(200_000, 1)];
         let first = compressor.compress_message(&parts).unwrap();
         let (at, capacity) = (first.as_ptr(), compressor.capacity);
-        let held = compressor.held();
+        let at_first = held(&compressor);
         drop(first);
         for _ in 0..100 {
             let body = compressor.compress_message(&parts).unwrap();
             assert_eq!(body.as_ptr(), at, "{compression:?} {level}");
             assert_eq!(compressor.capacity, capacity);
         }
-        assert_eq!(compressor.held(), held);
+        assert_eq!(held(&compressor), at_first);
     }
 }
 
+/// The buffer, and the tables as far as their codec tells.
+fn held(compressor: &Compressor) -> usize {
+    let tables = match &compressor.codec {
+        #[cfg(feature = "gzip")]
+        Codec::Gzip(_) => 272 << 10,
+        #[cfg(feature = "zstd")]
+        Codec::Zstd(context) => context.sizeof(),
+    };
+    compressor.capacity + tables
+}
+
 #[test]
-fn what_is_held_between_large_requests_is_small_at_the_default_levels() {
-    for (compression, level) in [(Compression::Gzip, 1), (Compression::Zstd, 3)] {
-        if !all().contains(&(compression, level)) {
-            continue;
+fn p_5_what_compression_holds_is_what_the_budget_sets_aside_for_it() {
+    let largest = |(compression, level): &(Compression, u32)| match compression {
+        Compression::Zstd => *level == 19,
+        _ => true,
+    };
+    for (compression, level) in all().into_iter().filter(largest) {
+        let mut compressor = compressor(compression, Some(level));
+        for parts in [[like_spans(1 << 20, 1)], [noise(1 << 20)]] {
+            compressor.compress_message(&parts).unwrap();
+            let most = footprint(compression, 1 << 20);
+            assert!(
+                held(&compressor) <= most,
+                "{compression:?} {level}: {}",
+                held(&compressor)
+            );
         }
-        let mut compressor = compressor(compression, None);
-        compressor.compress(&[like_spans(1 << 20, 1)]).unwrap();
-        assert!(compressor.held() < 2 << 20, "{}", compressor.held());
     }
 }
 

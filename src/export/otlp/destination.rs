@@ -2,7 +2,7 @@
 
 use super::endpoint::Endpoint;
 use crate::config::{Compression, Protocol, Tls};
-use crate::export::Headers;
+use crate::export::{Headers, compress, json_footprint};
 
 /// Everything that the network needs to know. It is checked: what is asked for is built in.
 #[derive(Debug)]
@@ -20,4 +20,18 @@ pub(crate) struct Destination {
     pub(crate) max_response: usize,
     /// What stands before the crate's own name in `user-agent`, in printable ASCII.
     pub(crate) user_agent: Option<String>,
+}
+
+impl Destination {
+    /// The most that encoding requests of so many bytes takes: nothing where they are sent as they are.
+    pub(crate) fn footprint(&self, request: usize) -> usize {
+        match self.protocol {
+            Protocol::Grpc | Protocol::HttpProtobuf => {
+                compress::footprint(self.compression, request)
+            }
+            Protocol::HttpJson => {
+                json_footprint(request) + compress::footprint(self.compression, 3 * request)
+            }
+        }
+    }
 }

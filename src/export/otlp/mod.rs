@@ -21,8 +21,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{
-    CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
-    TE, USER_AGENT,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHORIZATION, TE, USER_AGENT,
 };
 use http::{Method, Response, StatusCode, Version};
 use http_body::Body as _;
@@ -37,6 +37,8 @@ use self::line::{Broken, Line};
 use self::message::{Fate, Message};
 use self::proxy::proxy_for;
 use super::answer::{self, Received, Sent};
+#[cfg(feature = "gzip")]
+use super::compress;
 use super::transport::{Answer, Failure, Request, Sending, Transport};
 use crate::config::{Compression, Protocol};
 use crate::error::Error;
@@ -46,6 +48,10 @@ const AGENT: &str = concat!("tracing-otlp-rust/", env!("CARGO_PKG_VERSION"));
 
 /// A response says little; what exceeds this is read and forgotten.
 const MAX_READ: usize = 64 << 10;
+
+/// No protobuf and no JSON: a body that was not understood must not read as an empty one.
+#[cfg(feature = "gzip")]
+const UNREADABLE: &[u8] = &[0xFF];
 
 /// A destination that refused compressed data gets plain data for so long.
 const PLAIN: Duration = Duration::from_secs(600);
@@ -100,12 +106,48 @@ impl Transport for Otlp {
     fn send(&self, request: Request) -> Sending {
         let client = Arc::clone(&self.0);
         Box::pin(async move {
-            let sent = client.send(request).await;
+            let stage = Mutex::new(Stage::Connecting);
+            let deadline = request.deadline;
+            let sending = client.send(request, &stage);
+            let sent = match deadline {
+                // The worker keeps the same time; who is asked first can say what it was spent on.
+                Some(deadline) => tokio::time::timeout_at(deadline.into(), sending)
+                    .await
+                    .unwrap_or_else(|_| Err(lock(&stage).timed_out())),
+                None => sending.await,
+            };
             sent.map_err(|failure| Failure {
                 message: format!("{}: {}", client.destination.endpoint, failure.message),
                 ..failure
             })
         })
+    }
+}
+
+/// What an attempt is at, for the case that its time ends there.
+#[derive(Debug)]
+enum Stage {
+    Connecting,
+    Credentials,
+    Exchange(Fate),
+}
+
+impl Stage {
+    fn timed_out(&self) -> Failure {
+        match self {
+            Self::Connecting => Failure::unanswered(false, "no connection in time"),
+            Self::Credentials => Failure::unanswered(
+                false,
+                "what gives the headers (a provider or a file) did not answer in time",
+            ),
+            Self::Exchange(fate) if fate.was_sent() => {
+                Failure::unanswered(true, "the request was sent, and not answered in time")
+            }
+            Self::Exchange(_) => Failure::unanswered(
+                false,
+                "the request could not be sent in time: the collector does not read",
+            ),
+        }
     }
 }
 
@@ -130,14 +172,18 @@ struct Exchanged {
 }
 
 impl Client {
-    async fn send(&self, request: Request) -> Result<Answer, Failure> {
+    async fn send(&self, request: Request, stage: &Mutex<Stage>) -> Result<Answer, Failure> {
         let mut once = Once::default();
         loop {
+            *lock(stage) = Stage::Connecting;
             let line = self.line().await;
             let line = line.map_err(|broken| self.unanswered(&broken, false))?;
             let headers = &self.destination.headers;
+            *lock(stage) = Stage::Credentials;
             let credentials = headers.resolve(once.refreshed).await?;
-            let exchanged = self.exchange(line, &request, &credentials).await?;
+            let outgoing = lock(&self.encoder).encode(&request, self.is_plain())?;
+            let exchanged = self.exchange(line, &request, outgoing, &credentials, stage);
+            let exchanged = exchanged.await;
             if let Some(verdict) = self.judge(exchanged, &mut once) {
                 return verdict;
             }
@@ -200,9 +246,10 @@ impl Client {
         &self,
         mut line: Line,
         request: &Request,
+        outgoing: Outgoing,
         credentials: &HeaderMap,
-    ) -> Result<Exchanged, Failure> {
-        let outgoing = lock(&self.encoder).encode(request, self.is_plain())?;
+        stage: &Mutex<Stage>,
+    ) -> Exchanged {
         let length = outgoing.length();
         let sent = Sent {
             records: request.records(),
@@ -213,6 +260,7 @@ impl Client {
         let is_reused = line.requests > 0;
         line.compressed += u64::from(outgoing.compression != Compression::None);
         let (message, fate) = self.message(&line, outgoing, credentials);
+        *lock(stage) = Stage::Exchange(fate.clone());
         let received = async {
             let response = line.send(message).await?;
             Whole::read(response, self.destination.max_response).await
@@ -221,13 +269,13 @@ impl Client {
         if received.as_ref().is_ok_and(|received| !received.cut) {
             *lock(&self.line) = Some(line);
         }
-        Ok(Exchanged {
+        Exchanged {
             received,
             sent,
             length,
             is_reused,
             was_sent: fate.was_sent(),
-        })
+        }
     }
 
     /// Whether compression was refused lately.
@@ -259,6 +307,10 @@ impl Client {
             HeaderValue::from_static(content_type(*protocol)),
         );
         headers.insert(USER_AGENT, self.user_agent.clone());
+        #[cfg(feature = "gzip")]
+        if *protocol != Protocol::Grpc {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        }
         if *protocol == Protocol::Grpc {
             headers.insert(TE, HeaderValue::from_static("trailers"));
         }
@@ -353,7 +405,18 @@ impl Whole {
                 break;
             }
         }
+        whole.decompress();
         Ok(whole)
+    }
+
+    /// What cannot be decompressed, or comes to more than we look at, is as good as nothing.
+    fn decompress(&mut self) {
+        #[cfg(feature = "gzip")]
+        if let Some(encoding) = self.headers.get(CONTENT_ENCODING) {
+            let encoding = encoding.to_str().unwrap_or_default();
+            let plain = compress::decompress_limited(encoding, &self.body, MAX_READ);
+            self.body = plain.unwrap_or_else(|_| UNREADABLE.to_vec());
+        }
     }
 
     fn view(&self) -> Received<'_> {

@@ -16,14 +16,19 @@ pub(super) struct Way {
     pub(super) transport: Option<Box<dyn Transport>>,
     pub(super) destination: Wanted,
     pub(super) ledger: Arc<Ledger>,
+    /// How large a request becomes.
+    pub(super) request_bytes: usize,
 }
+
+/// A way out, and the bytes that it takes to encode a request for it.
+pub(super) type Chosen = (Box<dyn Transport>, usize);
 
 /// `None` where nothing is exported.
 pub(super) fn transport(
     way: Way,
     environment: &Environment,
     explained: &mut Explanation,
-) -> Result<Option<Box<dyn Transport>>, Error> {
+) -> Result<Option<Chosen>, Error> {
     let disabled = Setting::resolve(
         way.disabled,
         "Builder::with_disabled",
@@ -36,11 +41,11 @@ pub(super) fn transport(
     if let Some(transport) = way.transport {
         let origin = Origin::Code("Builder::with_transport");
         explained.state("exporter", "a transport of the program's own", origin);
-        return Ok(Some(transport));
+        return Ok(Some((transport, 0)));
     }
     let exporter = chosen(&way.destination, environment);
     if exporter.value == Exporter::Stdout {
-        match stdout() {
+        match stdout(way.request_bytes) {
             Ok(transport) => {
                 explained.state("exporter", Exporter::Stdout.name(), exporter.origin);
                 return Ok(Some(transport));
@@ -61,7 +66,7 @@ pub(super) fn transport(
         _ => Origin::Default,
     };
     explained.state("exporter", Exporter::Otlp.name(), origin);
-    otlp(way.destination, way.ledger, environment, explained).map(Some)
+    otlp(way, environment, explained).map(Some)
 }
 
 /// Code that names a destination has chosen.
@@ -81,12 +86,13 @@ fn chosen(code: &Wanted, environment: &Environment) -> Setting<Exporter> {
 
 /// The transport that writes lines of JSON on stdout.
 #[cfg(feature = "file")]
-fn stdout() -> Result<Box<dyn Transport>, Error> {
-    Ok(Box::new(crate::export::File::stdout()))
+fn stdout(request_bytes: usize) -> Result<Chosen, Error> {
+    let file = crate::export::File::stdout();
+    Ok((Box::new(file), crate::export::json_footprint(request_bytes)))
 }
 
 #[cfg(not(feature = "file"))]
-fn stdout() -> Result<Box<dyn Transport>, Error> {
+fn stdout(_: usize) -> Result<Chosen, Error> {
     Err(Error::config(
         "lines of JSON on stdout are not built in (feature `file`)",
     ))
@@ -94,23 +100,15 @@ fn stdout() -> Result<Box<dyn Transport>, Error> {
 
 /// The transport that sends OTLP over the network.
 #[cfg(any(feature = "grpc", feature = "http"))]
-fn otlp(
-    code: Wanted,
-    ledger: Arc<Ledger>,
-    environment: &Environment,
-    explained: &mut Explanation,
-) -> Result<Box<dyn Transport>, Error> {
-    let destination = super::destination::resolve(code, environment, explained)?;
-    Ok(Box::new(crate::export::Otlp::new(destination, ledger)?))
+fn otlp(way: Way, environment: &Environment, explained: &mut Explanation) -> Result<Chosen, Error> {
+    let destination = super::destination::resolve(way.destination, environment, explained)?;
+    let footprint = destination.footprint(way.request_bytes);
+    let otlp = crate::export::Otlp::new(destination, way.ledger)?;
+    Ok((Box::new(otlp), footprint))
 }
 
 #[cfg(not(any(feature = "grpc", feature = "http")))]
-fn otlp(
-    _: Wanted,
-    _: Arc<Ledger>,
-    _: &Environment,
-    _: &mut Explanation,
-) -> Result<Box<dyn Transport>, Error> {
+fn otlp(_: Way, _: &Environment, _: &mut Explanation) -> Result<Chosen, Error> {
     Err(Error::config(
         "no transport is built in: enable the feature `grpc` or `http`, or use Builder::with_transport",
     ))

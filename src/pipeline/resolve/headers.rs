@@ -3,7 +3,7 @@
 use crate::config::Origin;
 use crate::env::Environment;
 use crate::error::Error;
-use crate::export::{Endpoint, Headers};
+use crate::export::{Endpoint, Headers, is_credential};
 use crate::pipeline::destination::{WantedHeaders, shown};
 use crate::pipeline::explain::Explanation;
 
@@ -62,17 +62,4 @@ pub(super) fn resolve(
 
 fn header(name: &str) -> String {
     format!("header {name}")
-}
-
-fn is_credential(name: &str) -> bool {
-    let ends = [
-        "authorization",
-        "cookie",
-        "key",
-        "password",
-        "secret",
-        "token",
-    ];
-    let name = name.to_ascii_lowercase();
-    ends.iter().any(|end| name.ends_with(end))
 }

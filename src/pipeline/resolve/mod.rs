@@ -32,23 +32,27 @@ pub(super) fn plan(
     let names = (builder.service_name, builder.resource);
     let resource = resource::describe(names.0, names.1, environment, explained);
     let ledger = Arc::new(Ledger::default());
+    let memory = Setting::of_code(builder.memory, "Builder::with_memory_limit", default.memory);
     let way = exporter::Way {
         disabled: builder.disabled,
         transport: builder.transport,
         destination: builder.destination,
         ledger: Arc::clone(&ledger),
+        request_bytes: builder
+            .batch
+            .unwrap_or_default()
+            .max_bytes
+            .min(memory.value),
     };
-    let transport = exporter::transport(way, environment, explained)?;
+    let chosen = exporter::transport(way, environment, explained)?;
+    let footprint = chosen.as_ref().map_or(0, |(_, footprint)| *footprint);
     let timeout = timeout(builder.timeout, environment, default.timeout);
     let config = Config {
         resource,
         timeout: explained.settle("timeout", timeout),
         batch: batch(builder.batch, environment, explained),
         limits: limits(builder.limits, environment, explained),
-        memory: explained.settle(
-            "memory_limit",
-            Setting::of_code(builder.memory, "Builder::with_memory_limit", default.memory),
-        ),
+        memory: explained.settle("memory_limit", memory),
         shutdown_timeout: explained.settle(
             "shutdown_timeout",
             Setting::of_code(
@@ -76,7 +80,8 @@ pub(super) fn plan(
         config,
         record,
         filter: builder.filter,
-        transport,
+        transport: chosen.map(|(transport, _)| transport),
+        footprint,
         ledger,
         on_error: builder.on_error,
         explanation,

@@ -13,4 +13,5 @@ mod panics;
 mod resets;
 mod runtimes;
 mod shutdown;
+mod sizes;
 mod threads;
