@@ -11,7 +11,8 @@ use tracing_otlp::{ProblemKind, Protocol};
 use super::answers::{Heard, PLENTY, PROTOCOLS, flush_with_losses, rig};
 use crate::support::collector::manner::Answer;
 use crate::support::collector::{Manner, Request};
-use crate::support::rig::{Rig, assert_unfinished};
+use crate::support::patience::timed;
+use crate::support::rig::{Rig, SLACK, assert_unfinished};
 
 type Given = Result<Vec<(String, String)>, Box<dyn Error + Send + Sync>>;
 
@@ -246,6 +247,10 @@ fn a_provider_that_hangs_holds_up_no_flush_and_no_shutdown() {
     rig.wait("the end of an attempt", |stats| stats.retries() > 0);
     let _ = rig.handle.flush(Duration::ZERO);
     rig.wait("a second one", |stats| stats.retries() > 1);
+    const TIME: Duration = Duration::from_millis(200);
+    let (shut_down, took) = timed(|| rig.handle.shutdown(TIME));
+    assert_unfinished(&shut_down.expect_err("nothing is sent"), 5);
+    assert!(took <= TIME + SLACK, "{took:?}");
     let (collector, stats) = rig.end();
     assert_eq!((stats.delivered(), stats.dropped()), (0, 5), "{stats}");
     assert_eq!(collector.look(|log| log.requests.len()), 0);

@@ -5,6 +5,7 @@ use tracing_otlp::{Builder, ProblemKind, Protocol};
 use super::answers::{Heard, rig};
 use crate::support::collector::manner::Answer;
 use crate::support::collector::{Manner, Speaks};
+use crate::support::patience::until;
 use crate::support::rig::Rig;
 
 const GRPC: Protocol = Protocol::Grpc;
@@ -17,9 +18,8 @@ fn told(protocol: Protocol, prepare: impl FnOnce(&mut Rig)) -> (ProblemKind, Str
     prepare(&mut rig);
     rig.record(1);
     let _ = rig.handle.flush(std::time::Duration::ZERO);
-    rig.wait("an end of the attempt", |stats| {
-        stats.retries() + stats.rejected() > 0
-    });
+    let tells = || !heard.all().is_empty();
+    until("an end of the attempt", tells, || rig.stats().to_string());
     let first = heard.all().remove(0);
     let (endpoint, port) = (rig.collector.endpoint(), rig.collector.port());
     let message = first.message().to_owned();
@@ -30,7 +30,9 @@ fn told(protocol: Protocol, prepare: impl FnOnce(&mut Rig)) -> (ProblemKind, Str
         last.is_some_and(|last| last.starts_with(&endpoint)),
         "{stats}"
     );
-    // What it says beside the port is told without it.
+    rig.collector.always(Manner::Take);
+    rig.collector.speaks(Speaks::Both);
+    rig.collector.restart();
     rig.end();
     (first.kind(), message.replace(&port.to_string(), "PORT"))
 }
@@ -138,7 +140,6 @@ fn f_20_each_mistake_has_its_own_diagnosis_that_names_the_fix() {
     );
 }
 
-/// As a collector's own ports behave: gRPC's answers HTTP/1 with frames, and the other one says what it thinks.
 #[test]
 fn f_20_a_refused_connection_names_the_ports() {
     let (kind, message) = told(GRPC, |rig| rig.collector.stop());

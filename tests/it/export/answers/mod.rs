@@ -1,9 +1,11 @@
 //! What a collector answers, and where it ends in the books, over each protocol.
 
 mod compressed;
+mod misconfigured;
 mod partial;
 mod retried;
 mod settled;
+mod too_large;
 mod unread;
 
 use std::sync::{Arc, Mutex};
