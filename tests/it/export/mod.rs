@@ -4,6 +4,7 @@
 
 mod answers;
 mod batches;
+mod children;
 mod credentials;
 mod diagnosis;
 mod file;

@@ -150,11 +150,6 @@ fn what_is_on_its_way_is_told_apart_from_what_waits() {
     rig.record(2);
     let stats = rig.stats();
     assert_eq!((stats.queued(), stats.held()), (2, 5), "{stats}");
-    let t = std::time::Instant::now();
-    let r = rig.handle.shutdown(Duration::from_millis(100));
-    eprintln!("XXX {:?} {r:?} {}", t.elapsed(), rig.stats());
-    rig.wait("x", |s| s.held() == 0);
-    eprintln!("XXX {:?} {}", t.elapsed(), rig.stats());
+    let _ = rig.handle.shutdown(Duration::ZERO);
     rig.end();
-    eprintln!("XXX {:?}", t.elapsed());
 }
