@@ -36,8 +36,8 @@
 //!    record:   bytes replaced or appended
 //!    event:    bytes into its span
 //!    close:    append to this thread's lane ---> ring of chunks ---> batch = list of Bytes, by size
-//!              (a chunk of framed records)       (bounded, Bytes)       -> gRPC | your own transport
-//!                                                                       -> retry the same Bytes
+//!              (a chunk of framed records)       (bounded, Bytes)       -> gRPC | HTTP | file | your own
+//!                                                                       -> retry or split the same Bytes
 //!                          ledger: accepted = delivered + rejected + dropped{reason} + held
 //! ```
 //!
@@ -48,7 +48,7 @@
 //! 4. A full chunk (32 KiB) becomes `Bytes` and goes to the exporter through a bounded ring. The caller never waits: what does
 //!    not fit the memory limit is dropped and counted.
 //! 5. The exporter puts a header before as many chunks as make a batch, and sends them as they are. What fails in a way that
-//!    may pass is sent again, the same `Bytes`, until it is taken or newer records need its memory.
+//!    may pass is sent again, the same `Bytes`, until it is taken or newer records need its memory; what is too large is split.
 //!
 //! # What is promised
 //!
@@ -58,6 +58,17 @@
 //!   [`Guard`] tell what became of the records.
 //! - A field whose `Debug` panics costs that field. One that writes 100 MB costs what the limit costs. One that traces is
 //!   recorded, four levels deep.
+//!
+//! # When delivery fails
+//!
+//! - Nobody answers, or the collector asks to wait: the batch is sent again, after 0.5 to 30 seconds or what was asked for. When the
+//!   collector is back, new records go first and what had to wait follows.
+//! - The batch is too large: it is split until it fits. A single record that does not is shortened, then dropped.
+//! - The collector refuses the batch for good: its records are rejected and counted by the answer ([`Stats::rejections`]), or held
+//!   ([`Builder::with_hold_on_config_error`]) where a mistake in the configuration is to blame.
+//! - People get a line on stderr that names the endpoint, what was seen and what to do: one when delivery begins to fail, one when it
+//!   works again, one a minute for what is lost. A program hears everything ([`Builder::with_on_error`]) and can ask
+//!   ([`Stats::last_error`]).
 //!
 //! # What is recorded
 //!

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::core::Outcome;
-use super::transport::{Answer, Failure, Kind};
+use super::text::printable;
+use super::transport::{Answer, Code, Failure, Kind};
 use super::voice::Voice;
 use crate::queue::Queue;
 use crate::stats::{DropReason, Ledger};
@@ -42,7 +43,7 @@ impl Books {
             Ok(_) => {}
             Err(failure) => self
                 .ledger
-                .failed(&super::text::printable(&failure.message, LONGEST_MESSAGE)),
+                .failed(&printable(&failure.message, LONGEST_MESSAGE)),
         }
     }
 
@@ -55,26 +56,14 @@ impl Books {
                 message,
                 sent,
                 ..
-            } => {
-                ledger.delivered(records, sent);
-                ledger.rejected(rejected, "partial success");
-                voice.delivered();
-                if rejected > 0 {
-                    voice.rejected(rejected, &format!("the collector says: {message}"));
-                } else if !message.is_empty() {
-                    voice.warned(&message);
-                }
-            }
+            } => self.delivered(records, rejected, &message, sent),
             Outcome::Rejected {
                 records,
                 code,
                 kind,
                 message,
             } => {
-                ledger.rejected(
-                    records,
-                    &answer_name(code.map(|code| code.to_string()), kind),
-                );
+                ledger.rejected(records, &name_of(code, kind));
                 voice.rejected(records, &message);
             }
             Outcome::Dropped {
@@ -102,12 +91,25 @@ impl Books {
                 voice.retrying(records, &message);
             }
             Outcome::Split { .. } => ledger.split(),
-            // What is rejected and dropped then is told by itself.
             Outcome::Shortened { .. } | Outcome::BreakerOpened { .. } | Outcome::BreakerClosed => {}
             Outcome::Panicked { records } => {
                 ledger.panicked();
                 ledger.dropped(DropReason::ExporterPanic, records);
                 voice.dropped(records, "the transport panicked");
+            }
+        }
+    }
+
+    fn delivered(&mut self, records: u64, rejected: u64, message: &str, sent: u64) {
+        self.ledger.delivered(records, sent);
+        self.ledger.rejected(rejected, "partial success");
+        self.voice.delivered();
+        match (rejected, message.is_empty()) {
+            (0, true) => {}
+            (0, false) => self.voice.warned(message),
+            _ => {
+                let why = format!("the collector says: {message}");
+                self.voice.rejected(rejected, &why);
             }
         }
     }
@@ -134,9 +136,11 @@ impl Books {
 /// Of each text so much is kept, in characters.
 const LONGEST_MESSAGE: usize = 1_000;
 
-fn answer_name(code: Option<String>, kind: Kind) -> String {
-    code.unwrap_or_else(|| match kind {
-        Kind::Misconfigured => "misconfigured".to_owned(),
-        _ => "rejected".to_owned(),
-    })
+/// What rejected them, for a table of rejections.
+fn name_of(code: Option<Code>, kind: Kind) -> String {
+    match (code, kind) {
+        (Some(code), _) => code.to_string(),
+        (None, Kind::Misconfigured) => "misconfigured".to_owned(),
+        (None, _) => "rejected".to_owned(),
+    }
 }

@@ -8,6 +8,10 @@ mod backoff;
 mod batch;
 mod books;
 #[cfg(any(feature = "grpc", feature = "http"))]
+#[cfg_attr(
+    not(any(feature = "gzip", feature = "zstd")),
+    path = "compress/none.rs"
+)]
 mod compress;
 mod core;
 #[cfg(feature = "file")]

@@ -136,6 +136,10 @@ pub(super) enum Kind {
     Unanswered { ambiguous: bool },
     /// The destination answered: not now. The request is sent again.
     Busy,
+    #[cfg_attr(
+        not(feature = "grpc"),
+        allow(dead_code, reason = "no other protocol says so")
+    )]
     /// gRPC's OUT_OF_RANGE, which servers also say of what is too large: sent again five times, then split.
     OutOfRange,
     /// The request is split, and its halves are sent.
@@ -149,6 +153,10 @@ pub(super) enum Kind {
 }
 
 /// What the destination said, by its number.
+#[cfg_attr(
+    not(all(feature = "grpc", feature = "http")),
+    allow(dead_code, reason = "each protocol has its own")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Code {
     Grpc(i32),
@@ -215,6 +223,18 @@ impl Failure {
         Self::new(Kind::Refused, message)
     }
 
+    /// It will not pass before somebody corrects the configuration: the records are rejected, or held where
+    /// [`Builder::with_hold_on_config_error`](crate::Builder::with_hold_on_config_error) says so. The message should name what to
+    /// do.
+    pub fn misconfigured(message: impl Into<String>) -> Self {
+        Self::new(Kind::Misconfigured, message)
+    }
+
+    /// The destination takes no spans at all: the records are rejected, and for ten minutes nothing is sent.
+    pub fn no_pipeline(message: impl Into<String>) -> Self {
+        Self::new(Kind::NoPipeline, message)
+    }
+
     pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -229,6 +249,7 @@ impl Failure {
         Self::new(Kind::Unanswered { ambiguous }, message)
     }
 
+    #[cfg(any(feature = "grpc", feature = "http"))]
     pub(super) fn with_code(self, code: Code) -> Self {
         Self {
             code: Some(code),

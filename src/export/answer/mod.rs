@@ -38,6 +38,10 @@ const LONGEST_TEXT: usize = 300;
 pub(in crate::export) struct Received<'a> {
     pub(in crate::export) status: StatusCode,
     pub(in crate::export) headers: &'a HeaderMap,
+    #[cfg_attr(
+        not(feature = "grpc"),
+        allow(dead_code, reason = "HTTP says nothing there")
+    )]
     pub(in crate::export) trailers: &'a HeaderMap,
     pub(in crate::export) body: &'a [u8],
     /// When it came, by the wall clock: `Retry-After` may name a date.
@@ -45,6 +49,13 @@ pub(in crate::export) struct Received<'a> {
 }
 
 /// What is known of the request that was answered.
+#[cfg_attr(
+    not(feature = "grpc"),
+    allow(
+        dead_code,
+        reason = "HTTP has a status of its own for what is too large"
+    )
+)]
 #[derive(Clone, Copy, Debug)]
 pub(in crate::export) struct Sent {
     pub(in crate::export) records: u64,

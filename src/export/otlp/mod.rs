@@ -14,19 +14,18 @@ mod line;
 mod message;
 mod proxy;
 mod tls;
+mod whole;
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+#[cfg(feature = "gzip")]
+use http::header::ACCEPT_ENCODING;
 use http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue,
-    PROXY_AUTHORIZATION, TE, USER_AGENT,
+    CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
+    TE, USER_AGENT,
 };
-use http::{Method, Response, StatusCode, Version};
-use http_body::Body as _;
-use hyper::body::Incoming;
+use http::{Method, Version};
 
 pub(crate) use self::destination::Destination;
 pub(crate) use self::endpoint::{Endpoint, Written};
@@ -36,22 +35,14 @@ use self::connect::Connector;
 use self::line::{Broken, Line};
 use self::message::{Fate, Message};
 use self::proxy::proxy_for;
-use super::answer::{self, Received, Sent};
-#[cfg(feature = "gzip")]
-use super::compress;
+use self::whole::Whole;
+use super::answer::{self, Sent};
 use super::transport::{Answer, Failure, Request, Sending, Transport};
 use crate::config::{Compression, Protocol};
 use crate::error::Error;
 use crate::stats::Ledger;
 
 const AGENT: &str = concat!("tracing-otlp-rust/", env!("CARGO_PKG_VERSION"));
-
-/// A response says little; what exceeds this is read and forgotten.
-const MAX_READ: usize = 64 << 10;
-
-/// No protobuf and no JSON: a body that was not understood must not read as an empty one.
-#[cfg(feature = "gzip")]
-const UNREADABLE: &[u8] = &[0xFF];
 
 /// A destination that refused compressed data gets plain data for so long.
 const PLAIN: Duration = Duration::from_secs(600);
@@ -214,6 +205,13 @@ impl Client {
                 return None;
             }
         };
+        if received.cut && self.destination.protocol == Protocol::Grpc {
+            // Its status would have come behind the body. OTLP does not allow to retry then.
+            let most = self.destination.max_response;
+            return Some(Err(Failure::reject(format!(
+                "the answer is longer than {most} bytes (Builder::with_max_response_bytes)"
+            ))));
+        }
         if !once.sent_plain && answer::refuses_compression(&received.view(), &sent) {
             once.sent_plain = true;
             *lock(&self.plain_until) = Some(Instant::now() + PLAIN);
@@ -263,7 +261,14 @@ impl Client {
         *lock(stage) = Stage::Exchange(fate.clone());
         let received = async {
             let response = line.send(message).await?;
-            Whole::read(response, self.destination.max_response).await
+            let most = self.destination.max_response;
+            match self.destination.protocol {
+                Protocol::Grpc => Whole::read(response, most).await,
+                #[cfg(feature = "http")]
+                _ => Ok(Whole::read_behind_head(response, most).await),
+                #[cfg(not(feature = "http"))]
+                _ => Whole::read(response, most).await,
+            }
         };
         let received = received.await;
         if received.as_ref().is_ok_and(|received| !received.cut) {
@@ -362,71 +367,6 @@ fn content_type(protocol: Protocol) -> &'static str {
         Protocol::Grpc => "application/grpc",
         Protocol::HttpProtobuf => "application/x-protobuf",
         Protocol::HttpJson => "application/json",
-    }
-}
-
-/// An answer, read to its end or to what we look at.
-#[derive(Debug)]
-struct Whole {
-    status: StatusCode,
-    headers: HeaderMap,
-    trailers: HeaderMap,
-    body: Vec<u8>,
-    at: SystemTime,
-    /// It was longer than what we read.
-    cut: bool,
-}
-
-impl Whole {
-    /// Keeps the first 64 KiB of the body, and reads on to its end or to `most`.
-    async fn read(response: Response<Incoming>, most: usize) -> Result<Self, Broken> {
-        let (head, mut incoming) = response.into_parts();
-        let mut whole = Self {
-            status: head.status,
-            headers: head.headers,
-            trailers: HeaderMap::new(),
-            body: Vec::new(),
-            at: SystemTime::now(),
-            cut: false,
-        };
-        let mut length = 0;
-        while let Some(frame) = poll_fn(|context| Pin::new(&mut incoming).poll_frame(context)).await
-        {
-            match frame?.into_data() {
-                Ok(data) => {
-                    length += data.len();
-                    let room = MAX_READ - whole.body.len();
-                    whole.body.extend_from_slice(&data[..data.len().min(room)]);
-                }
-                Err(frame) => whole.trailers = frame.into_trailers().unwrap_or_default(),
-            }
-            if length > most {
-                whole.cut = true;
-                break;
-            }
-        }
-        whole.decompress();
-        Ok(whole)
-    }
-
-    /// What cannot be decompressed, or comes to more than we look at, is as good as nothing.
-    fn decompress(&mut self) {
-        #[cfg(feature = "gzip")]
-        if let Some(encoding) = self.headers.get(CONTENT_ENCODING) {
-            let encoding = encoding.to_str().unwrap_or_default();
-            let plain = compress::decompress_limited(encoding, &self.body, MAX_READ);
-            self.body = plain.unwrap_or_else(|_| UNREADABLE.to_vec());
-        }
-    }
-
-    fn view(&self) -> Received<'_> {
-        Received {
-            status: self.status,
-            headers: &self.headers,
-            trailers: &self.trailers,
-            body: &self.body,
-            at: self.at,
-        }
     }
 }
 

@@ -225,5 +225,6 @@ fn user_agent(code: Option<String>, explained: &mut Explanation) -> Result<Optio
     Ok(Some(explained.settle("user_agent", setting)))
 }
 
-#[cfg(all(test, feature = "grpc", feature = "gzip"))]
+#[cfg(test)]
+#[cfg(all(feature = "grpc", feature = "gzip"))]
 mod tests;

@@ -15,6 +15,10 @@ pub(super) struct Way {
     pub(super) disabled: Option<bool>,
     pub(super) transport: Option<Box<dyn Transport>>,
     pub(super) destination: Wanted,
+    #[cfg_attr(
+        not(any(feature = "grpc", feature = "http")),
+        allow(dead_code, reason = "only the network counts there itself")
+    )]
     pub(super) ledger: Arc<Ledger>,
     /// How large a request becomes.
     pub(super) request_bytes: usize,

@@ -12,6 +12,8 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing_subscriber::filter::Targets;
+
 use super::assemble::Plan;
 use super::builder::{Builder, Events, Recorded};
 use super::explain::Explanation;
@@ -33,19 +35,15 @@ pub(super) fn plan(
     let resource = resource::describe(names.0, names.1, environment, explained);
     let ledger = Arc::new(Ledger::default());
     let memory = Setting::of_code(builder.memory, "Builder::with_memory_limit", default.memory);
+    let request_bytes = builder.batch.unwrap_or_default().max_bytes;
     let way = exporter::Way {
         disabled: builder.disabled,
         transport: builder.transport,
         destination: builder.destination,
         ledger: Arc::clone(&ledger),
-        request_bytes: builder
-            .batch
-            .unwrap_or_default()
-            .max_bytes
-            .min(memory.value),
+        request_bytes: request_bytes.min(memory.value),
     };
-    let chosen = exporter::transport(way, environment, explained)?;
-    let footprint = chosen.as_ref().map_or(0, |(_, footprint)| *footprint);
+    let (transport, footprint) = exporter::transport(way, environment, explained)?.unzip();
     let timeout = timeout(builder.timeout, environment, default.timeout);
     let config = Config {
         resource,
@@ -72,20 +70,24 @@ pub(super) fn plan(
     };
     config.validate()?;
     let record = record(&builder.record, explained);
-    match &builder.filter {
-        Some(filter) => explained.state("filter", filter, Origin::Code("Builder::with_filter")),
-        None => explained.state("filter", "none", Origin::Default),
-    }
+    state_filter(builder.filter.as_ref(), explained);
     Ok(Plan {
         config,
         record,
         filter: builder.filter,
-        transport: chosen.map(|(transport, _)| transport),
-        footprint,
+        transport,
+        footprint: footprint.unwrap_or_default(),
         ledger,
         on_error: builder.on_error,
         explanation,
     })
+}
+
+fn state_filter(filter: Option<&Targets>, explained: &mut Explanation) {
+    match filter {
+        Some(filter) => explained.state("filter", filter, Origin::Code("Builder::with_filter")),
+        None => explained.state("filter", "none", Origin::Default),
+    }
 }
 
 /// One attempt's deadline. A bound of the whole export is one of the attempt too, and zero is no bound.
