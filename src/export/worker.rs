@@ -224,6 +224,7 @@ impl Worker {
         let deadline = deadline.filter(|_| !timeout.is_zero());
         request.deadline = deadline;
         self.books.begin();
+        self.note_what_is_held();
         let sending = catch_unwind(AssertUnwindSafe(|| self.transport.send(request)));
         match (sending, deadline) {
             (Ok(sending), None) => self.sending = Some(sending),

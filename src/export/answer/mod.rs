@@ -1,8 +1,9 @@
 //! What an answer means: pure functions from what came back to a verdict.
 //!
-//! The rules are those of the OTLP specification ("Failures", "Throttling", "Partial Success"), with two departures that are
-//! ours: what is refused as too large is split, and what is refused as compressed is sent once as it is. A server is trusted
-//! in nothing: its texts are cut and escaped, its delays and counts are clamped.
+//! The rules are those of the OTLP specification ("Failures", "Throttling", "Partial Success"), with three departures that are
+//! ours: what is refused as too large is split; what is refused as compressed is sent once as it is; and an HTTP 400 whose text
+//! says that the body is too large, as the Collector's does, counts as 413. A server is trusted in nothing: its texts are cut
+//! and escaped, its delays and counts are clamped.
 
 mod delay;
 mod diagnosis;
@@ -98,7 +99,8 @@ pub(in crate::export) fn refuses_compression(received: &Received<'_>, sent: &Sen
     }
     match received.status {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => true,
-        StatusCode::BAD_REQUEST => sent.first_compressed,
+        // A body that is too large is so without compression too.
+        StatusCode::BAD_REQUEST => sent.first_compressed && !refusal::is_too_large(received),
         #[cfg(feature = "grpc")]
         StatusCode::OK => grpc::refuses_compression(received, sent.compression.name()),
         _ => false,
@@ -116,6 +118,11 @@ pub(in crate::export) fn refuses_credentials(failure: &Failure) -> bool {
 fn is_too_large(text: &str, sent: &Sent) -> bool {
     /// More than this, with more than one record in it, is taken to be too large without a word.
     const LARGE: usize = 1 << 20;
+    says_too_large(text) || sent.records > 1 && sent.bytes > LARGE
+}
+
+/// Whether this text means that a message was too large.
+fn says_too_large(text: &str) -> bool {
     /// grpc-go and grpc-core ("received message larger than max"), grpc-node ("decompresses to a size larger than"), grpc-java
     /// ("exceeds maximum size"), grpc-dotnet ("exceeds the maximum configured message size"), grpc-swift ("exceeded the
     /// configured maximum payload"), tonic ("message length too large", "size limit"), and Go's HTTP ("body too large").
@@ -134,7 +141,7 @@ fn is_too_large(text: &str, sent: &Sent) -> bool {
     const RATES: [&str; 4] = ["rate limit", "rate_limit", "ratelimit", "quota"];
     let text = text.to_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
-    says(&PHRASES) && !says(&RATES) || sent.records > 1 && sent.bytes > LARGE
+    says(&PHRASES) && !says(&RATES)
 }
 
 /// What a server that said yes says beside.

@@ -4,7 +4,7 @@ use http::{HeaderMap, StatusCode, Uri, header};
 
 use super::super::text::printable;
 use super::super::transport::{Code, Failure, Kind};
-use super::{LONGEST_TEXT, Received, delay, is_html, media_type, status};
+use super::{LONGEST_TEXT, Received, delay, is_html, media_type, says_too_large, status};
 use crate::config::Protocol;
 
 pub(super) const CREDENTIALS: &str = "the server wants other credentials: set or renew the header it expects (OTEL_EXPORTER_OTLP_HEADERS)";
@@ -14,7 +14,11 @@ pub(super) const PAGE: &str = "the answer is a web page (HTML): this is a web se
 /// The verdict of a status that is no success.
 pub(super) fn of_status(received: &Received<'_>, protocol: Protocol) -> Failure {
     let status = received.status;
-    let kind = kind(status);
+    let kind = if is_too_large(received) {
+        Kind::TooLarge
+    } else {
+        kind(status)
+    };
     let mut message = format!("HTTP {}", status.as_u16());
     if let Some(reason) = status.canonical_reason() {
         message = format!("{message} {reason}");
@@ -31,6 +35,12 @@ pub(super) fn of_status(received: &Received<'_>, protocol: Protocol) -> Failure 
         ..Failure::new(kind, with_text(message, &said(received)))
             .with_code(Code::Http(status.as_u16()))
     }
+}
+
+/// Whether a 400 says that the body is too large. The Collector answers like this ("http: request body too large"), and others
+/// that read a body with a limit and take every error for a bad request; all records would be lost, however few fit.
+pub(super) fn is_too_large(received: &Received<'_>) -> bool {
+    received.status == StatusCode::BAD_REQUEST && says_too_large(&said(received))
 }
 
 /// What a server said, behind what it means.

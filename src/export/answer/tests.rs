@@ -212,6 +212,18 @@ fn f_16_http_refuses_compression_by_415_and_by_400_to_the_first() {
 }
 
 #[test]
+fn f_16_a_body_that_is_too_large_is_no_refusal_of_its_compression() {
+    let sent = Sent {
+        compression: Compression::Gzip,
+        first_compressed: true,
+        ..small()
+    };
+    let refuses = |text: &str| refuses_compression(&Came::http(400).body(text).received(), &sent);
+    assert!(refuses("gzip: invalid header") && refuses(""));
+    assert!(!refuses("http: request body too large"));
+}
+
+#[test]
 fn only_401_and_unauthenticated_ask_for_other_credentials() {
     let refuses = |code| refuses_credentials(&Failure::reject("").with_code(code));
     assert!(refuses(Code::Http(401)) && refuses(Code::Grpc(16)));

@@ -2,7 +2,11 @@
 
 #![cfg(feature = "grpc")]
 
+mod answers;
 mod batches;
+mod children;
+mod credentials;
+mod diagnosis;
 mod file;
 mod network;
 mod overload;

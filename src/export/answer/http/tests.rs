@@ -75,6 +75,52 @@ fn spec_2_23_f_11_every_status_with_and_without_retry_after() {
 }
 
 #[test]
+fn f_14_a_400_is_too_large_if_its_text_says_so() {
+    let status = rpc_status("http: request body too large", &[]);
+    for (media_type, body, kind) in [
+        // net/http's MaxBytesReader, and so the Collector's receiver.
+        ("application/x-protobuf", status, Kind::TooLarge),
+        (
+            "text/plain",
+            b"http: request body too large\n".to_vec(),
+            Kind::TooLarge,
+        ),
+        (
+            "text/plain",
+            b"Body exceeds maximum size of 65536".to_vec(),
+            Kind::TooLarge,
+        ),
+        ("", b"REQUEST SIZE LIMIT EXCEEDED".to_vec(), Kind::TooLarge),
+        (
+            "text/plain",
+            b"rate limit: too large a burst".to_vec(),
+            Kind::Refused,
+        ),
+        (
+            "text/plain",
+            b"the span id is too short".to_vec(),
+            Kind::Refused,
+        ),
+        ("text/html", b"<p>too large".to_vec(), Kind::Refused),
+        ("text/plain", Vec::new(), Kind::Refused),
+    ] {
+        let failure = failure(&typed(400, media_type, body.clone()));
+        assert_eq!(
+            failure.kind,
+            kind,
+            "{media_type} {:?}",
+            String::from_utf8_lossy(&body)
+        );
+        assert_eq!(failure.code, Some(Code::Http(400)));
+    }
+    // Its length alone does not: 400 is what most mistakes are answered with.
+    for status in [401, 403, 404, 422, 500] {
+        let other = failure(&typed(status, "text/plain", "too large"));
+        assert_eq!(Some(other.kind), expected(status), "{status}");
+    }
+}
+
+#[test]
 fn f_12_a_delay_that_cannot_be_read_is_none() {
     let came = Came::http(503).with("retry-after", "soon");
     assert_eq!(failure(&came).after, None);
