@@ -12,3 +12,4 @@ mod runtimes;
 mod shutdown;
 mod sizes;
 mod threads;
+mod ways;
