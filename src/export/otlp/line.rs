@@ -29,6 +29,7 @@ const MAX_HEAD: u32 = 16 << 10;
 pub(super) struct Line {
     sender: Sender,
     tasks: Tasks,
+    ended: Ended,
     pub(super) to_a_proxy: bool,
     /// Requests that it has carried.
     pub(super) requests: u64,
@@ -48,7 +49,7 @@ impl Line {
     pub(super) async fn open(connector: &Connector) -> Result<Self, Broken> {
         let connected = connector.connect().await?;
         let io = TokioIo::new(connected.stream);
-        let tasks = Tasks::default();
+        let (tasks, ended) = (Tasks::default(), Ended::default());
         let sender = if connected.speaks_http2 {
             let handshake = http2::Builder::new(tasks.clone())
                 .timer(TokioTimer::new())
@@ -58,17 +59,15 @@ impl Line {
                 .handshake(io)
                 .await;
             let (sender, connection) = handshake?;
-            tasks.execute(async {
-                // Its error comes with the request that it breaks.
-                let _ = connection.await;
-            });
+            tasks.execute(ended.clone().note(connection));
             Sender::Http2(sender)
         } else {
-            http1(io, &tasks).await?
+            http1(io, &tasks, &ended).await?
         };
         Ok(Self {
             sender,
             tasks,
+            ended,
             to_a_proxy: connected.to_a_proxy,
             requests: 0,
             compressed: 0,
@@ -91,15 +90,28 @@ impl Line {
     pub(super) async fn send(
         &mut self,
         request: http::Request<Message>,
-    ) -> hyper::Result<http::Response<Incoming>> {
+    ) -> Result<http::Response<Incoming>, Broken> {
         self.requests += 1;
-        match &mut self.sender {
+        let sent = self.sender.send(request).await;
+        sent.map_err(|error| match lock(&self.ended.0).take() {
+            Some(cause) if error.is_canceled() => Broken::Before(cause),
+            _ => Broken::Exchange(error),
+        })
+    }
+}
+
+impl Sender {
+    async fn send(
+        &mut self,
+        request: http::Request<Message>,
+    ) -> hyper::Result<http::Response<Incoming>> {
+        match self {
             #[cfg(feature = "http")]
-            Sender::Http1(sender) => {
+            Self::Http1(sender) => {
                 sender.ready().await?;
                 sender.send_request(request).await
             }
-            Sender::Http2(sender) => {
+            Self::Http2(sender) => {
                 sender.ready().await?;
                 sender.send_request(request).await
             }
@@ -117,20 +129,23 @@ impl Drop for Line {
 async fn http1(
     io: TokioIo<Box<dyn super::connect::Stream>>,
     tasks: &Tasks,
+    ended: &Ended,
 ) -> Result<Sender, Broken> {
     let handshake = hyper::client::conn::http1::Builder::new()
         .max_header_size(MAX_HEAD as usize)
         .handshake(io)
         .await;
     let (sender, connection) = handshake?;
-    tasks.execute(async {
-        let _ = connection.await;
-    });
+    tasks.execute(ended.clone().note(connection));
     Ok(Sender::Http1(sender))
 }
 
 #[cfg(not(feature = "http"))]
-async fn http1(_: TokioIo<Box<dyn super::connect::Stream>>, _: &Tasks) -> Result<Sender, Broken> {
+async fn http1(
+    _: TokioIo<Box<dyn super::connect::Stream>>,
+    _: &Tasks,
+    _: &Ended,
+) -> Result<Sender, Broken> {
     let error = "the server agreed on HTTP/1.1; gRPC needs HTTP/2";
     Err(io::Error::new(io::ErrorKind::Unsupported, error).into())
 }
@@ -140,6 +155,8 @@ async fn http1(_: TokioIo<Box<dyn super::connect::Stream>>, _: &Tasks) -> Result
 pub(super) enum Broken {
     /// Not connected: nothing was sent.
     Connect(io::Error),
+    /// The connection had broken, for this reason, before the request was begun.
+    Before(hyper::Error),
     /// The connection broke.
     Exchange(hyper::Error),
 }
@@ -148,7 +165,7 @@ impl Broken {
     pub(super) fn error(&self) -> &(dyn Error + 'static) {
         match self {
             Self::Connect(error) => error,
-            Self::Exchange(error) => error,
+            Self::Before(error) | Self::Exchange(error) => error,
         }
     }
 
@@ -199,6 +216,18 @@ impl From<io::Error> for Broken {
 impl From<hyper::Error> for Broken {
     fn from(error: hyper::Error) -> Self {
         Self::Exchange(error)
+    }
+}
+
+/// Why the connection ended, where no request was under way that would have been told.
+#[derive(Clone, Debug, Default)]
+struct Ended(Arc<Mutex<Option<hyper::Error>>>);
+
+impl Ended {
+    async fn note(self, connection: impl Future<Output = hyper::Result<()>>) {
+        if let Err(error) = connection.await {
+            *lock(&self.0) = Some(error);
+        }
     }
 }
 

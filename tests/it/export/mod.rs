@@ -3,6 +3,7 @@
 #![cfg(feature = "grpc")]
 
 mod batches;
+mod diagnosis;
 mod file;
 mod network;
 mod overload;
