@@ -4,7 +4,9 @@
 
 mod batches;
 mod diagnosis;
+mod endings;
 mod file;
+mod lies;
 mod network;
 mod overload;
 mod panics;

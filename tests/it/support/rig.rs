@@ -71,9 +71,11 @@ impl Rig {
         Self::with(collector, |builder| builder)
     }
 
-    /// As `new`, in this way, to a collector that takes everything.
+    /// In this way, to a collector that takes everything: sends every 20 ms, and waits for an answer as long as it takes.
     pub(crate) fn over(way: Way) -> Self {
-        Self::over_with(way, way.collector(), |builder| builder)
+        Self::over_with(way, way.collector(), |builder| {
+            builder.with_timeout(Duration::from_secs(60))
+        })
     }
 
     /// As `with`, in this way, to a collector of `way`'s.

@@ -59,32 +59,42 @@ impl Way {
 
     /// A collector that can be reached in this way, and takes everything.
     pub(crate) fn collector(self) -> Collector {
+        if self.carrier == Carrier::Unix {
+            return Collector::start_unix();
+        }
+        let mut collector = self.absent();
+        collector.restart();
+        collector
+    }
+
+    /// One that is not there yet, at an address.
+    pub(crate) fn absent(self) -> Collector {
+        let collector = Collector::absent();
+        collector.shows(self.demands().map(|demands| TLS.1.server_config(&demands)));
+        collector
+    }
+
+    fn demands(self) -> Option<Demands> {
         let alpn = match self.carrier {
-            Carrier::Plain => return Collector::start(),
-            Carrier::Unix => return Collector::start_unix(),
+            Carrier::Plain | Carrier::Unix => return None,
             Carrier::Tls => vec!["h2", "http/1.1"],
             Carrier::TlsHttp1 => vec!["http/1.1"],
         };
-        let demands = Demands {
+        Some(Demands {
             alpn,
             ..Demands::default()
-        };
-        Collector::start_tls(TLS.1.server_config(&demands))
+        })
     }
 
     pub(crate) fn configure(self, builder: Builder) -> Builder {
         let builder = builder
             .with_protocol(self.protocol)
             .with_compression(self.compression);
-        if self.is_encrypted() {
+        if self.demands().is_some() {
             builder.with_tls(Tls::new().with_ca_pem(TLS.0.clone()))
         } else {
             builder
         }
-    }
-
-    pub(crate) fn is_encrypted(self) -> bool {
-        matches!(self.carrier, Carrier::Tls | Carrier::TlsHttp1)
     }
 
     pub(crate) fn is_http2(self) -> bool {
