@@ -15,4 +15,7 @@ mod runtimes;
 mod shutdown;
 mod sizes;
 mod threads;
+#[cfg(feature = "tls")]
+mod tls;
+mod unreachable;
 mod ways;
