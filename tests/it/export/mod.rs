@@ -10,6 +10,8 @@ mod lies;
 mod network;
 mod overload;
 mod panics;
+#[cfg(feature = "tls")]
+mod proxies;
 mod resets;
 mod runtimes;
 mod shutdown;
