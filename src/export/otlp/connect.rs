@@ -206,6 +206,3 @@ async fn unix(_: &Path) -> io::Result<Box<dyn Stream>> {
         "Unix sockets are not to be had on this system",
     ))
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,10 +3,10 @@
 #![cfg(feature = "grpc")]
 
 mod batches;
-mod diagnosis;
 mod endings;
 mod file;
 mod lies;
+mod misdirected;
 mod network;
 mod overload;
 mod panics;
