@@ -63,6 +63,28 @@ fn f7_a_head_without_end_is_not_read_on() {
     }
 }
 
+#[test]
+fn f7_a_head_may_be_long_and_not_too_long() {
+    for way in WAYS {
+        let answer = |length: usize| {
+            let answer = match way {
+                Way::GRPC => Answer::grpc_in_trailers("0"),
+                _ => Answer::http(200).with_body("application/x-protobuf", *b""),
+            };
+            answer.with_header("x-long", "x".repeat(length))
+        };
+        let too_long = answer(17 << 10).with_taken(false);
+        is_no_answer(way, Manner::Say(too_long), LONG);
+
+        let rig = Rig::over(way);
+        rig.collector.always(Manner::Say(answer(10 << 10)));
+        rig.record(RECORDS);
+        rig.flush();
+        assert_eq!(rig.stats().retries(), 0, "{way:?}: {}", rig.last_error());
+        rig.finish(0);
+    }
+}
+
 /// How many bytes of an endless answer are read through, until the first attempt has ended.
 fn bytes_of_an_endless(way: Way, part: Part) -> usize {
     let collector = way.collector();
