@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 use super::connect::Connector;
 use super::lock;
 use super::message::Message;
+use super::meter::{Meter, Metered};
 
 /// While a request is under way, the peer is asked whether it still lives.
 const PING: Duration = Duration::from_secs(20);
@@ -30,6 +31,7 @@ pub(super) struct Line {
     sender: Sender,
     tasks: Tasks,
     ended: Ended,
+    meter: Meter,
     pub(super) to_a_proxy: bool,
     /// Requests that it has carried.
     pub(super) requests: u64,
@@ -45,10 +47,12 @@ enum Sender {
 }
 
 impl Line {
-    /// Connects. It is called inside the runtime, since it starts tasks.
-    pub(super) async fn open(connector: &Connector) -> Result<Self, Broken> {
+    /// Connects, for answers whose bodies are read up to so many bytes. It is called inside the runtime, since it starts
+    /// tasks.
+    pub(super) async fn open(connector: &Connector, max_response: usize) -> Result<Self, Broken> {
         let connected = connector.connect().await?;
-        let io = TokioIo::new(connected.stream);
+        let meter = Meter::new(max_response);
+        let io = TokioIo::new(Metered::new(connected.stream, meter.clone()));
         let (tasks, ended) = (Tasks::default(), Ended::default());
         let sender = if connected.speaks_http2 {
             let handshake = http2::Builder::new(tasks.clone())
@@ -68,6 +72,7 @@ impl Line {
             sender,
             tasks,
             ended,
+            meter,
             to_a_proxy: connected.to_a_proxy,
             requests: 0,
             compressed: 0,
@@ -92,9 +97,10 @@ impl Line {
         request: http::Request<Message>,
     ) -> Result<http::Response<Incoming>, Broken> {
         self.requests += 1;
+        self.meter.reset();
         let sent = self.sender.send(request).await;
         sent.map_err(|error| match lock(&self.ended.0).take() {
-            Some(cause) if error.is_canceled() => Broken::Before(cause),
+            Some(cause) if error.is_canceled() || error.is_closed() => Broken::Before(cause),
             _ => Broken::Exchange(error),
         })
     }
@@ -126,11 +132,7 @@ impl Drop for Line {
 }
 
 #[cfg(feature = "http")]
-async fn http1(
-    io: TokioIo<Box<dyn super::connect::Stream>>,
-    tasks: &Tasks,
-    ended: &Ended,
-) -> Result<Sender, Broken> {
+async fn http1(io: TokioIo<Metered>, tasks: &Tasks, ended: &Ended) -> Result<Sender, Broken> {
     let handshake = hyper::client::conn::http1::Builder::new()
         .max_header_size(MAX_HEAD as usize)
         .handshake(io)
@@ -141,11 +143,7 @@ async fn http1(
 }
 
 #[cfg(not(feature = "http"))]
-async fn http1(
-    _: TokioIo<Box<dyn super::connect::Stream>>,
-    _: &Tasks,
-    _: &Ended,
-) -> Result<Sender, Broken> {
+async fn http1(_: TokioIo<Metered>, _: &Tasks, _: &Ended) -> Result<Sender, Broken> {
     let error = "the server agreed on HTTP/1.1; gRPC needs HTTP/2";
     Err(io::Error::new(io::ErrorKind::Unsupported, error).into())
 }
@@ -175,6 +173,7 @@ impl Broken {
             return true;
         };
         error.is_canceled()
+            || error.is_closed()
             || self.h2().is_some_and(|error| {
                 error.is_go_away() && error.is_remote()
                     || error.reason() == Some(Reason::REFUSED_STREAM)
