@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing_otlp::Batch;
+
 use crate::support::collector::manner::{Answer, Flood, Framing, Pace, Part, garbage};
 use crate::support::collector::{Collector, Manner};
 use crate::support::rig::Rig;
@@ -172,7 +174,11 @@ fn is_an_answer(way: Way, manner: Manner) {
     let what = format!("{way:?}, {manner:?}");
     let collector = way.collector();
     once(&collector, manner);
-    let rig = Rig::over_with(way, collector, |builder| builder.with_timeout(LONG));
+    let rig = Rig::over_with(way, collector, |builder| {
+        builder
+            .with_batch(Batch::default().with_interval(LONG))
+            .with_timeout(LONG)
+    });
     for requests in 1..=2 {
         rig.record(RECORDS);
         rig.flush();

@@ -124,7 +124,10 @@ fn f4_a_request_that_is_never_answered_is_sent_again_on_another_connection() {
                 .iter()
                 .map(|request| request.connection)
                 .collect();
-            assert_eq!(connections, [0, 1, 2], "what hung is not used again");
+            assert!(
+                connections.starts_with(&[0, 1, 2]),
+                "{connections:?}: what hung is not used again"
+            );
         });
         rig.finish(0);
     }

@@ -30,7 +30,9 @@ fn ways() -> impl Iterator<Item = Way> {
         })
     });
     // gRPC is HTTP/2 always.
-    ways.filter(|way| way.protocol != Protocol::Grpc || way.carrier != Carrier::TlsHttp1)
+    let ways =
+        ways.filter(|way| way.protocol != Protocol::Grpc || way.carrier != Carrier::TlsHttp1);
+    ways.filter(|way| way.compression != Compression::Gzip || cfg!(feature = "gzip"))
 }
 
 #[test]
