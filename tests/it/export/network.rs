@@ -136,13 +136,13 @@ fn f4_a_request_that_is_never_answered_is_sent_again_on_another_connection() {
 /// What makes several full requests.
 const RECORDS: u64 = 400;
 
-/// Fails four requests at a collector that reads so many bytes of each connection. Its kernel's buffer takes some more.
+/// Fails two requests at a collector that reads so many bytes of each connection. Its kernel's buffer takes some more.
 fn stall_after(way: Way, bytes: usize) -> Rig {
-    const ATTEMPTS: u64 = 4;
+    const ATTEMPTS: u64 = 2;
     let collector = way.collector();
     collector.greets(move |_| Greeting::StallAfter(bytes));
     let rig = Rig::over_with(way, collector, |builder| {
-        builder.with_timeout(Duration::from_millis(150))
+        builder.with_timeout(Duration::from_millis(500))
     });
     // Each request is more than a connection takes.
     rig.recorder.record_large(RECORDS, 10_000);
