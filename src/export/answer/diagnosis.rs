@@ -145,7 +145,9 @@ fn of_hyper(cause: &(dyn Error + 'static), tls: bool, protocol: Protocol) -> Opt
     if is_cut_off(error) {
         return Some(closed(tls, protocol));
     }
-    if !error.is_parse() || protocol == Protocol::Grpc {
+    // What greets its clients, as SSH does, may do so before the request is under way; hyper has no predicate for that.
+    let greets = error.to_string() == "received unexpected message from connection";
+    if !(error.is_parse() || greets) || protocol == Protocol::Grpc {
         return None;
     }
     let or_tls = if tls {

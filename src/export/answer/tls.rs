@@ -10,7 +10,7 @@ const LONGEST: usize = 400;
 const CLIENT_CERTIFICATE: &str = "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY, or Tls::with_client_files";
 
 /// The alerts that a server sends about what it wants of a client.
-const ALERTS: [AlertDescription; 12] = [
+const ALERTS: [AlertDescription; 13] = [
     AlertDescription::CertificateRequired,
     AlertDescription::HandshakeFailure,
     AlertDescription::CertificateExpired,
@@ -19,6 +19,8 @@ const ALERTS: [AlertDescription; 12] = [
     AlertDescription::CertificateRevoked,
     AlertDescription::CertificateUnknown,
     AlertDescription::UnknownCA,
+    // The certificate names the authority, which has another key.
+    AlertDescription::DecryptError,
     AlertDescription::AccessDenied,
     AlertDescription::ProtocolVersion,
     AlertDescription::UnrecognisedName,
@@ -98,6 +100,7 @@ fn of_alert(alert: AlertDescription) -> String {
         | AlertDescription::CertificateRevoked
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnknownCA
+        | AlertDescription::DecryptError
         | AlertDescription::AccessDenied => {
             format!("the server does not accept our client certificate ({alert:?}): check {CLIENT_CERTIFICATE}")
         }

@@ -94,21 +94,33 @@ impl Connector {
             Target::Unix(path) => return Ok(self.plain(unix(path).await?, false)),
             Target::Tcp { host, port } => (host.as_str(), *port),
         };
-        let (to_host, to_port) = match &self.proxy {
-            Some(proxy) => (proxy.host.as_str(), proxy.port),
-            None => (host, port),
-        };
-        let addresses = self.addresses(to_host, to_port).await?;
-        let mut stream = connect_to_any(addresses).await?;
         // gRPC is HTTP/2, which no proxy passes on unasked: it gets a tunnel, encrypted or not.
         let is_tunnel = self.tls.is_some() || self.protocol == Protocol::Grpc;
-        if let Some(proxy) = self.proxy.as_ref().filter(|_| is_tunnel) {
-            proxy::tunnel(&mut stream, proxy, host, port).await?;
-        }
+        let stream = match &self.proxy {
+            None => self.tcp(host, port).await?,
+            Some(proxy) => {
+                let tunnel = is_tunnel.then_some((host, port));
+                let stream = self.through(proxy, tunnel).await;
+                stream.map_err(|error| proxy::at(proxy, &error))?
+            }
+        };
         match &self.tls {
             None => Ok(self.plain(Box::new(stream), self.proxy.is_some() && !is_tunnel)),
             Some(settings) => tls::encrypt(stream, host, settings, self.protocol).await,
         }
+    }
+
+    async fn tcp(&self, host: &str, port: u16) -> io::Result<TcpStream> {
+        connect_to_any(self.addresses(host, port).await?).await
+    }
+
+    /// To the proxy, and through it where there is to be a tunnel.
+    async fn through(&self, proxy: &Proxy, tunnel: Option<(&str, u16)>) -> io::Result<TcpStream> {
+        let mut stream = self.tcp(&proxy.host, proxy.port).await?;
+        if let Some((host, port)) = tunnel {
+            proxy::tunnel(&mut stream, proxy, host, port).await?;
+        }
+        Ok(stream)
     }
 
     /// Without TLS nobody negotiates: gRPC is HTTP/2, and OTLP over HTTP is HTTP/1.1.

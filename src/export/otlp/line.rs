@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 use super::connect::Connector;
 use super::lock;
 use super::message::Message;
+use super::meter::{Meter, Metered};
 
 /// While a request is under way, the peer is asked whether it still lives.
 const PING: Duration = Duration::from_secs(20);
@@ -29,6 +30,8 @@ const MAX_HEAD: u32 = 16 << 10;
 pub(super) struct Line {
     sender: Sender,
     tasks: Tasks,
+    ended: Ended,
+    meter: Meter,
     pub(super) to_a_proxy: bool,
     /// Requests that it has carried.
     pub(super) requests: u64,
@@ -44,11 +47,13 @@ enum Sender {
 }
 
 impl Line {
-    /// Connects. It is called inside the runtime, since it starts tasks.
-    pub(super) async fn open(connector: &Connector) -> Result<Self, Broken> {
+    /// Connects, for answers whose bodies are read up to so many bytes. It is called inside the runtime, since it starts
+    /// tasks.
+    pub(super) async fn open(connector: &Connector, max_response: usize) -> Result<Self, Broken> {
         let connected = connector.connect().await?;
-        let io = TokioIo::new(connected.stream);
-        let tasks = Tasks::default();
+        let meter = Meter::new(max_response);
+        let io = TokioIo::new(Metered::new(connected.stream, meter.clone()));
+        let (tasks, ended) = (Tasks::default(), Ended::default());
         let sender = if connected.speaks_http2 {
             let handshake = http2::Builder::new(tasks.clone())
                 .timer(TokioTimer::new())
@@ -58,17 +63,16 @@ impl Line {
                 .handshake(io)
                 .await;
             let (sender, connection) = handshake?;
-            tasks.execute(async {
-                // Its error comes with the request that it breaks.
-                let _ = connection.await;
-            });
+            tasks.execute(ended.clone().note(connection));
             Sender::Http2(sender)
         } else {
-            http1(io, &tasks).await?
+            http1(io, &tasks, &ended).await?
         };
         Ok(Self {
             sender,
             tasks,
+            ended,
+            meter,
             to_a_proxy: connected.to_a_proxy,
             requests: 0,
             compressed: 0,
@@ -91,15 +95,29 @@ impl Line {
     pub(super) async fn send(
         &mut self,
         request: http::Request<Message>,
-    ) -> hyper::Result<http::Response<Incoming>> {
+    ) -> Result<http::Response<Incoming>, Broken> {
         self.requests += 1;
-        match &mut self.sender {
+        self.meter.reset();
+        let sent = self.sender.send(request).await;
+        sent.map_err(|error| match lock(&self.ended.0).take() {
+            Some(cause) if error.is_canceled() || error.is_closed() => Broken::Before(cause),
+            _ => Broken::Exchange(error),
+        })
+    }
+}
+
+impl Sender {
+    async fn send(
+        &mut self,
+        request: http::Request<Message>,
+    ) -> hyper::Result<http::Response<Incoming>> {
+        match self {
             #[cfg(feature = "http")]
-            Sender::Http1(sender) => {
+            Self::Http1(sender) => {
                 sender.ready().await?;
                 sender.send_request(request).await
             }
-            Sender::Http2(sender) => {
+            Self::Http2(sender) => {
                 sender.ready().await?;
                 sender.send_request(request).await
             }
@@ -114,23 +132,18 @@ impl Drop for Line {
 }
 
 #[cfg(feature = "http")]
-async fn http1(
-    io: TokioIo<Box<dyn super::connect::Stream>>,
-    tasks: &Tasks,
-) -> Result<Sender, Broken> {
+async fn http1(io: TokioIo<Metered>, tasks: &Tasks, ended: &Ended) -> Result<Sender, Broken> {
     let handshake = hyper::client::conn::http1::Builder::new()
         .max_header_size(MAX_HEAD as usize)
         .handshake(io)
         .await;
     let (sender, connection) = handshake?;
-    tasks.execute(async {
-        let _ = connection.await;
-    });
+    tasks.execute(ended.clone().note(connection));
     Ok(Sender::Http1(sender))
 }
 
 #[cfg(not(feature = "http"))]
-async fn http1(_: TokioIo<Box<dyn super::connect::Stream>>, _: &Tasks) -> Result<Sender, Broken> {
+async fn http1(_: TokioIo<Metered>, _: &Tasks, _: &Ended) -> Result<Sender, Broken> {
     let error = "the server agreed on HTTP/1.1; gRPC needs HTTP/2";
     Err(io::Error::new(io::ErrorKind::Unsupported, error).into())
 }
@@ -140,6 +153,8 @@ async fn http1(_: TokioIo<Box<dyn super::connect::Stream>>, _: &Tasks) -> Result
 pub(super) enum Broken {
     /// Not connected: nothing was sent.
     Connect(io::Error),
+    /// The connection had broken, for this reason, before the request was begun.
+    Before(hyper::Error),
     /// The connection broke.
     Exchange(hyper::Error),
 }
@@ -148,7 +163,7 @@ impl Broken {
     pub(super) fn error(&self) -> &(dyn Error + 'static) {
         match self {
             Self::Connect(error) => error,
-            Self::Exchange(error) => error,
+            Self::Before(error) | Self::Exchange(error) => error,
         }
     }
 
@@ -158,6 +173,7 @@ impl Broken {
             return true;
         };
         error.is_canceled()
+            || error.is_closed()
             || self.h2().is_some_and(|error| {
                 error.is_go_away() && error.is_remote()
                     || error.reason() == Some(Reason::REFUSED_STREAM)
@@ -199,6 +215,18 @@ impl From<io::Error> for Broken {
 impl From<hyper::Error> for Broken {
     fn from(error: hyper::Error) -> Self {
         Self::Exchange(error)
+    }
+}
+
+/// Why the connection ended, where no request was under way that would have been told.
+#[derive(Clone, Debug, Default)]
+struct Ended(Arc<Mutex<Option<hyper::Error>>>);
+
+impl Ended {
+    async fn note(self, connection: impl Future<Output = hyper::Result<()>>) {
+        if let Err(error) = connection.await {
+            *lock(&self.0) = Some(error);
+        }
     }
 }
 

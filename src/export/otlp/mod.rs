@@ -12,6 +12,7 @@ mod destination;
 mod endpoint;
 mod line;
 mod message;
+mod meter;
 mod proxy;
 mod tls;
 mod whole;
@@ -236,7 +237,7 @@ impl Client {
         let kept = lock(&self.line).take();
         match kept.filter(Line::is_open) {
             Some(line) => Ok(line),
-            None => Line::open(&self.connector).await,
+            None => Line::open(&self.connector, self.destination.max_response).await,
         }
     }
 

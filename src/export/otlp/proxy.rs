@@ -12,6 +12,11 @@ pub(super) use self::environment::{Proxy, proxy_for};
 /// A proxy's answer is short.
 const MAX_ANSWER: usize = 8 << 10;
 
+/// What fails at the proxy is not to be taken for a failure of the destination, so it does not keep its kind.
+pub(super) fn at(proxy: &Proxy, error: &io::Error) -> io::Error {
+    io::Error::other(format!("the proxy {proxy}: {error}"))
+}
+
 /// Asks the proxy for a tunnel; what is written afterwards goes to the target.
 pub(super) async fn tunnel(
     stream: &mut TcpStream,
@@ -35,11 +40,10 @@ pub(super) async fn tunnel(
     let status = answer(stream).await?;
     let seen = match status {
         200..=299 => return Ok(()),
-        407 => "wants other credentials (407); they stand in the variable that names it",
+        407 => "wants other credentials; they stand in the variable that names it",
         _ => "did not open a tunnel",
     };
-    let message = format!("the proxy {proxy} {seen}; its answer has the status {status}");
-    Err(io::Error::new(io::ErrorKind::ConnectionRefused, message))
+    Err(io::Error::other(format!("it {seen} (HTTP {status})")))
 }
 
 /// Reads the head of the answer byte by byte, since what stands behind it is the target's.
@@ -61,10 +65,7 @@ fn status(head: &[u8]) -> Option<u16> {
 }
 
 fn malformed() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        "the proxy's answer is no HTTP/1.1",
-    )
+    io::Error::other("its answer is no HTTP/1.1")
 }
 
 #[cfg(test)]

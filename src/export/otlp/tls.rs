@@ -136,9 +136,9 @@ mod with_rustls {
     fn read(pem: &Pem, what: &str) -> io::Result<Vec<u8>> {
         match pem {
             Pem::Text(text) => Ok(text.clone()),
-            Pem::File(path) => std::fs::read(path).map_err(|error| {
-                io::Error::new(error.kind(), format!("{what} {}: {error}", path.display()))
-            }),
+            // Not with its own kind, which would be taken for one of the connection's.
+            Pem::File(path) => std::fs::read(path)
+                .map_err(|error| wrong(format!("{what} {}: {error}", path.display()))),
         }
     }
 

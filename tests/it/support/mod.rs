@@ -15,3 +15,5 @@ pub(crate) mod rig;
 pub(crate) mod sockets;
 #[cfg(feature = "grpc")]
 pub(crate) mod toxic;
+#[cfg(feature = "grpc")]
+pub(crate) mod way;

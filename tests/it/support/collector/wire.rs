@@ -1,7 +1,7 @@
 //! A connection's bytes: a socket that fails at an exact byte, and a line that can be taken away from what speaks over it.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -138,6 +138,23 @@ impl AsyncWrite for Wire {
             *left -= written;
         }
         Poll::Ready(Ok(written))
+    }
+
+    /// All at once, as sockets do: an alert of TLS stands behind what was begun.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if lock(&self.faults.writable).is_none() {
+            return self.socket.pin().poll_write_vectored(context, pieces);
+        }
+        let first = pieces.iter().find(|piece| !piece.is_empty());
+        self.poll_write(context, first.map_or(&[], |piece| piece))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
