@@ -56,7 +56,8 @@ impl Endpoint {
         }
         let wrong = |why: &str| {
             Error::config(format!(
-                "{origin}={text:?} is no endpoint ({why}); expected http://host:port, https://host:port or unix:/path"
+                "{origin}={:?} is no endpoint ({why}); expected http://host:port, https://host:port or unix:/path",
+                without_query(text)
             ))
         };
         if let Some(path) = text.strip_prefix("unix:") {
@@ -121,7 +122,7 @@ impl Endpoint {
         let shown = if path == GRPC_PATH {
             format!("{scheme}://{authority}")
         } else {
-            uri.to_string()
+            without_query(&uri.to_string())
         };
         Ok(Self {
             target,
@@ -173,6 +174,14 @@ impl Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
+    }
+}
+
+/// A query may hold a token, so it is sent and not shown.
+fn without_query(text: &str) -> String {
+    match text.split_once('?') {
+        Some((url, _)) => format!("{url}?***"),
+        None => text.to_owned(),
     }
 }
 

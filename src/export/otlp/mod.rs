@@ -11,6 +11,7 @@ mod connect;
 mod destination;
 mod endpoint;
 mod line;
+mod mask;
 mod message;
 mod proxy;
 mod tls;
@@ -176,7 +177,7 @@ impl Client {
             let exchanged = self.exchange(line, &request, outgoing, &credentials, stage);
             let exchanged = exchanged.await;
             if let Some(verdict) = self.judge(exchanged, &mut once) {
-                return verdict;
+                return mask::masked(verdict, &credentials);
             }
         }
     }
