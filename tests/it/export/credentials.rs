@@ -72,7 +72,7 @@ fn unauthorized(protocol: Protocol) -> Manner {
 }
 
 #[test]
-fn spec_2_9_headers_of_the_code_are_sent_with_each_request() {
+fn headers_of_the_code_are_sent_with_each_request() {
     for protocol in PROTOCOLS {
         let rig = rig(protocol, |builder| {
             builder

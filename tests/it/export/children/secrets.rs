@@ -89,7 +89,7 @@ fn builder(case: &str) -> Builder {
             builder.with_header("x-api-key", CANARY)
         }
         "compressed" => {
-            let builder = builder.with_compression(Compression::Gzip);
+            let builder = builder.with_compression(Compression::Zstd);
             builder.with_header("authorization", bearer)
         }
         "provider" => builder.with_header_provider(provided("authorization", bearer)),
