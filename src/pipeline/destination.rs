@@ -181,7 +181,7 @@ impl fmt::Debug for Wanted {
 }
 
 /// An endpoint without what may be a secret: what stands before an `@`, which `build` refuses, and the query.
-pub(super) fn shown(endpoint: &str) -> String {
+fn shown(endpoint: &str) -> String {
     if endpoint.contains('@') {
         return "***".to_owned();
     }

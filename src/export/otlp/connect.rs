@@ -194,3 +194,81 @@ async fn unix(_: &Path) -> io::Result<Box<dyn Stream>> {
         "Unix sockets are not to be had on this system",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+    use tokio::sync::oneshot;
+
+    use super::super::endpoint::Written;
+    use super::*;
+
+    fn connector(text: &str) -> Connector {
+        let written = Written {
+            text,
+            origin: "the test",
+            whole: false,
+            insecure: false,
+        };
+        let endpoint = Endpoint::parse(written, Protocol::Grpc).unwrap();
+        Connector::new(&endpoint, Protocol::Grpc, &Tls::new(), None)
+    }
+
+    #[tokio::test]
+    async fn f_21_a_look_up_that_hangs_is_waited_for_and_not_repeated() {
+        let connector = connector("http://somewhere.invalid:1");
+        let (answer, answered) = oneshot::channel();
+        let lookup = async { answered.await.map_err(io::Error::other) };
+        *lock(&connector.lookup) = Some(tokio::spawn(lookup));
+        for _ in 0..3 {
+            let asked = connector.addresses("somewhere.invalid", 1);
+            let in_time = tokio::time::timeout(Duration::from_millis(1), asked).await;
+            assert!(in_time.is_err(), "{in_time:?}");
+        }
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        answer.send(vec![address]).unwrap();
+        let found = connector.addresses("somewhere.invalid", 1).await;
+        assert_eq!(found.unwrap(), [address]);
+        assert!(
+            lock(&connector.lookup).is_none(),
+            "the next connection asks again"
+        );
+    }
+
+    /// A listener whose queue is full: Linux answers no further connection.
+    #[cfg(target_os = "linux")]
+    async fn hanging() -> (TcpListener, Vec<JoinHandle<io::Result<TcpStream>>>) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        loop {
+            let mut next = tokio::spawn(TcpStream::connect(address));
+            let connected = tokio::time::timeout(Duration::from_millis(200), &mut next).await;
+            waiting.push(match connected {
+                Ok(stream) => tokio::spawn(async { stream.map_err(io::Error::other)? }),
+                Err(_) => return (listener, waiting),
+            });
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn f_3_and_21_an_address_that_hangs_or_refuses_leads_to_the_next() {
+        let (hanging, _waiting) = hanging().await;
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let refuses = closed.local_addr().unwrap();
+        drop(closed);
+        let good = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let good_address = good.local_addr().unwrap();
+        for bad in [hanging.local_addr().unwrap(), refuses] {
+            let stream = connect_to_any(vec![bad, good_address]).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), good_address);
+        }
+        let failed = connect_to_any(vec![refuses, refuses]).await;
+        let kind = failed.map_err(|error| error.kind()).err();
+        assert_eq!(kind, Some(io::ErrorKind::ConnectionRefused));
+        assert!(connect_to_any(Vec::new()).await.is_err());
+    }
+}

@@ -19,7 +19,7 @@ pub(crate) struct Endpoint {
     pub(super) tls: bool,
     /// Scheme, host and path, as they stand in the head of a request.
     pub(super) uri: Uri,
-    /// As the user wrote it, with whatever was appended.
+    /// As the user wrote it, with whatever was appended and without the query.
     shown: String,
 }
 
@@ -55,9 +55,10 @@ impl Endpoint {
             )));
         }
         let wrong = |why: &str| {
+            // The query may be a secret.
+            let text = text.split_once('?').map_or(text, |(text, _)| text);
             Error::config(format!(
-                "{origin}={:?} is no endpoint ({why}); expected http://host:port, https://host:port or unix:/path",
-                without_query(text)
+                "{origin}={text:?} is no endpoint ({why}); expected http://host:port, https://host:port or unix:/path"
             ))
         };
         if let Some(path) = text.strip_prefix("unix:") {
@@ -119,10 +120,11 @@ impl Endpoint {
             .path_and_query(PathAndQuery::try_from(path)?)
             .build()?;
         let scheme = if tls { "https" } else { "http" };
-        let shown = if path == GRPC_PATH {
-            format!("{scheme}://{authority}")
-        } else {
-            without_query(&uri.to_string())
+        let shown = match path.split_once('?') {
+            _ if path == GRPC_PATH => format!("{scheme}://{authority}"),
+            // What stands there may be a secret.
+            Some((path, _)) => format!("{scheme}://{authority}{path}?***"),
+            None => uri.to_string(),
         };
         Ok(Self {
             target,
@@ -174,14 +176,6 @@ impl Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
-    }
-}
-
-/// A query may hold a token, so it is sent and not shown.
-fn without_query(text: &str) -> String {
-    match text.split_once('?') {
-        Some((url, _)) => format!("{url}?***"),
-        None => text.to_owned(),
     }
 }
 
@@ -322,9 +316,14 @@ mod tests {
     }
 
     #[test]
-    fn p_30_what_stands_before_an_at_sign_is_not_shown() {
+    fn p_29_what_stands_before_an_at_sign_or_behind_a_question_mark_is_not_shown() {
         let error = parse("http://user:secret@a", Protocol::Grpc, false).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("secret"));
+        let error = parse("ftp://a?token=secret", Protocol::Grpc, false).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("secret"));
+        let query = parse("http://a/b?token=secret", Protocol::HttpProtobuf, true).unwrap();
+        assert_eq!(query.to_string(), "http://a/b?***");
+        assert_eq!(query.uri.to_string(), "http://a/b?token=secret");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::config::{Compression, Origin, Protocol, Setting, within};
 use crate::env::Environment;
 use crate::error::Error;
 use crate::export::{Destination, Endpoint, Written};
-use crate::pipeline::destination::{Wanted, shown};
+use crate::pipeline::destination::Wanted;
 use crate::pipeline::explain::Explanation;
 
 /// The specification's largest answer.
@@ -133,7 +133,7 @@ fn endpoint(
         });
         match (parsed, setting.origin) {
             (Ok(endpoint), origin) => {
-                explained.state("endpoint", shown(&endpoint.to_string()), origin);
+                explained.state("endpoint", &endpoint, origin);
                 explained.settle("insecure", insecure);
                 return Ok(Setting::new(endpoint, origin));
             }

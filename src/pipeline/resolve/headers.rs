@@ -4,7 +4,7 @@ use crate::config::Origin;
 use crate::env::Environment;
 use crate::error::Error;
 use crate::export::{Endpoint, Headers, is_credential};
-use crate::pipeline::destination::{WantedHeaders, shown};
+use crate::pipeline::destination::WantedHeaders;
 use crate::pipeline::explain::Explanation;
 
 pub(super) fn resolve(
@@ -53,7 +53,7 @@ pub(super) fn resolve(
     if !credentials.is_empty() && endpoint.is_remote() && !endpoint.is_encrypted() {
         explained.warn(format!(
             "credentials leave for {} without encryption (headers: {}); use https",
-            shown(&endpoint.to_string()),
+            endpoint,
             credentials.join(", ")
         ));
     }
