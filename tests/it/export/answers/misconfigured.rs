@@ -138,7 +138,7 @@ fn f_36_after_an_outage_what_is_live_goes_first_and_what_waited_takes_turns() {
     let failed = rig.collector.look(|log| log.requests.len());
     rig.collector
         .answers(move |request| match request - failed {
-            1 => Manner::TakeAfter(Duration::from_millis(500)),
+            1 => Manner::TakeAfter(Duration::from_secs(1)),
             _ => Manner::Take,
         });
     let _ = rig.handle.flush(Duration::ZERO);

@@ -66,6 +66,7 @@ fn child() {
     show(&handle.stats());
 }
 
+#[allow(clippy::print_stdout, reason = "its parent reads it")]
 fn builder(case: &str) -> Builder {
     let mut builder = tracing_otlp::layer()
         .with_batch(Batch::default().with_interval(Duration::from_secs(60)))
@@ -103,6 +104,7 @@ fn builder(case: &str) -> Builder {
         "client key" => {
             let pem = |kind| format!("-----BEGIN {kind}-----\n{CANARY}\n-----END {kind}-----\n");
             let tls = Tls::new().with_client_pem(pem("CERTIFICATE"), pem("PRIVATE KEY"));
+            println!("{tls:?}");
             builder.with_tls(tls)
         }
         "proxy" => {
@@ -337,6 +339,14 @@ fn f_25_neither_a_proxys_password_nor_a_key_is_shown() {
             shows(case, &[(ENDPOINT, &encrypted), (PROTOCOL, protocol)]);
         }
     }
+    let certificates = Certificates::new();
+    let garbage = certificates.write(CANARY);
+    let garbage = garbage.to_str().unwrap();
+    let files = [
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", garbage),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", garbage),
+    ];
+    shows("headers", &[(ENDPOINT, &encrypted), files[0], files[1]]);
     collector.shows(None);
     collector.speaks(Speaks::Http1);
     let plain = encrypted.replace("localhost", "127.0.0.1");

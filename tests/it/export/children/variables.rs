@@ -145,7 +145,7 @@ fn spec_10_30_the_timeout_ends_an_attempt() {
     let ended = child_with(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
         // Milliseconds.
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "250"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "500"),
     ]);
     let expected = format!("delivered {SPANS} retries 1\n");
     assert!(ended.printed.contains(&expected), "{}", ended.printed);
