@@ -33,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Spans of one combination, and of one request at most.
 const SPANS: u64 = 500;
 const BATCH: usize = 64;
+/// Spans in a millisecond while it is started anew: a request is under way at almost any moment.
+const LOAD: u64 = 10;
 
 fn main() -> ExitCode {
     let Some(program) = std::env::var_os(OTELCOL).filter(|program| !program.is_empty()) else {
@@ -151,8 +153,10 @@ fn a_restart_under_load_loses_nothing(collector: &mut Collector) {
             let load = scope.spawn(|| {
                 let mut number = 0;
                 while !done.load(Ordering::Relaxed) {
-                    record(&dispatch, &name, number);
-                    number += 1;
+                    for _ in 0..LOAD {
+                        record(&dispatch, &name, number);
+                        number += 1;
+                    }
                     std::thread::park_timeout(Duration::from_millis(1));
                 }
                 number

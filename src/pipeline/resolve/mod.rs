@@ -23,6 +23,9 @@ use crate::error::Error;
 use crate::queue::{CHUNK, Sizes};
 use crate::stats::Ledger;
 
+/// What is encoded anew for sending takes several times its size: a request is at most this part of the memory limit then.
+const ENCODED: usize = 16;
+
 /// Decides everything, and notes in the explanation what was decided and by whom.
 pub(super) fn plan(
     builder: Builder,
@@ -41,14 +44,16 @@ pub(super) fn plan(
         transport: builder.transport,
         destination: builder.destination,
         ledger: Arc::clone(&ledger),
-        request_bytes: request_bytes.min(memory.value),
+        request_bytes: request_bytes.min(memory.value / ENCODED),
     };
     let (transport, footprint) = exporter::transport(way, environment, explained)?.unzip();
+    let footprint = footprint.filter(|bytes| *bytes > 0);
+    let most_bytes = footprint.map_or(usize::MAX, |_| memory.value / ENCODED);
     let timeout = timeout(builder.timeout, environment, default.timeout);
     let config = Config {
         resource,
         timeout: explained.settle("timeout", timeout),
-        batch: batch(builder.batch, environment, explained),
+        batch: batch(builder.batch, environment, most_bytes, explained),
         limits: limits(builder.limits, environment, explained),
         memory: explained.settle("memory_limit", memory),
         shutdown_timeout: explained.settle(
@@ -136,7 +141,12 @@ fn limits(code: Option<Limits>, environment: &Environment, explained: &mut Expla
     }
 }
 
-fn batch(code: Option<Batch>, environment: &Environment, explained: &mut Explanation) -> Batch {
+fn batch(
+    code: Option<Batch>,
+    environment: &Environment,
+    most_bytes: usize,
+    explained: &mut Explanation,
+) -> Batch {
     const CODE: &str = "Builder::with_batch";
     let default = Batch::default();
     let interval = Setting::resolve(
@@ -146,7 +156,10 @@ fn batch(code: Option<Batch>, environment: &Environment, explained: &mut Explana
         default.interval,
     );
     let bytes = code.map(|batch| batch.max_bytes);
-    let bytes = Setting::of_code(bytes, CODE, default.max_bytes);
+    let mut bytes = Setting::of_code(bytes, CODE, default.max_bytes);
+    if bytes.value > most_bytes {
+        bytes = Setting::new(most_bytes, Origin::Code("Builder::with_memory_limit"));
+    }
     let queue = Setting::resolve(
         code.map(|batch| batch.max_queue_records),
         CODE,

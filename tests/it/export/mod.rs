@@ -5,6 +5,7 @@
 mod answers;
 mod batches;
 mod children;
+mod copies;
 mod credentials;
 mod diagnosis;
 mod file;
