@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tracing_otlp::{Batch, DropReason, Protocol};
+use tracing_otlp::{Batch, Compression, DropReason, Protocol};
 
 use super::{PLENTY, PROTOCOLS, flush_with_losses, rig};
 use crate::support::collector::manner::{Answer, TooLarge};
@@ -14,7 +14,7 @@ const LARGEST_BATCH: usize = 4032 * KIB;
 
 /// A collector that takes so much, and a pipeline that sends nearly 4 MiB at once.
 fn limited(protocol: Protocol, most: usize, refusal: TooLarge) -> Rig {
-    let rig = large(protocol);
+    let rig = large(protocol, Compression::None);
     rig.collector.refuses(Limits {
         bytes: Some((most, refusal)),
         ..Limits::default()
@@ -22,9 +22,10 @@ fn limited(protocol: Protocol, most: usize, refusal: TooLarge) -> Rig {
     rig
 }
 
-fn large(protocol: Protocol) -> Rig {
+fn large(protocol: Protocol, compression: Compression) -> Rig {
     rig(protocol, |builder| {
         let batch = Batch::default().with_max_bytes(LARGEST_BATCH);
+        let builder = builder.with_compression(compression);
         builder.with_batch(batch.with_interval(6 * PLENTY))
     })
 }
@@ -69,15 +70,20 @@ fn f_14_what_is_too_large_arrives_once_in_smaller_requests() {
 #[test]
 fn f_14_what_the_collector_calls_a_bad_request_since_it_is_too_large_is_split() {
     let most = 300 * KIB;
-    let rig = large(Protocol::HttpProtobuf);
-    rig.collector.judges(move |_, request| {
-        if request.bytes <= most {
-            return Manner::Take;
-        }
-        let text = "http: request body too large\n";
-        Manner::Say(Answer::http(400).with_body("text/plain", text))
-    });
-    arrives_once(rig, most);
+    for compression in [Compression::None, Compression::Zstd] {
+        let rig = large(Protocol::HttpProtobuf, compression);
+        rig.collector.judges(move |_, request| {
+            // And none is sent again without its compression, as after another bad request.
+            let is_compressed = request.compression.is_some();
+            assert_eq!(is_compressed, compression == Compression::Zstd);
+            if request.bytes <= most {
+                return Manner::Take;
+            }
+            let text = "http: request body too large\n";
+            Manner::Say(Answer::http(400).with_body("text/plain", text))
+        });
+        arrives_once(rig, most);
+    }
 }
 
 #[test]

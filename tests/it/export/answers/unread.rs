@@ -4,7 +4,9 @@ use tracing_otlp::{Builder, Protocol};
 
 use super::{Heard, PROTOCOLS, flush_with_losses, rig};
 use crate::support::collector::Manner;
-use crate::support::collector::manner::{Answer, Framing, bomb, garbage, grpc_prefixed};
+#[cfg(feature = "gzip")]
+use crate::support::collector::manner::bomb;
+use crate::support::collector::manner::{Answer, Framing, garbage, grpc_prefixed};
 
 const MIB: usize = 1 << 20;
 
