@@ -97,6 +97,15 @@ fn f_17_a_collector_without_the_signal_is_asked_once() {
         told,
         [(ProblemKind::Rejected, 5), (dropped, 3), (dropped, 4)]
     );
+    // What is dropped then is told with what the collector said, since that may have been told long ago.
+    for problem in heard.all() {
+        let message = problem.message();
+        let names_the_fix = message.contains("service.pipelines.traces");
+        assert!(
+            names_the_fix && message.contains(&rig.collector.endpoint()),
+            "{message}"
+        );
+    }
     let (collector, stats) = rig.end();
     assert_eq!(
         (stats.rejected(), stats.dropped_for(DropReason::NoPipeline)),
