@@ -272,12 +272,16 @@ impl TokenFile {
         &self.0
     }
 
-    /// Puts another file in its place, as a rotation does.
     fn replace(&self, token: &str) {
-        let new = self.0.with_extension("new");
-        std::fs::write(&new, token).unwrap();
-        std::fs::rename(&new, &self.0).unwrap();
+        replace(&self.0, token);
     }
+}
+
+/// Puts another file in its place, as a rotation does.
+fn replace(path: &Path, token: &str) {
+    let new = path.with_extension("new");
+    std::fs::write(&new, token).unwrap();
+    std::fs::rename(&new, path).unwrap();
 }
 
 impl Drop for TokenFile {
@@ -301,6 +305,32 @@ fn a_token_is_read_anew_when_its_file_is_replaced() {
             expected.push(format!("Bearer {token}"));
         }
         assert_eq!(headers(&rig, "authorization"), expected);
+        rig.finish(0);
+    }
+}
+
+#[test]
+fn a_token_that_expires_with_a_request_is_read_anew_within_the_attempt() {
+    for protocol in PROTOCOLS {
+        let file = TokenFile::new();
+        file.replace("one");
+        let rig = rig(protocol, |builder| {
+            builder.with_bearer_token_file(file.path())
+        });
+        let path = file.path().to_owned();
+        rig.collector.judges(move |_, request| {
+            if request.header("authorization") == "Bearer one" {
+                replace(&path, "two");
+                return unauthorized(protocol);
+            }
+            Manner::Take
+        });
+        rig.record(5);
+        rig.flush();
+        let stats = rig.stats();
+        assert_eq!((stats.requests(), stats.retries()), (1, 0), "{stats}");
+        let sent = headers(&rig, "authorization");
+        assert_eq!(sent, ["Bearer one", "Bearer two"]);
         rig.finish(0);
     }
 }
