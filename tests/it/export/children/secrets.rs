@@ -10,6 +10,7 @@ use super::{is_child, run};
 use crate::support::certificates::{Certificates, Demands, Flaw};
 use crate::support::collector::manner::{Answer, google_status};
 use crate::support::collector::{Collector, Manner, Request, Speaks};
+use crate::support::patience::until;
 use crate::support::proxy::Proxy;
 
 /// What no text may hold, as it is and in pieces.
@@ -44,11 +45,12 @@ fn child() {
     let handle = guard.handle();
     let subscriber = tracing_subscriber::registry().with(layer);
     tracing::subscriber::with_default(subscriber, || drop(tracing::info_span!("work")));
-    for _ in 0..2 {
-        if let Err(error) = handle.flush(Duration::from_millis(250)) {
-            show(&error);
-            println!("{:?}", error.report());
-        }
+    let _ = handle.flush(Duration::ZERO);
+    let has_tried = || handle.stats().requests() > 0;
+    until("an attempt", has_tried, || handle.stats().to_string());
+    if let Err(error) = handle.flush(Duration::from_millis(100)) {
+        show(&error);
+        println!("{:?}", error.report());
     }
     let stats = handle.stats();
     show(&handle.explain());
@@ -71,7 +73,7 @@ fn builder(case: &str) -> Builder {
     let mut builder = tracing_otlp::layer()
         .with_batch(Batch::default().with_interval(Duration::from_secs(60)))
         .with_shutdown_timeout(Duration::from_millis(50))
-        .with_timeout(Duration::from_millis(200))
+        .with_timeout(Duration::from_secs(1))
         .with_on_error(show);
     if let Ok(endpoint) = std::env::var(ENDPOINT) {
         builder = builder.with_endpoint(endpoint);
