@@ -39,7 +39,7 @@ pub(crate) fn grpc(bytes: &[u8]) {
         at: SystemTime::UNIX_EPOCH,
     };
     let sent = sent();
-    let verdict = super::grpc(&received, &sent);
+    let verdict = super::grpc::grpc(&received, &sent);
     assert!(verdict.map_or(true, |answer| answer.message.len() < 4_000));
     super::refuses_compression(&received, &sent);
 }
@@ -59,8 +59,8 @@ pub(crate) fn http(bytes: &[u8]) {
         body,
         at: SystemTime::UNIX_EPOCH,
     };
-    for encoding in [super::Encoding::Protobuf, super::Encoding::Json] {
-        let verdict = super::http(&received, encoding);
+    for encoding in [super::http::Encoding::Protobuf, super::http::Encoding::Json] {
+        let verdict = super::http::http(&received, encoding);
         assert!(verdict.map_or(true, |answer| answer.message.len() < 4_000));
     }
     super::refuses_compression(&received, &sent());
