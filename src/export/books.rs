@@ -107,10 +107,8 @@ impl Books {
         match (rejected, message.is_empty()) {
             (0, true) => {}
             (0, false) => self.voice.warned(message),
-            _ => {
-                let why = format!("the collector says: {message}");
-                self.voice.rejected(rejected, &why);
-            }
+            (_, true) => self.voice.rejected(rejected, "no reason was given"),
+            (_, false) => self.voice.rejected(rejected, message),
         }
     }
 

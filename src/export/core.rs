@@ -303,7 +303,9 @@ impl Core {
 
     /// The breaker is open: what is due goes no further.
     fn give_up(&mut self) -> Option<Settled> {
-        let message = "the destination does not take this signal".to_owned();
+        let minutes = Breaker::pause().as_secs() / 60;
+        let why = self.breaker.why();
+        let message = format!("it is not asked again for {minutes} minutes: {why}");
         let batch = self.take_due()?.batch;
         Some(self.drop_batch(batch, DropReason::NoPipeline, message))
     }

@@ -95,8 +95,9 @@ impl Builder {
         self
     }
 
-    /// Headers that change while the program runs. The exporter's thread asks for them; the argument is true when the
-    /// destination refused the last ones, so that fresh ones are wanted. Default: none.
+    /// Headers that change while the program runs. They are asked for before each request, on a thread of the exporter's that
+    /// may block; the argument is true when the destination refused the last ones, so that fresh ones are wanted. When it
+    /// fails, panics or takes longer than the time-out, the request is sent later. Default: none.
     pub fn with_header_provider<F>(mut self, provider: F) -> Self
     where
         F: Fn(bool) -> Result<Vec<(String, String)>, Box<dyn Error + Send + Sync>>

@@ -134,11 +134,12 @@ impl Core {
     fn no_pipeline(&mut self, now: Nanos, flight: Flight, failure: Failure) -> Vec<Settled> {
         // What waited through failures is not due for that: it goes as it falls due.
         self.pace.recover();
+        let why = failure.message.clone();
         let mut settled = vec![Settled {
             outcome: self.reject(&flight.batch, failure),
             chunks: flight.batch.release(),
         }];
-        if self.breaker.open(now) {
+        if self.breaker.open(now, why) {
             let pause = Breaker::pause();
             settled.push(undecided(Outcome::BreakerOpened { pause }));
         }

@@ -11,6 +11,7 @@ mod connect;
 mod destination;
 mod endpoint;
 mod line;
+mod mask;
 mod message;
 mod meter;
 mod proxy;
@@ -108,12 +109,27 @@ impl Transport for Otlp {
                     .unwrap_or_else(|_| Err(lock(&stage).timed_out())),
                 None => sending.await,
             };
-            sent.map_err(|failure| Failure {
-                message: format!("{}: {}", client.destination.endpoint, failure.message),
-                ..failure
-            })
+            let endpoint = &client.destination.endpoint;
+            match sent {
+                Ok(answer) => Ok(said_by(endpoint, answer)),
+                Err(failure) => Err(Failure {
+                    message: format!("{endpoint}: {}", failure.message),
+                    ..failure
+                }),
+            }
         })
     }
+}
+
+/// Whose words these are: what a collector says beside its yes.
+fn said_by(endpoint: &Endpoint, answer: Answer) -> Answer {
+    let message = match (answer.rejected, answer.message.as_str()) {
+        (0, "") => return answer,
+        (0, said) => format!("{endpoint}: {said}"),
+        (_, "") => format!("{endpoint}: the collector does not say why"),
+        (_, said) => format!("{endpoint}: the collector says: {said}"),
+    };
+    Answer { message, ..answer }
 }
 
 /// What an attempt is at, for the case that its time ends there.
@@ -177,7 +193,7 @@ impl Client {
             let exchanged = self.exchange(line, &request, outgoing, &credentials, stage);
             let exchanged = exchanged.await;
             if let Some(verdict) = self.judge(exchanged, &mut once) {
-                return verdict;
+                return mask::masked(verdict, &credentials);
             }
         }
     }

@@ -55,6 +55,7 @@ fn f_13_what_is_rejected_is_counted_and_the_rest_is_delivered() {
                 (ProblemKind::Rejected, rejected)
             );
             assert!(problem.message().contains("too old"), "{problem}");
+            assert!(problem.message().starts_with("http://127.0.0.1:"));
         }
     }
 }
@@ -79,6 +80,7 @@ fn f_13_without_a_record_rejected_a_message_is_a_warning() {
                 problem.message().contains("use the new endpoint"),
                 "{problem}"
             );
+            assert!(problem.message().starts_with("http://127.0.0.1:"));
         }
     }
 }
@@ -112,5 +114,16 @@ fn f_13_a_huge_message_that_controls_terminals_is_cut_and_escaped() {
             assert!(text.len() < 6_000, "{} bytes", text.len());
         }
         assert!(problem.message().contains("owned"), "{problem}");
+    }
+}
+
+#[test]
+fn f_13_what_is_rejected_without_a_word_is_told_so() {
+    for protocol in PROTOCOLS {
+        let (rig, heard) = answered(protocol, 2, "");
+        flush_with_losses(&rig);
+        assert_eq!(ended(rig).rejected(), 2);
+        let message = heard.all().remove(0).message().to_owned();
+        assert!(message.ends_with("does not say why"), "{message}");
     }
 }

@@ -1,12 +1,12 @@
 //! Answers that say yes and nothing that can be read, and answers that are too long (fault F15).
 
-use std::time::Duration;
-
 use tracing_otlp::{Builder, Protocol};
 
-use super::{PROTOCOLS, flush_with_losses, rig};
+use super::{Heard, PROTOCOLS, flush_with_losses, rig};
 use crate::support::collector::Manner;
-use crate::support::collector::manner::{Answer, Framing, bomb, garbage, grpc_prefixed};
+#[cfg(feature = "gzip")]
+use crate::support::collector::manner::bomb;
+use crate::support::collector::manner::{Answer, Framing, garbage, grpc_prefixed};
 
 const MIB: usize = 1 << 20;
 
@@ -68,12 +68,23 @@ fn f_15_bytes_that_are_no_message_of_grpc_are_odd() {
     }
 }
 
+/// As the exporter said that it understands.
 #[test]
-fn f_15_a_compressed_answer_that_nobody_asked_for_is_not_unpacked() {
+#[cfg(feature = "gzip")]
+fn spec_2_16_f_15_a_compressed_answer_is_unpacked_and_a_bomb_is_not() {
     for protocol in [Protocol::HttpProtobuf, Protocol::HttpJson] {
-        let answer = yes(protocol, bomb(8 * MIB)).with_header("content-encoding", "gzip");
-        assert_eq!(books(protocol, answer, |builder| builder), [10, 2, 1]);
+        let packed = |body| yes(protocol, body).with_header("content-encoding", "gzip");
+        let zeros = books(protocol, packed(bomb(8 * MIB)), |builder| builder);
+        assert_eq!(zeros, [10, 2, 1]);
+        let garbage = books(protocol, packed(garbage(5, 500)), |builder| builder);
+        assert_eq!(garbage, [10, 2, 1]);
     }
+    let empty = bomb(0);
+    let empty = yes(Protocol::HttpProtobuf, empty).with_header("content-encoding", "gzip");
+    assert_eq!(
+        books(Protocol::HttpProtobuf, empty, |builder| builder),
+        [10, 0, 1]
+    );
 }
 
 #[test]
@@ -98,24 +109,28 @@ fn spec_2_18_f_15_what_exceeds_the_limit_is_delivered_and_its_connection_is_not_
     }
 }
 
-/// The status stands behind the body, where it is not read.
+/// The status stands behind the body, where it is not read; and what exceeds the limit is not sent again.
 #[test]
-fn spec_2_18_without_a_status_a_long_answer_of_grpc_is_none() {
+fn spec_2_18_without_a_status_a_long_answer_of_grpc_is_a_refusal() {
+    let heard = Heard::default();
     let rig = rig(Protocol::Grpc, |builder| {
-        builder.with_max_response_bytes(4 << 10)
+        heard.listen(builder.with_max_response_bytes(4 << 10))
     });
-    rig.collector.answers(|request| match request {
-        0 => Manner::Say(yes(Protocol::Grpc, vec![0; 5 * MIB])),
+    let long = yes(Protocol::Grpc, vec![0; 5 * MIB]);
+    rig.collector.answers(move |request| match request {
+        0 => Manner::Say(long.clone()),
         _ => Manner::Take,
     });
     rig.record(5);
-    let _ = rig.handle.flush(Duration::ZERO);
-    rig.wait("its failure", |stats| stats.retries() == 1);
-    let stats = rig.stats();
-    assert_eq!((stats.delivered(), stats.ambiguous()), (0, 1), "{stats}");
+    flush_with_losses(&rig);
+    rig.record(3);
     rig.flush();
     assert_eq!(rig.collector.look(|log| log.connections), 2);
-    rig.finish(5);
+    let message = heard.all().remove(0).message().to_owned();
+    assert!(message.contains("longer than 4096 bytes"), "{message}");
+    let (_, stats) = rig.end();
+    assert_eq!((stats.delivered(), stats.rejected()), (3, 5), "{stats}");
+    assert_eq!(stats.retries(), 0, "{stats}");
 }
 
 #[test]

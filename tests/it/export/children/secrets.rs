@@ -10,6 +10,7 @@ use super::{is_child, run};
 use crate::support::certificates::{Certificates, Demands, Flaw};
 use crate::support::collector::manner::{Answer, google_status};
 use crate::support::collector::{Collector, Manner, Request, Speaks};
+use crate::support::patience::until;
 use crate::support::proxy::Proxy;
 
 /// What no text may hold, as it is and in pieces.
@@ -44,11 +45,12 @@ fn child() {
     let handle = guard.handle();
     let subscriber = tracing_subscriber::registry().with(layer);
     tracing::subscriber::with_default(subscriber, || drop(tracing::info_span!("work")));
-    for _ in 0..2 {
-        if let Err(error) = handle.flush(Duration::from_millis(250)) {
-            show(&error);
-            println!("{:?}", error.report());
-        }
+    let _ = handle.flush(Duration::ZERO);
+    let has_tried = || handle.stats().requests() > 0;
+    until("an attempt", has_tried, || handle.stats().to_string());
+    if let Err(error) = handle.flush(Duration::from_millis(100)) {
+        show(&error);
+        println!("{:?}", error.report());
     }
     let stats = handle.stats();
     show(&handle.explain());
@@ -66,11 +68,12 @@ fn child() {
     show(&handle.stats());
 }
 
+#[allow(clippy::print_stdout, reason = "its parent reads it")]
 fn builder(case: &str) -> Builder {
     let mut builder = tracing_otlp::layer()
         .with_batch(Batch::default().with_interval(Duration::from_secs(60)))
         .with_shutdown_timeout(Duration::from_millis(50))
-        .with_timeout(Duration::from_millis(200))
+        .with_timeout(Duration::from_secs(1))
         .with_on_error(show);
     if let Ok(endpoint) = std::env::var(ENDPOINT) {
         builder = builder.with_endpoint(endpoint);
@@ -89,7 +92,7 @@ fn builder(case: &str) -> Builder {
             builder.with_header("x-api-key", CANARY)
         }
         "compressed" => {
-            let builder = builder.with_compression(Compression::Gzip);
+            let builder = builder.with_compression(Compression::Zstd);
             builder.with_header("authorization", bearer)
         }
         "provider" => builder.with_header_provider(provided("authorization", bearer)),
@@ -103,6 +106,7 @@ fn builder(case: &str) -> Builder {
         "client key" => {
             let pem = |kind| format!("-----BEGIN {kind}-----\n{CANARY}\n-----END {kind}-----\n");
             let tls = Tls::new().with_client_pem(pem("CERTIFICATE"), pem("PRIVATE KEY"));
+            println!("{tls:?}");
             builder.with_tls(tls)
         }
         "proxy" => {
@@ -337,6 +341,14 @@ fn f_25_neither_a_proxys_password_nor_a_key_is_shown() {
             shows(case, &[(ENDPOINT, &encrypted), (PROTOCOL, protocol)]);
         }
     }
+    let certificates = Certificates::new();
+    let garbage = certificates.write(CANARY);
+    let garbage = garbage.to_str().unwrap();
+    let files = [
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", garbage),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", garbage),
+    ];
+    shows("headers", &[(ENDPOINT, &encrypted), files[0], files[1]]);
     collector.shows(None);
     collector.speaks(Speaks::Http1);
     let plain = encrypted.replace("localhost", "127.0.0.1");

@@ -149,7 +149,7 @@ impl Collector {
 
     /// One that is not there yet.
     pub(crate) fn absent() -> Self {
-        let port = bind(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let port = free_port();
         Self::at(Place::Tcp {
             address: port.local_addr().expect("a bound socket has an address"),
             _port: port,
@@ -352,11 +352,21 @@ impl Shared {
     }
 }
 
+/// A port that no other collector has, also none that is not there yet: to a socket that shares its port, the system gives one
+/// that others share as well.
+fn free_port() -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(address).expect("a free port");
+    socket.set_reuseaddr(true).expect("SO_REUSEADDR");
+    socket
+}
+
 fn bind(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     // Several sockets may have the port while at most one of them listens.
     socket.set_reuseaddr(true).expect("SO_REUSEADDR");
-    socket.bind(address).expect("a free port");
+    socket.bind(address).expect("our port");
     socket
 }
 
