@@ -59,13 +59,14 @@ impl fmt::Display for Problem {
             records,
             message,
         } = self;
+        let s = if *records == 1 { "" } else { "s" };
         match kind {
             ProblemKind::Undelivered => write!(
                 f,
                 "cannot deliver, records are kept and sent again: {message}"
             ),
-            ProblemKind::Rejected => write!(f, "{records} records rejected: {message}"),
-            ProblemKind::Dropped => write!(f, "{records} records dropped: {message}"),
+            ProblemKind::Rejected => write!(f, "{records} record{s} rejected: {message}"),
+            ProblemKind::Dropped => write!(f, "{records} record{s} dropped: {message}"),
             ProblemKind::Warning => write!(f, "the collector warns: {message}"),
         }
     }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 use std::time::SystemTime;
 
-#[cfg(feature = "gzip")]
+#[cfg(all(feature = "gzip", feature = "http"))]
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 
 use super::line::Broken;
 use crate::export::answer::Received;
-#[cfg(feature = "gzip")]
+#[cfg(all(feature = "gzip", feature = "http"))]
 use crate::export::compress;
 
 /// A response says little; what exceeds this is read and forgotten.
@@ -25,7 +25,7 @@ const MAX_READ: usize = 64 << 10;
 const BODY: Duration = Duration::from_secs(1);
 
 /// No protobuf and no JSON: a body that was not understood must not read as an empty one.
-#[cfg(feature = "gzip")]
+#[cfg(all(feature = "gzip", feature = "http"))]
 const UNREADABLE: &[u8] = &[0xFF];
 
 /// An answer, read to its end or to what we look at.
