@@ -253,7 +253,7 @@ fn zstd_error(code: usize) -> io::Error {
 }
 
 /// Why a response's body could not be decompressed.
-#[cfg(feature = "gzip")]
+#[cfg(all(feature = "gzip", feature = "http"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Undecompressed {
     /// It comes to more than the limit.
@@ -264,7 +264,7 @@ pub(crate) enum Undecompressed {
 
 /// What a response's body is after `content-encoding` is undone: gzip and `identity` are known. "Limit [the size] of
 /// response bodies ... including after decompression": it stops at `limit` bytes, and holds no more.
-#[cfg(feature = "gzip")]
+#[cfg(all(feature = "gzip", feature = "http"))]
 pub(crate) fn decompress_limited(
     encoding: &str,
     body: &[u8],
@@ -282,7 +282,7 @@ pub(crate) fn decompress_limited(
     inflate(body, limit)
 }
 
-#[cfg(feature = "gzip")]
+#[cfg(all(feature = "gzip", feature = "http"))]
 fn inflate(body: &[u8], limit: usize) -> Result<Vec<u8>, Undecompressed> {
     use io::Read;
 
