@@ -113,7 +113,7 @@ declare! {
     client_certificate: PathBuf = path("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"),
         "", "PEM file of the client's certificate and its chain; only together with its key";
     schedule_delay: Duration = milliseconds("OTEL_BSP_SCHEDULE_DELAY"),
-        "5000", "how long a record waits for others, milliseconds";
+        "5000", "how long a record waits for others, milliseconds (at least 10)";
     export_timeout: Duration = milliseconds("OTEL_BSP_EXPORT_TIMEOUT"),
         "", "a further bound of an attempt, milliseconds; 0 is none";
     max_queue_size: usize = positive("OTEL_BSP_MAX_QUEUE_SIZE"),
