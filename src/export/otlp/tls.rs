@@ -123,7 +123,10 @@ mod with_rustls {
         match found {
             Ok(found) if !found.is_empty() => Ok(found),
             Ok(_) => Err(wrong(format!("{what} {pem:?}: no PEM certificate in it"))),
-            Err(error) => Err(wrong(format!("{what} {pem:?}: {error}"))),
+            // Its own error quotes the text, which may be a key.
+            Err(_) => Err(wrong(format!(
+                "{what} {pem:?}: it is no PEM, or its lines are not whole"
+            ))),
         }
     }
 
@@ -144,5 +147,25 @@ mod with_rustls {
 
     fn wrong(message: String) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidInput, message)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn p_29_a_key_in_the_place_of_a_certificate_is_not_shown() {
+            // As a bundle looks whose line breaks were lost.
+            for key in [
+                "-----BEGIN PRIVATE KEY-----c2VjcmV0",
+                "-----BEGIN PRIVATE KEY-----c2VjcmV0-----END PRIVATE KEY-----",
+            ] {
+                let error = certificates(&Pem::Text(key.into()), "CA certificate").unwrap_err();
+                let quoted = format!("{:?}", b"c2Vj");
+                let quoted = quoted.trim_matches(['[', ']']);
+                assert!(!error.to_string().contains(quoted), "{error}");
+                assert!(error.to_string().contains("no PEM"), "{error}");
+            }
+        }
     }
 }
