@@ -31,6 +31,7 @@ mod with_rustls {
 
     use super::{Connected, Protocol, TcpStream, Tls, io};
     use crate::config::Pem;
+    use crate::export::blocking;
 
     const HTTP_2: &[u8] = b"h2";
     const HTTP_1: &[u8] = b"http/1.1";
@@ -46,7 +47,8 @@ mod with_rustls {
             .map_err(|_| wrong(format!("{name:?} is no name for a certificate")))?;
         let settings = settings.clone();
         // Reading files may block, and parsing the system's roots takes milliseconds.
-        let config = tokio::task::spawn_blocking(move || config(&settings, protocol));
+        let config = blocking::start(move || config(&settings, protocol))
+            .ok_or_else(|| io::Error::other("the system has no thread to read certificates"))?;
         let config = config.await.map_err(io::Error::other)??;
         let connector = TlsConnector::from(Arc::new(config));
         let stream = connector.connect(name, stream).await?;
