@@ -271,7 +271,8 @@ impl Client {
             }
         };
         let received = received.await;
-        if received.as_ref().is_ok_and(|received| !received.cut) {
+        // Who answers before all was read may never read the rest. Its memory goes with the connection.
+        if received.as_ref().is_ok_and(|received| !received.cut) && !fate.is_held() {
             *lock(&self.line) = Some(line);
         }
         Exchanged {
@@ -373,3 +374,7 @@ fn content_type(protocol: Protocol) -> &'static str {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+#[cfg(feature = "grpc")]
+mod tests;

@@ -1,0 +1,76 @@
+//! What one attempt leaves behind, against servers in the same runtime.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::config::Tls;
+use crate::export::Headers;
+
+fn otlp(port: u16, headers: Headers) -> Otlp {
+    let written = Written {
+        text: &format!("http://127.0.0.1:{port}"),
+        origin: "the test",
+        whole: false,
+        insecure: false,
+    };
+    let destination = Destination {
+        protocol: Protocol::Grpc,
+        endpoint: Endpoint::parse(written, Protocol::Grpc).unwrap(),
+        headers,
+        compression: Compression::None,
+        level: None,
+        tls: Tls::new(),
+        proxy: false,
+        max_response: 4 << 20,
+        user_agent: None,
+    };
+    Otlp::new(destination, Arc::default()).unwrap()
+}
+
+/// Says yes to every request as soon as its head is there, and reads no body. Gives how many connections there were.
+async fn answers_unread(listener: TcpListener, connections: Arc<Mutex<u32>>) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        *lock(&connections) += 1;
+        tokio::spawn(async move {
+            let mut connection = h2::server::handshake(stream).await.unwrap();
+            let mut unread = Vec::new();
+            while let Some(Ok((request, mut respond))) = connection.accept().await {
+                unread.push(request);
+                let mut answer = respond.send_response(Response::new(()), false).unwrap();
+                let mut trailers = HeaderMap::new();
+                trailers.insert("grpc-status", HeaderValue::from_static("0"));
+                answer.send_trailers(trailers).unwrap();
+                // As long as the handle is there, the stream is not reset.
+                std::mem::forget(respond);
+            }
+        });
+    }
+}
+
+async fn serve() -> (u16, Arc<Mutex<u32>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let connections = Arc::default();
+    tokio::spawn(answers_unread(listener, Arc::clone(&connections)));
+    (port, connections)
+}
+
+#[tokio::test]
+async fn p_5_what_a_server_answers_without_reading_it_is_not_kept() {
+    let (port, connections) = serve().await;
+    let otlp = otlp(port, Headers::default());
+    for sent in 1..4 {
+        let body = Bytes::from(vec![0; 1 << 20]);
+        let answer = otlp.send(Request::new(vec![body.clone()], 1)).await;
+        assert!(answer.is_ok(), "{answer:?}");
+        // The connection ends in its own task.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(body.is_unique(), "the body of an answered request is held");
+        assert_eq!(*lock(&connections), sent);
+    }
+}
