@@ -171,7 +171,14 @@ impl Client {
             let line = line.map_err(|broken| self.unanswered(&broken, false))?;
             let headers = &self.destination.headers;
             *lock(stage) = Stage::Credentials;
-            let credentials = headers.resolve(once.refreshed).await?;
+            let credentials = match headers.resolve(once.refreshed).await {
+                Ok(credentials) => credentials,
+                Err(failure) => {
+                    // Nothing is wrong with the connection.
+                    *lock(&self.line) = Some(line);
+                    return Err(failure);
+                }
+            };
             let outgoing = lock(&self.encoder).encode(&request, self.is_plain())?;
             let exchanged = self.exchange(line, &request, outgoing, &credentials, stage);
             let exchanged = exchanged.await;

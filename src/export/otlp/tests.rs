@@ -74,3 +74,23 @@ async fn p_5_what_a_server_answers_without_reading_it_is_not_kept() {
         assert_eq!(*lock(&connections), sent);
     }
 }
+
+#[tokio::test]
+async fn a_connection_outlives_credentials_that_cannot_be_had() {
+    let (port, connections) = serve().await;
+    let failing = Arc::new(Mutex::new(false));
+    let mut headers = Headers::default();
+    let fails = Arc::clone(&failing);
+    headers.provide(Arc::new(move |_| match *lock(&fails) {
+        true => Err("not now".into()),
+        false => Ok(Vec::new()),
+    }));
+    let otlp = otlp(port, headers);
+    for fails in [false, true, true, false] {
+        *lock(&failing) = fails;
+        let body = Bytes::from_static(b"\x0A\x00");
+        let answer = otlp.send(Request::new(vec![body], 1)).await;
+        assert_eq!(answer.is_err(), fails, "{answer:?}");
+    }
+    assert_eq!(*lock(&connections), 1);
+}
