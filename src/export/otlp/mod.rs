@@ -12,6 +12,7 @@ mod destination;
 mod endpoint;
 mod line;
 mod message;
+mod pending;
 mod proxy;
 mod tls;
 mod whole;
