@@ -27,6 +27,22 @@
 //! # Ok::<(), tracing_otlp::Error>(())
 //! ```
 //!
+//! Over HTTP, with a key and compression:
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "http", feature = "gzip"))] {
+//! use tracing_otlp::{Compression, Protocol};
+//!
+//! let (otlp, _guard) = tracing_otlp::layer()
+//!     .with_protocol(Protocol::HttpProtobuf)
+//!     .with_endpoint("https://otlp.example.com") // and /v1/traces
+//!     .with_header("api-key", std::env::var("API_KEY").unwrap_or_default())
+//!     .with_compression(Compression::Gzip)
+//!     .build()?;
+//! # }
+//! # Ok::<(), tracing_otlp::Error>(())
+//! ```
+//!
 //! # How it works
 //!
 //! ```text

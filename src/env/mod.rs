@@ -75,6 +75,9 @@ macro_rules! declare {
         #[doc = "  where the former has its default if it is not set, and the latter none. `Builder::with_timeout` beats both."]
         #[doc = "- `OTEL_TRACES_EXPORTER` chooses for programs whose code does not: `Builder::with_transport`, `with_endpoint` and"]
         #[doc = "  `with_traces_endpoint` beat it. `OTEL_SDK_DISABLED` switches those off too; only `Builder::with_disabled` beats it."]
+        #[doc = "- `OTEL_TRACES_SAMPLER` has no effect: every span is recorded that the filters let through. Nor have"]
+        #[doc = "  `OTEL_PROPAGATORS`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` and the limits of a value's length; `Limits::with_record_bytes`"]
+        #[doc = "  bounds what a value takes."]
         #[doc = "- `console` and further exporters are not known, and `OTEL_EXPORTER_OTLP_LOGS_*` and `OTEL_BLRP_*` have no effect,"]
         #[doc = "  since no log records are sent."]
         pub mod environment {}
@@ -113,7 +116,7 @@ declare! {
     client_certificate: PathBuf = path("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"),
         "", "PEM file of the client's certificate and its chain; only together with its key";
     schedule_delay: Duration = milliseconds("OTEL_BSP_SCHEDULE_DELAY"),
-        "5000", "how long a record waits for others, milliseconds";
+        "5000", "how long a record waits for others, milliseconds (at least 10)";
     export_timeout: Duration = milliseconds("OTEL_BSP_EXPORT_TIMEOUT"),
         "", "a further bound of an attempt, milliseconds; 0 is none";
     max_queue_size: usize = positive("OTEL_BSP_MAX_QUEUE_SIZE"),

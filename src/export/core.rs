@@ -120,6 +120,9 @@ pub(crate) struct Tuning {
     pub(crate) hold_on_config_error: bool,
 }
 
+/// Lanes are not swept more often: else nothing but sweeping would be done.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
 /// The batch that was taken out of the backlog: in flight, or waiting to be sent again.
 #[derive(Debug)]
 struct Flight {
@@ -152,6 +155,10 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(tuning: Tuning, resource: Vec<u8>, now: Nanos) -> Self {
+        let tuning = Tuning {
+            interval: tuning.interval.max(SHORTEST_INTERVAL),
+            ..tuning
+        };
         Self {
             tuning,
             resource,

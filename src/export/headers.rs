@@ -16,6 +16,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use self::token_file::TokenFile;
+use super::blocking;
 use super::transport::Failure;
 use crate::error::Error;
 
@@ -108,13 +109,15 @@ impl Headers {
             }
             Ok(headers)
         };
-        // tokio panics where the system has no thread to give.
-        let task = catch_unwind(AssertUnwindSafe(|| tokio::task::spawn_blocking(read)));
-        match task {
-            Ok(task) => task
+        match blocking::start(read) {
+            Some(task) => task
                 .await
                 .unwrap_or_else(|_| Err("the headers could not be read".to_owned())),
-            Err(_) => Err("the headers could not be read: no thread".to_owned()),
+            None => {
+                // tokio keeps the read, and its turn, until there is a thread: who asks again must not wait for that.
+                Turn::give_back(&self.running);
+                Err("the headers could not be read: no thread".to_owned())
+            }
         }
         .map_err(Failure::retry)
     }
@@ -176,6 +179,10 @@ impl Turn {
         Ok(Self(Arc::clone(running)))
     }
 
+    fn give_back(running: &Mutex<Option<Running>>) {
+        *running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn is_of(&self, source: &Source) {
         let source = source.name();
         let since = Instant::now();
@@ -186,7 +193,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        Self::give_back(&self.0);
     }
 }
 

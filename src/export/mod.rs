@@ -6,6 +6,8 @@
 mod answer;
 mod backoff;
 mod batch;
+#[cfg(any(feature = "grpc", feature = "http", feature = "file"))]
+mod blocking;
 mod books;
 #[cfg(any(feature = "grpc", feature = "http"))]
 #[cfg_attr(

@@ -145,6 +145,9 @@ impl Builder {
 
     /// Whether to go through the proxy that `HTTPS_PROXY` or `HTTP_PROXY` names, unless `NO_PROXY` excludes the host.
     /// Default: no, whatever these say: a proxy for the program's own requests need not be one for its telemetry.
+    ///
+    /// The proxy is `http://host:port`, with `user:password@` before the host where it wants that. `build` fails for another
+    /// kind, such as SOCKS: to go around it would not be what was asked for.
     pub fn with_proxy_from_environment(mut self, on: bool) -> Self {
         self.destination.proxy = Some(on);
         self

@@ -684,3 +684,19 @@ mod recovery {
 mod verdicts {
     mod tests;
 }
+
+#[test]
+fn without_an_interval_there_is_time_for_more_than_sweeps() {
+    let tuning = Tuning {
+        interval: Duration::ZERO,
+        ..TUNING
+    };
+    let mut core = Core::new(tuning, Vec::new(), 0);
+    let actions = std::iter::from_fn(|| core.act(0));
+    assert_eq!(actions.take(10).count(), 0);
+    assert!(core.next_wake() > 0);
+    assert!(
+        core.act(core.next_wake())
+            .is_some_and(|action| matches!(action, Action::Sweep { .. }))
+    );
+}

@@ -6,6 +6,7 @@ use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, TryLockError};
 
 use super::log::{self, Log, Place};
+use crate::export::blocking;
 use crate::export::transport::{Answer, Failure, Request, Sending};
 use crate::proto::json;
 use crate::proto::wire::Malformed;
@@ -25,7 +26,8 @@ pub(super) struct Writer {
 /// Writes on a blocking thread. While an earlier write hangs, another one is not begun.
 pub(super) fn send(place: Option<Place>, writer: Arc<Mutex<Writer>>, request: Request) -> Sending {
     Box::pin(async move {
-        let writing = tokio::task::spawn_blocking(move || {
+        let to = place.clone();
+        let writing = blocking::start(move || {
             let mut writer = match writer.try_lock() {
                 Ok(writer) => writer,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -35,6 +37,9 @@ pub(super) fn send(place: Option<Place>, writer: Arc<Mutex<Writer>>, request: Re
             };
             writer.write(place.as_ref(), request)
         });
+        let Some(writing) = writing else {
+            return Err(failure(to.as_ref(), &"the system has no thread to give"));
+        };
         match writing.await.map_err(|error| error.try_into_panic()) {
             Ok(answer) => answer,
             // The exporter counts panics, and knows what to do about them.

@@ -4,17 +4,16 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use http::HeaderValue;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use super::endpoint::{Endpoint, Target};
-use super::lock;
+use super::pending::Pending;
 use super::proxy::{self, Proxy};
 use super::tls;
 use crate::config::{Protocol, Tls};
@@ -53,8 +52,8 @@ pub(super) struct Connector {
     protocol: Protocol,
     tls: Option<Tls>,
     proxy: Option<Proxy>,
-    /// A look-up that is under way. It cannot be cancelled, so the next attempt waits for the same one.
-    lookup: Mutex<Option<JoinHandle<io::Result<Vec<SocketAddr>>>>>,
+    lookup: Pending<Vec<SocketAddr>>,
+    certificates: Pending<tls::Config>,
 }
 
 impl Connector {
@@ -69,7 +68,8 @@ impl Connector {
             protocol,
             tls: endpoint.tls.then(|| tls.clone()),
             proxy,
-            lookup: Mutex::new(None),
+            lookup: Pending::default(),
+            certificates: Pending::default(),
         }
     }
 
@@ -106,7 +106,10 @@ impl Connector {
         };
         match &self.tls {
             None => Ok(self.plain(Box::new(stream), self.proxy.is_some() && !is_tunnel)),
-            Some(settings) => tls::encrypt(stream, host, settings, self.protocol).await,
+            Some(settings) => {
+                let config = tls::config(settings, self.protocol, &self.certificates).await?;
+                tls::encrypt(stream, host, settings, config, self.protocol).await
+            }
         }
     }
 
@@ -136,22 +139,9 @@ impl Connector {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        lock(&self.lookup).get_or_insert_with(|| {
-            let host = host.to_owned();
-            tokio::spawn(async move { Ok(lookup_host((host, port)).await?.collect()) })
-        });
-        let found = std::future::poll_fn(|context| {
-            let mut lookup = lock(&self.lookup);
-            let Some(handle) = lookup.as_mut() else {
-                return std::task::Poll::Ready(Ok(Ok(Vec::new())));
-            };
-            let polled = Future::poll(std::pin::Pin::new(handle), context);
-            if polled.is_ready() {
-                *lookup = None;
-            }
-            polled
-        });
-        found.await.map_err(io::Error::other)?
+        let host = host.to_owned();
+        let lookup = async move { Ok(lookup_host((host, port)).await?.collect()) };
+        self.lookup.join(|| Ok(tokio::spawn(lookup))).await
     }
 }
 
@@ -210,42 +200,9 @@ async fn unix(_: &Path) -> io::Result<Box<dyn Stream>> {
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;
-    use tokio::sync::oneshot;
+    use tokio::task::JoinHandle;
 
-    use super::super::endpoint::Written;
     use super::*;
-
-    fn connector(text: &str) -> Connector {
-        let written = Written {
-            text,
-            origin: "the test",
-            whole: false,
-            insecure: false,
-        };
-        let endpoint = Endpoint::parse(written, Protocol::Grpc).unwrap();
-        Connector::new(&endpoint, Protocol::Grpc, &Tls::new(), None)
-    }
-
-    #[tokio::test]
-    async fn f_21_a_look_up_that_hangs_is_waited_for_and_not_repeated() {
-        let connector = connector("http://somewhere.invalid:1");
-        let (answer, answered) = oneshot::channel();
-        let lookup = async { answered.await.map_err(io::Error::other) };
-        *lock(&connector.lookup) = Some(tokio::spawn(lookup));
-        for _ in 0..3 {
-            let asked = connector.addresses("somewhere.invalid", 1);
-            let in_time = tokio::time::timeout(Duration::from_millis(1), asked).await;
-            assert!(in_time.is_err(), "{in_time:?}");
-        }
-        let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        answer.send(vec![address]).unwrap();
-        let found = connector.addresses("somewhere.invalid", 1).await;
-        assert_eq!(found.unwrap(), [address]);
-        assert!(
-            lock(&connector.lookup).is_none(),
-            "the next connection asks again"
-        );
-    }
 
     /// A listener whose queue is full: Linux answers no further connection.
     #[cfg(target_os = "linux")]

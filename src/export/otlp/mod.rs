@@ -14,6 +14,7 @@ mod line;
 mod mask;
 mod message;
 mod meter;
+mod pending;
 mod proxy;
 mod tls;
 mod whole;
@@ -188,7 +189,14 @@ impl Client {
             let line = line.map_err(|broken| self.unanswered(&broken, false))?;
             let headers = &self.destination.headers;
             *lock(stage) = Stage::Credentials;
-            let credentials = headers.resolve(once.refreshed).await?;
+            let credentials = match headers.resolve(once.refreshed).await {
+                Ok(credentials) => credentials,
+                Err(failure) => {
+                    // Nothing is wrong with the connection.
+                    *lock(&self.line) = Some(line);
+                    return Err(failure);
+                }
+            };
             let outgoing = lock(&self.encoder).encode(&request, self.is_plain())?;
             let exchanged = self.exchange(line, &request, outgoing, &credentials, stage);
             let exchanged = exchanged.await;
@@ -288,7 +296,8 @@ impl Client {
             }
         };
         let received = received.await;
-        if received.as_ref().is_ok_and(|received| !received.cut) {
+        // Who answers before all was read may never read the rest. Its memory goes with the connection.
+        if received.as_ref().is_ok_and(|received| !received.cut) && !fate.is_held() {
             *lock(&self.line) = Some(line);
         }
         Exchanged {
@@ -390,3 +399,7 @@ fn content_type(protocol: Protocol) -> &'static str {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+#[cfg(feature = "grpc")]
+mod tests;

@@ -5,19 +5,42 @@ use std::io;
 use tokio::net::TcpStream;
 
 use super::connect::Connected;
+use super::pending::Pending;
 use crate::config::{Protocol, Tls};
 
-/// Encrypts a connection; the certificate has to be one for `host`.
-#[cfg(not(feature = "tls"))]
-pub(super) async fn encrypt(_: TcpStream, _: &str, _: &Tls, _: Protocol) -> io::Result<Connected> {
-    Err(io::Error::new(
-        io::ErrorKind::Unsupported,
-        "TLS is not built in: enable the feature `tls`",
-    ))
-}
-
 #[cfg(feature = "tls")]
-pub(super) use self::with_rustls::encrypt;
+pub(super) use self::with_rustls::{Config, config, encrypt};
+#[cfg(not(feature = "tls"))]
+pub(super) use self::without::{Config, config, encrypt};
+
+#[cfg(not(feature = "tls"))]
+mod without {
+    use super::{Connected, Pending, Protocol, TcpStream, Tls, io};
+
+    #[derive(Debug)]
+    pub(in super::super) enum Config {}
+
+    pub(in super::super) async fn config(
+        _: &Tls,
+        _: Protocol,
+        _: &Pending<Config>,
+    ) -> io::Result<Config> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "TLS is not built in: enable the feature `tls`",
+        ))
+    }
+
+    pub(in super::super) async fn encrypt(
+        _: TcpStream,
+        _: &str,
+        _: &Tls,
+        config: Config,
+        _: Protocol,
+    ) -> io::Result<Connected> {
+        match config {}
+    }
+}
 
 #[cfg(feature = "tls")]
 mod with_rustls {
@@ -29,25 +52,41 @@ mod with_rustls {
     use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
     use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-    use super::{Connected, Protocol, TcpStream, Tls, io};
+    use super::{Connected, Pending, Protocol, TcpStream, Tls, io};
     use crate::config::Pem;
+    use crate::export::blocking;
 
     const HTTP_2: &[u8] = b"h2";
     const HTTP_1: &[u8] = b"http/1.1";
 
+    pub(in super::super) type Config = ClientConfig;
+
+    /// Whom to trust and what to show, as the files say now.
+    pub(in super::super) async fn config(
+        settings: &Tls,
+        protocol: Protocol,
+        pending: &Pending<Config>,
+    ) -> io::Result<Config> {
+        let settings = settings.clone();
+        // Reading files may block, and parsing the system's roots takes milliseconds.
+        let read = || {
+            blocking::start(move || read_config(&settings, protocol))
+                .ok_or_else(|| io::Error::other("the system has no thread to read certificates"))
+        };
+        pending.join(read).await
+    }
+
+    /// Encrypts a connection; the certificate has to be one for `host`.
     pub(in super::super) async fn encrypt(
         stream: TcpStream,
         host: &str,
         settings: &Tls,
+        config: Config,
         protocol: Protocol,
     ) -> io::Result<Connected> {
         let name = settings.server_name.as_deref().unwrap_or(host);
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| wrong(format!("{name:?} is no name for a certificate")))?;
-        let settings = settings.clone();
-        // Reading files may block, and parsing the system's roots takes milliseconds.
-        let config = tokio::task::spawn_blocking(move || config(&settings, protocol));
-        let config = config.await.map_err(io::Error::other)??;
         let connector = TlsConnector::from(Arc::new(config));
         let stream = connector.connect(name, stream).await?;
         let agreed = stream.get_ref().1.alpn_protocol();
@@ -60,7 +99,7 @@ mod with_rustls {
         })
     }
 
-    fn config(settings: &Tls, protocol: Protocol) -> io::Result<ClientConfig> {
+    fn read_config(settings: &Tls, protocol: Protocol) -> io::Result<Config> {
         let builder = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|error| wrong(format!("the crypto provider does not do: {error}")))?
@@ -123,7 +162,10 @@ mod with_rustls {
         match found {
             Ok(found) if !found.is_empty() => Ok(found),
             Ok(_) => Err(wrong(format!("{what} {pem:?}: no PEM certificate in it"))),
-            Err(error) => Err(wrong(format!("{what} {pem:?}: {error}"))),
+            // Its own error quotes the text, which may be a key.
+            Err(_) => Err(wrong(format!(
+                "{what} {pem:?}: it is no PEM, or its lines are not whole"
+            ))),
         }
     }
 
@@ -144,5 +186,25 @@ mod with_rustls {
 
     fn wrong(message: String) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidInput, message)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn p_29_a_key_in_the_place_of_a_certificate_is_not_shown() {
+            // As a bundle looks whose line breaks were lost.
+            for key in [
+                "-----BEGIN PRIVATE KEY-----c2VjcmV0",
+                "-----BEGIN PRIVATE KEY-----c2VjcmV0-----END PRIVATE KEY-----",
+            ] {
+                let error = certificates(&Pem::Text(key.into()), "CA certificate").unwrap_err();
+                let quoted = format!("{:?}", b"c2Vj");
+                let quoted = quoted.trim_matches(['[', ']']);
+                assert!(!error.to_string().contains(quoted), "{error}");
+                assert!(error.to_string().contains("no PEM"), "{error}");
+            }
+        }
     }
 }
