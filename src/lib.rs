@@ -104,7 +104,8 @@
 //! # Environment
 //!
 //! Code beats the environment, which beats the default. A wrong value in the code is an error of [`Builder::build`]; one in the
-//! environment is named on stderr and ignored. The module [`environment`] has the table of the `OTEL_*` variables, and
+//! environment is named on stderr and ignored (but a proxy that cannot be read, with
+//! [`Builder::with_proxy_from_environment`], is an error: traffic must not go around it). The module [`environment`] has the table of the `OTEL_*` variables, and
 //! [`Handle::explain`] tells what holds in a pipeline and who said so; `OTEL_LOG_LEVEL=debug` prints that.
 //!
 //! # Features

@@ -133,6 +133,18 @@ declare! {
         "128", "attributes of an event";
 }
 
+/// Variables of the specification whose absence would be a surprise, and the values that change nothing.
+const NOT_READ: [(&str, &[&str]); 4] = [
+    (
+        "OTEL_TRACES_SAMPLER",
+        &["always_on", "parentbased_always_on"],
+    ),
+    ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", &[]),
+    ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", &[]),
+    ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", &[]),
+];
+const NO_EFFECT: &str = "every span that the filters let through is recorded, with values up to Limits::with_record_bytes";
+
 struct Reader {
     set: HashMap<String, String>,
     warnings: Vec<String>,
@@ -140,13 +152,19 @@ struct Reader {
 
 impl Reader {
     fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let set = variables
+        let set: HashMap<_, _> = variables
             .into_iter()
-            .filter(|(name, value)| name.starts_with("OTEL_") && !value.trim().is_empty());
-        Self {
-            set: set.collect(),
-            warnings: Vec::new(),
-        }
+            .filter(|(name, value)| name.starts_with("OTEL_") && !value.trim().is_empty())
+            .collect();
+        let warnings = NOT_READ
+            .iter()
+            .filter(|(name, harmless)| {
+                let value = set.get(*name).map(|value| value.trim().to_lowercase());
+                value.is_some_and(|value| !harmless.contains(&value.as_str()))
+            })
+            .map(|(name, _)| format!("{name} has no effect yet; {NO_EFFECT}"))
+            .collect();
+        Self { set, warnings }
     }
 
     /// The first variable that is set and can be read.

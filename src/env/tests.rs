@@ -365,3 +365,15 @@ proptest! {
         prop_assert!(!debug.contains("canary"), "{}", debug);
     }
 }
+
+#[test]
+fn what_would_surprise_by_having_no_effect_is_said() {
+    let warned = |name: &str, value: &str| {
+        let environment = read([(name.to_owned(), value.to_owned())]);
+        environment.warnings.iter().any(|line| line.contains(name))
+    };
+    assert!(warned("OTEL_TRACES_SAMPLER", "traceidratio"));
+    assert!(!warned("OTEL_TRACES_SAMPLER", "Always_On"));
+    assert!(!warned("OTEL_TRACES_SAMPLER", " "));
+    assert!(warned("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "12"));
+}

@@ -189,7 +189,7 @@ fn shown(endpoint: &str) -> String {
     if endpoint.contains('@') {
         return "***".to_owned();
     }
-    match endpoint.split_once('?') {
+    match endpoint.split_once(['?', '#']) {
         Some((url, _)) => format!("{url}?***"),
         None => endpoint.to_owned(),
     }

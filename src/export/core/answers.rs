@@ -75,7 +75,11 @@ impl Core {
                 flight.batch.doubts += 1;
                 self.retry(now, flight, failure, random)
             }
-            Kind::OutOfRange | Kind::TooLarge => self.too_large(flight, failure.message),
+            Kind::OutOfRange | Kind::TooLarge => {
+                let settled = self.too_large(flight, failure.message);
+                self.pace.slow_down(now, self.limit.hopeless(), random);
+                settled
+            }
             Kind::Misconfigured | Kind::NoPipeline if hold => {
                 self.pace.hold(now);
                 let records = flight.batch.records();

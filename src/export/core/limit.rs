@@ -7,13 +7,19 @@ use crate::queue::CHUNK;
 pub(super) struct Limit {
     configured: Size,
     learned: Option<usize>,
+    /// Refusals in a row.
+    refusals: u32,
 }
+
+/// More than a batch of 8,192 records takes to come down to one: a destination that refuses more often takes nothing.
+const PATIENCE: u32 = 16;
 
 impl Limit {
     pub(super) fn new(configured: Size) -> Self {
         Self {
             configured,
             learned: None,
+            refusals: 0,
         }
     }
 
@@ -26,13 +32,20 @@ impl Limit {
 
     /// So many bytes were too large. Below a chunk nothing is won: a batch has at least one.
     pub(super) fn refused(&mut self, bytes: usize) {
+        self.refusals = self.refusals.saturating_add(1);
         let least = CHUNK.min(self.configured.bytes);
         let most = bytes / 5 * 4;
         self.learned = Some(self.size().bytes.min(most).max(least));
     }
 
+    /// How often it has refused since it seems to take nothing, for a back-off; zero before.
+    pub(super) fn hopeless(&self) -> u32 {
+        self.refusals.saturating_sub(PATIENCE)
+    }
+
     /// A request was taken: a little more is tried, up to what is configured.
     pub(super) fn taken(&mut self) {
+        self.refusals = 0;
         let more = self.learned.map(|bytes| bytes + (bytes / 64).max(1));
         self.learned = more.filter(|bytes| *bytes < self.configured.bytes);
     }

@@ -41,6 +41,13 @@ impl Pace {
         Duration::from_nanos(self.ready_at().saturating_sub(now))
     }
 
+    /// The destination answers, and refuses what it is sent so many times too often.
+    pub(super) fn slow_down(&mut self, now: Nanos, times: u32, random: f64) {
+        if times > 0 {
+            self.own = after(now, backoff::own(times, random));
+        }
+    }
+
     /// As [`Pace::fail`], for as long as a person takes.
     pub(super) fn hold(&mut self, now: Nanos) {
         self.failing = true;

@@ -13,7 +13,7 @@ const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Ex
 const HTTP_PATH: &str = "v1/traces";
 
 /// An endpoint that was understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(super) target: Target,
     pub(super) tls: bool,
@@ -55,8 +55,8 @@ impl Endpoint {
             )));
         }
         let wrong = |why: &str| {
-            // The query may be a secret.
-            let text = text.split_once('?').map_or(text, |(text, _)| text);
+            // What stands behind the path may be a secret.
+            let text = text.split(['?', '#']).next().unwrap_or_default();
             Error::config(format!(
                 "{origin}={text:?} is no endpoint ({why}); expected http://host:port, https://host:port or unix:/path"
             ))
@@ -176,6 +176,13 @@ impl Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
+    }
+}
+
+// The query may be a secret.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({})", self.shown)
     }
 }
 
@@ -323,6 +330,7 @@ mod tests {
         assert!(!format!("{error} {error:?}").contains("secret"));
         let query = parse("http://a/b?token=secret", Protocol::HttpProtobuf, true).unwrap();
         assert_eq!(query.to_string(), "http://a/b?***");
+        assert_eq!(format!("{query:?}"), "Endpoint(http://a/b?***)");
         assert_eq!(query.uri.to_string(), "http://a/b?token=secret");
     }
 

@@ -47,6 +47,9 @@ use crate::stats::Ledger;
 
 const AGENT: &str = concat!("tracing-otlp-rust/", env!("CARGO_PKG_VERSION"));
 
+/// Credentials that were renewed in vain are not renewed again for so long: a lasting 401 would double every request.
+const REFRESH: Duration = Duration::from_secs(60);
+
 /// A destination that refused compressed data gets plain data for so long.
 const PLAIN: Duration = Duration::from_secs(600);
 
@@ -64,6 +67,8 @@ struct Client {
     encoder: Mutex<Encoder>,
     /// Compression was refused: plain data until then.
     plain_until: Mutex<Option<Instant>>,
+    /// When credentials were last asked for again in vain.
+    refreshed: Mutex<Option<Instant>>,
     user_agent: HeaderValue,
     ledger: Arc<Ledger>,
 }
@@ -78,11 +83,17 @@ impl Otlp {
         } = &destination;
         let proxy = match endpoint.host_and_port() {
             Some((host, port)) if destination.proxy => {
-                let variables = |name: &str| std::env::var(name).ok();
+                // What is no Unicode is no proxy, and not none either.
+                let variables =
+                    |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
                 proxy_for(&variables, host, port, endpoint.is_encrypted())?
             }
             _ => None,
         };
+        if endpoint.is_encrypted() {
+            tls::check(tls)
+                .map_err(|error| Error::config(format!("Builder::with_tls: {error}")))?;
+        }
         let user_agent = user_agent(destination.user_agent.as_deref())?;
         Ok(Self(Arc::new(Client {
             user_agent,
@@ -91,6 +102,7 @@ impl Otlp {
             line: Mutex::new(None),
             encoder: Mutex::new(Encoder::new(&destination)?),
             plain_until: Mutex::new(None),
+            refreshed: Mutex::new(None),
             destination,
         })))
     }
@@ -243,17 +255,24 @@ impl Client {
             return None;
         }
         let verdict = answer::judge(&received.view(), self.destination.protocol, &sent);
-        if !once.refreshed
-            && self.destination.headers.may_be_refreshed()
-            && verdict.as_ref().is_err_and(answer::refuses_credentials)
-        {
+        let is_refused = verdict.as_ref().is_err_and(answer::refuses_credentials);
+        if is_refused && !once.refreshed && self.may_refresh() {
             once.refreshed = true;
             return None;
+        }
+        if once.refreshed {
+            *lock(&self.refreshed) = is_refused.then(Instant::now);
         }
         Some(verdict.map(|answer| Answer {
             sent: Some(length),
             ..answer
         }))
+    }
+
+    /// Whether credentials may be others now: not where they were none a moment ago.
+    fn may_refresh(&self) -> bool {
+        let in_vain = lock(&self.refreshed).is_some_and(|last| last.elapsed() < REFRESH);
+        self.destination.headers.may_be_refreshed() && !in_vain
     }
 
     /// The connection that is kept, or a new one.

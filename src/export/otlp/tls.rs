@@ -9,9 +9,9 @@ use super::pending::Pending;
 use crate::config::{Protocol, Tls};
 
 #[cfg(feature = "tls")]
-pub(super) use self::with_rustls::{Config, config, encrypt};
+pub(super) use self::with_rustls::{Config, check, config, encrypt};
 #[cfg(not(feature = "tls"))]
-pub(super) use self::without::{Config, config, encrypt};
+pub(super) use self::without::{Config, check, config, encrypt};
 
 #[cfg(not(feature = "tls"))]
 mod without {
@@ -19,6 +19,10 @@ mod without {
 
     #[derive(Debug)]
     pub(in super::super) enum Config {}
+
+    pub(in super::super) fn check(_: &Tls) -> io::Result<()> {
+        Ok(())
+    }
 
     pub(in super::super) async fn config(
         _: &Tls,
@@ -76,6 +80,30 @@ mod with_rustls {
         pending.join(read).await
     }
 
+    /// Whether what was given as text can be read; files are looked at when they are needed.
+    pub(in super::super) fn check(settings: &Tls) -> io::Result<()> {
+        let is_text = |pem: &&Pem| matches!(pem, Pem::Text(_));
+        if let Some(pem) = settings.ca.as_ref().filter(is_text) {
+            certificates(pem, "CA certificate")?;
+        }
+        let client = settings.client.as_ref();
+        if let Some(pem) = client.map(|(certificate, _)| certificate).filter(is_text) {
+            certificates(pem, "client certificate")?;
+        }
+        if let Some(pem) = client.map(|(_, key)| key).filter(is_text) {
+            private_key(pem)?;
+        }
+        match &settings.server_name {
+            Some(name) => server_name(name).map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
+    fn server_name(name: &str) -> io::Result<ServerName<'static>> {
+        ServerName::try_from(name.to_owned())
+            .map_err(|_| wrong(format!("{name:?} is no name for a certificate")))
+    }
+
     /// Encrypts a connection; the certificate has to be one for `host`.
     pub(in super::super) async fn encrypt(
         stream: TcpStream,
@@ -84,9 +112,7 @@ mod with_rustls {
         config: Config,
         protocol: Protocol,
     ) -> io::Result<Connected> {
-        let name = settings.server_name.as_deref().unwrap_or(host);
-        let name = ServerName::try_from(name.to_owned())
-            .map_err(|_| wrong(format!("{name:?} is no name for a certificate")))?;
+        let name = server_name(settings.server_name.as_deref().unwrap_or(host))?;
         let connector = TlsConnector::from(Arc::new(config));
         let stream = connector.connect(name, stream).await?;
         let agreed = stream.get_ref().1.alpn_protocol();

@@ -99,6 +99,12 @@ fn proxy(variable: &str, value: &str) -> Result<Proxy, Error> {
     let user = user.strip_suffix('@');
     let shown = if user.is_some() { "…@" } else { "" };
     let wrong = |address: &str| {
+        // Where the host was forgotten, this is a user and a password.
+        let address = if address.contains(':') {
+            "…"
+        } else {
+            address
+        };
         let address: String = address.chars().take(100).collect();
         let shown = format!("{shown}{address}");
         Error::config(format!("{variable}={shown:?} is no proxy; {expected}"))

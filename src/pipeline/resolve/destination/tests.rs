@@ -328,3 +328,28 @@ proptest! {
         prop_assert!(!debug.contains(CANARY));
     }
 }
+
+#[cfg(feature = "tls")]
+#[test]
+fn p_30_certificates_that_are_given_as_text_are_read_at_once() {
+    use crate::config::Tls;
+
+    let build = |tls| {
+        let builder = layer().with_endpoint("https://a:1").with_tls(tls);
+        builder.build().err().map(|error| error.to_string())
+    };
+    for tls in [
+        Tls::new().with_ca_pem("secret"),
+        Tls::new().with_client_pem("secret", "secret"),
+        Tls::new().with_server_name("not a name"),
+    ] {
+        let error = build(tls).unwrap_or_default();
+        assert!(error.starts_with("Builder::with_tls: "), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+    assert_eq!(
+        build(Tls::new().with_ca_file("/no/such/file")),
+        None,
+        "files are for later"
+    );
+}

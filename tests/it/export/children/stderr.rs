@@ -93,9 +93,9 @@ fn child_with(variables: &[(&str, &str)]) -> Ended {
 const FAILS: &str =
     "cannot deliver, records are kept and sent again: ENDPOINT: gRPC UNAVAILABLE (14)";
 const WORKS: &str = "delivery works again";
-const REJECTED: &str = "1 records rejected: ENDPOINT: gRPC INVALID_ARGUMENT (3)";
+const REJECTED: &str = "1 record rejected: ENDPOINT: gRPC INVALID_ARGUMENT (3)";
 const WARNS: &str = "the collector warns: ENDPOINT: ";
-const DROPPED: &str = "1 records dropped: it is not asked again for 10 minutes: ENDPOINT: ";
+const DROPPED: &str = "1 record dropped: it is not asked again for 10 minutes: ENDPOINT: ";
 
 #[test]
 fn each_kind_of_trouble_is_told_once_by_one_line_and_the_hook_hears_each() {

@@ -80,6 +80,22 @@ fn f_14_a_single_record_is_shortened_once_and_then_dropped() {
     world.assert_balanced();
 }
 
+#[test]
+fn f_14_a_destination_that_takes_nothing_is_asked_ever_more_slowly() {
+    let mut world = World::new();
+    (0..40).for_each(|_| world.record(100));
+    world.collect();
+    let (mut requests, hour) = (0, 3600 * SECOND);
+    while world.now < hour && world.resolved() < world.accepted {
+        world.sleep_to_request();
+        world.answer(too_large());
+        requests += 1;
+    }
+    // 16 at once, then by the back-off: at most one in 15 seconds in the end.
+    assert!((100..300).contains(&requests), "{requests}");
+    world.assert_balanced();
+}
+
 /// What a destination gets that takes at most so many records.
 fn order(world: &mut World, most: usize) -> Vec<u64> {
     let mut arrived = Vec::new();

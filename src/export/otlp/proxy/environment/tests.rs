@@ -109,6 +109,8 @@ fn p_29_an_error_names_the_variable_and_no_secret() {
         "http://u:c4n4ry@p:99999",
         "http://u:c4n4ry@a b",
         "u:c4n4ry@:1",
+        "u:c4n4ry",
+        "http://u:c4n4ry%20#",
     ] {
         let error = one(value).unwrap_err();
         assert!(error.is_config());
@@ -126,10 +128,10 @@ fn p_29_an_error_names_the_variable_and_no_secret() {
             .contains("socks5")
     );
     assert!(
-        one("http://p:x")
+        one("http://p x")
             .unwrap_err()
             .to_string()
-            .contains("\"p:x\"")
+            .contains("\"p x\"")
     );
 }
 
