@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinSet;
 
 use super::endpoint::{Endpoint, Target};
 use super::pending::Pending;
 use super::proxy::{self, Proxy};
+use super::stream::{Connected, Stream};
 use super::tls;
 use crate::config::{Protocol, Tls};
 
@@ -32,19 +32,6 @@ const SEND_BUFFER: u32 = 96 << 10;
 const SILENCE: Duration = Duration::from_secs(10);
 const PROBE: Duration = Duration::from_secs(5);
 const PROBES: u32 = 2;
-
-/// A connection's bytes, whatever carries them.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
-
-/// An open connection, and what its peer agreed to speak.
-pub(super) struct Connected {
-    pub(super) stream: Box<dyn Stream>,
-    pub(super) speaks_http2: bool,
-    /// Requests go to a proxy that passes them on, and say so in their first line.
-    pub(super) to_a_proxy: bool,
-}
 
 #[derive(Debug)]
 pub(super) struct Connector {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connect::Stream;
+use super::stream::Stream;
 use crate::sync::{Arc, AtomicUsize, Ordering};
 
 /// Beside the body of an answer: its head, what HTTP/2 needs, and what is read ahead (2 MiB of a stream's window).

@@ -16,6 +16,7 @@ mod message;
 mod meter;
 mod pending;
 mod proxy;
+mod stream;
 mod tls;
 mod whole;
 

@@ -4,8 +4,8 @@ use std::io;
 
 use tokio::net::TcpStream;
 
-use super::connect::Connected;
 use super::pending::Pending;
+use super::stream::Connected;
 use crate::config::{Protocol, Tls};
 
 #[cfg(feature = "tls")]
