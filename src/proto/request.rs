@@ -41,13 +41,7 @@ pub(crate) fn end_run(out: &mut [u8], start: usize) {
 /// Appends a record to the run.
 #[inline]
 pub(crate) fn put_record(out: &mut Vec<u8>, message: &[u8]) {
-    let len = message.len();
-    if (1 << 7..1 << 14).contains(&len) {
-        out.extend_from_slice(&[SPANS, len as u8 | 0x80, (len >> 7) as u8]);
-        out.extend_from_slice(message);
-    } else {
-        wire::put_len(out, SPANS, message);
-    }
+    wire::put_len(out, SPANS, message);
 }
 
 /// More than [`begin_run`] and [`put_record`] add to a record's own bytes and its scope.
