@@ -265,7 +265,8 @@ fn bit(number: usize) -> u64 {
 ///
 /// There are as many callsites as the program has `span!` and `event!` in its text, so nothing is ever removed.
 pub(super) struct Templates {
-    buckets: Box<[Link]>,
+    // Of a known length: no bounds are checked.
+    buckets: Box<[Link; BUCKETS]>,
     config: config::Record,
     limits: config::Limits,
 }
@@ -282,7 +283,7 @@ const BUCKETS: usize = 1024;
 impl Templates {
     pub(super) fn new(config: config::Record, limits: config::Limits) -> Self {
         Self {
-            buckets: (0..BUCKETS).map(|_| Link::new()).collect(),
+            buckets: Box::new([const { Link::new() }; BUCKETS]),
             config,
             limits,
         }

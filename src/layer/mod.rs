@@ -167,15 +167,6 @@ impl OtlpLayer {
                 trace::put_parent(&mut scratch.record, parent.ids.span);
             }
             scratch.record.extend_from_slice(&template.constants);
-            let mut written = Written::new(template);
-            if self.config.threads {
-                thread::put(
-                    &mut scratch.record,
-                    &mut written,
-                    template,
-                    self.bounds.attributes,
-                );
-            }
             let bounds = Bounds {
                 attributes: self.bounds.attributes,
                 bytes: self.bounds.bytes,
@@ -183,18 +174,24 @@ impl OtlpLayer {
             let mut fields = Fields::<false> {
                 template,
                 scratch,
-                written,
+                written: Written::new(template),
                 bounds,
             };
+            if self.config.threads {
+                let Fields {
+                    scratch, written, ..
+                } = &mut fields;
+                thread::put(&mut scratch.record, written, template, bounds.attributes);
+            }
             attributes.record(&mut fields);
-            let written = fields.written;
+            let written = &fields.written;
             self.truncated(written.truncated);
             let opened = Opened {
-                place,
+                place: &place,
                 metadata: template.metadata,
                 written,
             };
-            if self.store.open(id, opened, &mut scratch.record) {
+            if self.store.open(id, &opened, &mut fields.scratch.record) {
                 self.mirror.created(id.into_u64(), place);
             } else {
                 self.parts.ledger.refuse(DropReason::OpenSpans);

@@ -48,6 +48,7 @@ pub(super) struct SpanBounds {
 
 impl OpenSpan {
     /// Appends an encoded event. `Err`: it has no room, and so many bytes would have; it is not counted.
+    #[inline]
     pub(super) fn add_event(
         &mut self,
         event: &[u8],
@@ -190,6 +191,7 @@ impl OpenSpan {
     }
 
     /// Writes the end. The few bytes are not worth a charge: the record leaves for its chunk at once.
+    #[inline]
     pub(super) fn finish(&mut self, end: u64, late_name: bool, late_kind: bool) {
         if late_name && !self.written.name {
             trace::put_name(&mut self.record, self.metadata.name());

@@ -31,7 +31,8 @@ const KEPT: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct Store {
-    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    // Of a known length: no bounds are checked.
+    shards: Box<[CachePadded<Mutex<Shard>>; SHARDS]>,
 }
 
 #[derive(Debug)]
@@ -49,10 +50,10 @@ struct Shard {
 
 /// What a new span brings along.
 #[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) place: Place,
+pub(super) struct Opened<'a> {
+    pub(super) place: &'a Place,
     pub(super) metadata: &'static Metadata<'static>,
-    pub(super) written: Written,
+    pub(super) written: &'a Written,
 }
 
 impl Store {
@@ -70,9 +71,9 @@ impl Store {
             },
         };
         Self {
-            shards: (0..SHARDS)
-                .map(|_| CachePadded::new(Mutex::new(shard())))
-                .collect(),
+            shards: Box::new(std::array::from_fn(|_| {
+                CachePadded::new(Mutex::new(shard()))
+            })),
         }
     }
 
@@ -87,7 +88,7 @@ impl Store {
     /// Opens a span whose message so far is `record`, in exchange for an empty buffer. `false`: the budget has no room,
     /// and only its place is kept.
     #[inline]
-    pub(super) fn open(&self, id: &Id, opened: Opened, record: &mut Vec<u8>) -> bool {
+    pub(super) fn open(&self, id: &Id, opened: &Opened<'_>, record: &mut Vec<u8>) -> bool {
         let (id, mut shard) = self.shard(id);
         let Some(span) = shard.make(opened, record) else {
             return false;
@@ -145,12 +146,12 @@ impl Store {
 
 impl Shard {
     #[inline]
-    fn make(&mut self, opened: Opened, record: &mut Vec<u8>) -> Option<Box<OpenSpan>> {
+    fn make(&mut self, opened: &Opened<'_>, record: &mut Vec<u8>) -> Option<Box<OpenSpan>> {
         let Opened {
             place,
             metadata,
             written,
-        } = opened;
+        } = *opened;
         let charge = FIXED + record.capacity();
         let Some(mut span) = self.free.pop() else {
             if !self.account.charge(charge) {
@@ -158,10 +159,10 @@ impl Shard {
             }
             let record = std::mem::take(record);
             return Some(Box::new(OpenSpan {
-                place,
+                place: *place,
                 metadata,
                 record,
-                written,
+                written: *written,
                 events: 0,
                 links: 0,
                 dropped_events: 0,
@@ -174,9 +175,9 @@ impl Shard {
             return None;
         }
         std::mem::swap(&mut span.record, record);
-        span.place = place;
+        span.place = *place;
         span.metadata = metadata;
-        span.written = written;
+        span.written = *written;
         (
             span.events,
             span.links,

@@ -16,6 +16,7 @@ pub(crate) struct Record<'a> {
 
 impl Record<'_> {
     /// At least what the record adds to a chunk, with a run of its own.
+    #[inline]
     pub(crate) fn room(&self) -> usize {
         self.scope_message.len() + self.message.len() + request::OVERHEAD
     }
@@ -53,15 +54,18 @@ impl Chunk {
         }
     }
 
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }
 
+    #[inline]
     pub(crate) fn records(&self) -> usize {
         self.records as usize
     }
 
     /// Whether so many bytes fit without a new allocation.
+    #[inline]
     pub(crate) fn fits(&self, bytes: usize) -> bool {
         self.buffer.capacity() - self.buffer.len() >= bytes
     }
@@ -81,19 +85,23 @@ impl Chunk {
         true
     }
 
+    #[inline]
     pub(crate) fn append(&mut self, record: &Record<'_>) {
         match self.run {
             Some((_, scope)) if std::ptr::eq(scope, record.scope) => {}
-            open => {
-                if let Some((start, _)) = open {
-                    request::end_run(&mut self.buffer, start);
-                }
-                self.run = Some((self.buffer.len(), record.scope));
-                request::begin_run(&mut self.buffer, record.scope_message);
-            }
+            _ => self.begin_run(record),
         }
         request::put_record(&mut self.buffer, record.message);
         self.records += 1;
+    }
+
+    #[cold]
+    fn begin_run(&mut self, record: &Record<'_>) {
+        if let Some((start, _)) = self.run {
+            request::end_run(&mut self.buffer, start);
+        }
+        self.run = Some((self.buffer.len(), record.scope));
+        request::begin_run(&mut self.buffer, record.scope_message);
     }
 
     /// Ends the last run and takes the content out; `None` when there is none. The chunk stays, without a buffer.
