@@ -47,8 +47,6 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub(super) struct Template {
     pub(super) metadata: &'static Metadata<'static>,
-    /// The content of the scope's message.
-    pub(super) scope: Box<[u8]>,
     /// The constant part of a record, behind a span's head or an event's time.
     pub(super) constants: Box<[u8]>,
     pub(super) constant_attributes: u32,
@@ -63,7 +61,11 @@ pub(super) struct Template {
     /// Whether the name and the kind are left to the span's end, since a field may give them.
     pub(super) late_name: bool,
     pub(super) late_kind: bool,
+    pub(super) is_late: bool,
     fields: Box<[Option<Known>]>,
+    /// The bits of the attributes whose key is short, if the limit has room for all that the callsite may write: then these
+    /// need no look at it.
+    pub(super) quick_bits: u64,
     /// The answer of the layer's own filter, with the filter's generation: generation << 1 | enabled. Relaxed: the
     /// answer follows from the generation, whoever computes it.
     filtered: AtomicU64,
@@ -148,14 +150,14 @@ impl Builder<'_> {
         } else {
             metadata.name()
         };
-        let fields = metadata
+        let fields: Box<[Option<Known>]> = metadata
             .fields()
             .iter()
             .map(|field| self.field(&field, is_span))
             .collect();
+        let quick_bits = self.quick_bits(&fields);
         Template {
             metadata,
-            scope: common::scope(metadata.target()).into(),
             constants: self.constants.into(),
             constant_attributes: self.count,
             constant_dropped: self.dropped,
@@ -164,10 +166,23 @@ impl Builder<'_> {
             event_name,
             late_name,
             late_kind,
+            is_late: late_name || late_kind,
             fields,
+            quick_bits,
             // Before the first filter everything passes.
             filtered: AtomicU64::new(1),
         }
+    }
+
+    fn quick_bits(&self, fields: &[Option<Known>]) -> u64 {
+        // The two of the thread; of each field its own one, and the chain of an error.
+        let most = self.count as usize + super::thread::KEYS.len() + 2 * fields.len();
+        if most > self.limit as usize {
+            return 0;
+        }
+        let is_quick = |known: &&Known| known.role == Role::Attribute && known.prefix.is_short();
+        let quick = fields.iter().flatten().filter(is_quick);
+        quick.fold(0, |bits, known| bits | known.bit)
     }
 
     fn declares(&self, name: &str) -> bool {

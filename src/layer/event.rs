@@ -73,12 +73,7 @@ impl OtlpLayer {
         trace::put_event_time(&mut scratch.record, time);
         scratch.record.extend_from_slice(&template.constants);
         let written = Written::new(template);
-        let mut fields = Fields::<false> {
-            template,
-            scratch,
-            written,
-            bounds,
-        };
+        let mut fields = Fields::<false>::new(template, scratch, written, bounds);
         event.record(&mut fields);
         let written = fields.written;
         if !written.name {

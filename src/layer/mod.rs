@@ -171,17 +171,10 @@ impl OtlpLayer {
                 attributes: self.bounds.attributes,
                 bytes: self.bounds.bytes,
             };
-            let mut fields = Fields::<false> {
-                template,
-                scratch,
-                written: Written::new(template),
-                bounds,
-            };
+            let written = Written::new(template);
+            let mut fields = Fields::<false>::new(template, scratch, written, bounds);
             if self.config.threads {
-                let Fields {
-                    scratch, written, ..
-                } = &mut fields;
-                thread::put(&mut scratch.record, written, template, bounds.attributes);
+                fields.put_thread();
             }
             attributes.record(&mut fields);
             let written = &fields.written;
@@ -189,6 +182,7 @@ impl OtlpLayer {
             let opened = Opened {
                 place: &place,
                 metadata: template.metadata,
+                is_late: template.is_late,
                 written,
             };
             if self.store.open(id, &opened, &mut fields.scratch.record) {
@@ -214,12 +208,7 @@ impl OtlpLayer {
             attributes: u32::MAX,
             bytes: self.bounds.bytes,
         };
-        let mut fields = Fields::<true> {
-            template,
-            scratch,
-            written: Written::default(),
-            bounds,
-        };
+        let mut fields = Fields::<true>::new(template, scratch, Written::default(), bounds);
         values.record(&mut fields);
         let Written {
             dropped, truncated, ..
@@ -232,15 +221,23 @@ impl OtlpLayer {
         self.truncated(cut.unwrap_or(0).max(truncated));
     }
 
+    /// Writes what the callsite has left to the end, since a field might have given it.
+    #[cold]
+    fn complete(&self, span: &mut OpenSpan) {
+        let template = self.templates.get(span.metadata);
+        span.complete(template.late_name, template.late_kind);
+    }
+
     /// The last of an open span: its end, and into the chunk.
     #[inline]
     fn finish(&self, span: &mut OpenSpan) {
-        let template = self.templates.get(span.metadata);
         let end = self.parts.clock.at(span.place.epoch);
-        span.finish(end, template.late_name, template.late_kind);
+        if span.is_late {
+            self.complete(span);
+        }
+        span.finish(end);
         let record = queue::Record {
             scope: span.metadata.target(),
-            scope_message: &template.scope,
             message: &span.record,
         };
         match queue::append(&self.parts.queue, &record) {
@@ -322,7 +319,7 @@ where
         if !template.passes(&self.parts.filter) {
             return;
         }
-        let Some((id, place)) = registry::span_of(self, event, &context) else {
+        let Some((id, epoch)) = registry::span_of(self, event, &context) else {
             return;
         };
         if gate == Gate::TooDeep {
@@ -331,7 +328,7 @@ where
             });
             return;
         }
-        let time = self.parts.clock.at(place.epoch);
+        let time = self.parts.clock.at(epoch);
         scratch::with(|scratch| self.add_event(template, event, &id, time, scratch));
     }
 

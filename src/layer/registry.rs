@@ -119,13 +119,13 @@ where
     context.span(id)?.scope().find_map(|span| known(span.id()))
 }
 
-/// The span that an event belongs to, and its place.
+/// The span that an event belongs to, and the epoch of its trace.
 #[inline]
 pub(super) fn span_of<S>(
     layer: &OtlpLayer,
     event: &Event<'_>,
     context: &Context<'_, S>,
-) -> Option<(Id, Place)>
+) -> Option<(Id, u64)>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -134,10 +134,10 @@ where
     } else {
         (event.parent()?.clone(), None)
     };
-    match place.or_else(|| layer.store.place(&id)) {
-        Some(place) => Some((id, place)),
-        None => {
-            ancestor(&id, context, &layer.store).or_else(|| layer.home.ancestor(&id, &layer.store))
-        }
+    if let Some(place) = place.or_else(|| layer.store.place(&id)) {
+        return Some((id, place.epoch));
     }
+    let (id, place) =
+        ancestor(&id, context, &layer.store).or_else(|| layer.home.ancestor(&id, &layer.store))?;
+    Some((id, place.epoch))
 }

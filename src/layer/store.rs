@@ -53,6 +53,7 @@ struct Shard {
 pub(super) struct Opened<'a> {
     pub(super) place: &'a Place,
     pub(super) metadata: &'static Metadata<'static>,
+    pub(super) is_late: bool,
     pub(super) written: &'a Written,
 }
 
@@ -150,6 +151,7 @@ impl Shard {
         let Opened {
             place,
             metadata,
+            is_late,
             written,
         } = *opened;
         let charge = FIXED + record.capacity();
@@ -161,6 +163,7 @@ impl Shard {
             return Some(Box::new(OpenSpan {
                 place: *place,
                 metadata,
+                is_late,
                 record,
                 written: *written,
                 events: 0,
@@ -177,6 +180,7 @@ impl Shard {
         std::mem::swap(&mut span.record, record);
         span.place = *place;
         span.metadata = metadata;
+        span.is_late = is_late;
         span.written = *written;
         (
             span.events,

@@ -1,4 +1,4 @@
-//! `KeyValue`, `AnyValue` and `InstrumentationScope` (common.proto).
+//! `KeyValue` and `AnyValue` (common.proto).
 //!
 //! An attribute is written as a prefix that its callsite encoded once (tag, room for the length, key) and a value.
 
@@ -20,9 +20,6 @@ const BYTES_VALUE: u8 = tag(7, LEN);
 
 /// ArrayValue.values.
 const ARRAY_VALUES: u8 = tag(1, LEN);
-
-/// InstrumentationScope.name.
-const SCOPE_NAME: u8 = tag(1, LEN);
 
 /// What stands before the key in a prefix: the attribute's tag and one byte for its length.
 const ROOM: usize = 2;
@@ -70,6 +67,11 @@ impl Prefix {
     /// The encoded key: field 1 with its tag.
     pub(crate) fn key(&self) -> &[u8] {
         &self.whole[ROOM..]
+    }
+
+    /// Whether the prefix is copied at a fixed width.
+    pub(crate) fn is_short(&self) -> bool {
+        self.len <= WIDTH
     }
 
     #[inline]
@@ -222,6 +224,9 @@ pub(crate) fn put_str_short(out: &mut Vec<u8>, prefix: &Prefix, value: &str) -> 
 /// As [`put_str`] of a text that leaves the attribute short; else `false`, and nothing is written.
 #[inline]
 pub(crate) fn put_str_medium(out: &mut Vec<u8>, prefix: &Prefix, value: &str) -> bool {
+    if out.capacity() - out.len() < ROW + value.len() {
+        return false;
+    }
     let len = value.len() as u8;
     let head = [VALUE, len.wrapping_add(2), STRING_VALUE, len];
     let short = prefix.put_short(out, head, value.len());
@@ -348,11 +353,50 @@ fn put_long(out: &mut Vec<u8>, prefix: &Prefix, value: &[u8]) {
     out.extend_from_slice(value);
 }
 
-/// The scope of a run, as the content of `InstrumentationScope`.
-pub(crate) fn scope(name: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(name.len() + 4);
-    if !name.is_empty() {
-        wire::put_len(&mut out, SCOPE_NAME, name.as_bytes());
+#[cfg(all(test, not(otlp_loom)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Calls `put` with a buffer that has room, and with one that has none, which rules the short forms out.
+    fn both(put: impl Fn(&mut Vec<u8>, &Prefix), key: usize) -> [Vec<u8>; 2] {
+        let prefix = Prefix::new(crate::proto::trace::SPAN_ATTRIBUTE, &"k".repeat(key));
+        [4096, 0].map(|room| {
+            let mut out = Vec::with_capacity(room);
+            put(&mut out, &prefix);
+            out
+        })
     }
-    out
+
+    proptest! {
+        #[test]
+        fn values_are_the_same_whether_they_are_written_at_once_or_not(
+            key in 0_usize..50,
+            shift in 0_u32..64,
+            value: i64,
+            bits: bool,
+            text in ".{0,140}",
+        ) {
+            let long = |out: &mut Vec<u8>, prefix: &Prefix| {
+                put_text(out, prefix, |out| out.extend_from_slice(text.as_bytes()))
+            };
+            let at_once = |out: &mut Vec<u8>, prefix: &Prefix| {
+                if !put_str_short(out, prefix, &text) && !put_str_medium(out, prefix, &text) {
+                    put_str(out, prefix, &text);
+                }
+            };
+            let [expected, _] = both(long, key);
+            prop_assert_eq!(both(at_once, key), [expected.clone(), expected]);
+
+            let value = (value as u64 >> shift) as i64;
+            let [short, general] = both(|out, prefix| put_int(out, prefix, value), key);
+            prop_assert_eq!(short, general);
+            let [short, general] = both(|out, prefix| put_bool(out, prefix, bits), key);
+            prop_assert_eq!(short, general);
+            let double = f64::from_bits(value as u64);
+            let [short, general] = both(|out, prefix| put_double(out, prefix, double), key);
+            prop_assert_eq!(short, general);
+        }
+    }
 }

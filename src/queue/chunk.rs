@@ -8,9 +8,8 @@ use crate::proto::request;
 /// One record on its way into a chunk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<'a> {
-    /// The scope's name, by whose address runs are told apart, and its encoded message.
+    /// The scope's name, by whose address runs are told apart.
     pub(crate) scope: &'static str,
-    pub(crate) scope_message: &'a [u8],
     pub(crate) message: &'a [u8],
 }
 
@@ -18,7 +17,7 @@ impl Record<'_> {
     /// At least what the record adds to a chunk, with a run of its own.
     #[inline]
     pub(crate) fn room(&self) -> usize {
-        self.scope_message.len() + self.message.len() + request::OVERHEAD
+        self.scope.len() + self.message.len() + request::OVERHEAD
     }
 }
 
@@ -101,7 +100,7 @@ impl Chunk {
             request::end_run(&mut self.buffer, start);
         }
         self.run = Some((self.buffer.len(), record.scope));
-        request::begin_run(&mut self.buffer, record.scope_message);
+        request::begin_run(&mut self.buffer, record.scope);
     }
 
     /// Ends the last run and takes the content out; `None` when there is none. The chunk stays, without a buffer.
