@@ -185,11 +185,14 @@ impl OtlpLayer {
                 is_late: template.is_late,
                 written,
             };
-            if self.store.open(id, &opened, &mut fields.scratch.record) {
+            if self
+                .store
+                .open(id.into_u64(), &opened, &mut fields.scratch.record)
+            {
                 self.mirror.created(id.into_u64(), place);
             } else {
                 self.parts.ledger.refuse(DropReason::OpenSpans);
-                self.store.open_bare(id, place);
+                self.store.open_bare(id.into_u64(), place);
             }
         });
     }
@@ -214,7 +217,7 @@ impl OtlpLayer {
             dropped, truncated, ..
         } = fields.written;
         let Scratch { record, marks, .. } = scratch;
-        let cut = self.store.update(id, |span, account| {
+        let cut = self.store.update(id.into_u64(), |span, account| {
             span.written.dropped = span.written.dropped.saturating_add(dropped);
             span.merge(record, marks, &self.bounds, account)
         });
@@ -291,7 +294,7 @@ where
         if !self.is_open() {
             return;
         }
-        let Some(metadata) = self.store.update(id, |span, _| span.metadata) else {
+        let Some(metadata) = self.store.update(id.into_u64(), |span, _| span.metadata) else {
             return;
         };
         let template = self.templates.get(metadata);
@@ -302,8 +305,8 @@ where
         if !self.is_open() {
             return;
         }
-        if let Some(place) = self.store.place(follows) {
-            self.store.update(id, |span, account| {
+        if let Some(place) = self.store.place(follows.into_u64()) {
+            self.store.update(id.into_u64(), |span, account| {
                 span.add_link(&place.ids, &self.bounds, account)
             });
         }
@@ -323,13 +326,13 @@ where
             return;
         };
         if gate == Gate::TooDeep {
-            self.store.update(&id, |span, _| {
+            self.store.update(id, |span, _| {
                 span.dropped_events = span.dropped_events.saturating_add(1)
             });
             return;
         }
         let time = self.parts.clock.at(epoch);
-        scratch::with(|scratch| self.add_event(template, event, &id, time, scratch));
+        scratch::with(|scratch| self.add_event(template, event, id, time, scratch));
     }
 
     #[inline]
@@ -351,7 +354,7 @@ where
     #[inline]
     fn on_close(&self, id: Id, _: Context<'_, S>) {
         // Also on a thread of ours and at any depth: what was opened is closed.
-        self.store.close(&id, |span| self.finish(span));
+        self.store.close(id.into_u64(), |span| self.finish(span));
         self.mirror.closed(id.into_u64());
     }
 }

@@ -8,7 +8,7 @@ use std::mem::size_of;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_utils::CachePadded;
-use tracing_core::{Metadata, span::Id};
+use tracing_core::Metadata;
 
 use super::span::{OpenSpan, Place};
 use super::table::Table;
@@ -79,18 +79,17 @@ impl Store {
     }
 
     #[inline]
-    fn shard(&self, id: &Id) -> (u64, MutexGuard<'_, Shard>) {
-        let id = id.into_u64();
+    fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
         let shard = &self.shards[(id.wrapping_sub(1) >> THREAD_SHIFT) as usize % SHARDS];
         // What a shard holds is whole after each statement, so a panic of another holder leaves it usable.
-        (id, shard.lock().unwrap_or_else(PoisonError::into_inner))
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens a span whose message so far is `record`, in exchange for an empty buffer. `false`: the budget has no room,
     /// and only its place is kept.
     #[inline]
-    pub(super) fn open(&self, id: &Id, opened: &Opened<'_>, record: &mut Vec<u8>) -> bool {
-        let (id, mut shard) = self.shard(id);
+    pub(super) fn open(&self, id: u64, opened: &Opened<'_>, record: &mut Vec<u8>) -> bool {
+        let mut shard = self.shard(id);
         let Some(span) = shard.make(opened, record) else {
             return false;
         };
@@ -99,14 +98,14 @@ impl Store {
     }
 
     /// Keeps the place of a span that is not recorded, so that its children stay in its trace.
-    pub(super) fn open_bare(&self, id: &Id, place: Place) {
-        let (id, mut shard) = self.shard(id);
+    pub(super) fn open_bare(&self, id: u64, place: Place) {
+        let mut shard = self.shard(id);
         shard.bare.insert(id, place);
     }
 
     #[inline]
-    pub(super) fn place(&self, id: &Id) -> Option<Place> {
-        let (id, shard) = self.shard(id);
+    pub(super) fn place(&self, id: u64) -> Option<Place> {
+        let shard = self.shard(id);
         match shard.open.get(id) {
             Some(span) => Some(span.place),
             None => shard.bare.get(&id).copied(),
@@ -117,18 +116,18 @@ impl Store {
     #[inline]
     pub(super) fn update<T>(
         &self,
-        id: &Id,
+        id: u64,
         work: impl FnOnce(&mut OpenSpan, &mut Account) -> T,
     ) -> Option<T> {
-        let (id, mut shard) = self.shard(id);
+        let mut shard = self.shard(id);
         let Shard { open, account, .. } = &mut *shard;
         open.get_mut(id).map(|span| work(span, account))
     }
 
     /// Closes a span; `last` sees it if it was recorded.
     #[inline]
-    pub(super) fn close(&self, id: &Id, last: impl FnOnce(&mut OpenSpan)) {
-        let (id, mut shard) = self.shard(id);
+    pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan)) {
+        let mut shard = self.shard(id);
         match shard.open.remove(id) {
             Some(mut span) => {
                 last(&mut span);
