@@ -102,7 +102,7 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
     /// Without a call, so that hardly a register has to be saved: 50 instructions instead of 95.
     #[inline(always)]
     fn quick(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>, &Prefix) -> bool) -> bool {
-        let Some(known) = self.template.known(field) else {
+        let Some(known) = self.template.any(field) else {
             return false;
         };
         let new = known.bit & self.quick & !self.written.keys;
@@ -205,7 +205,7 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
         }
         let value = self.cut(value);
         match known.role {
-            Role::Attribute | Role::StatusCode => {}
+            Role::Attribute | Role::Nameless | Role::StatusCode => {}
             Role::Name => {
                 if LATE {
                     self.mark(What::Name);

@@ -29,6 +29,8 @@ const SHORT: usize = 0x7F;
 const WIDTH: usize = 32;
 /// With what is written behind the key at a fixed width: a value with its tags, or a short text. A cache line.
 const ROW: usize = 64;
+/// As much of it as a value that is no text needs.
+const VALUE_ROW: usize = WIDTH + 16;
 /// The tags and lengths of a short text.
 const TEXT_HEAD: usize = 4;
 /// Texts up to this length fit a row behind any key up to [`WIDTH`].
@@ -85,18 +87,18 @@ impl Prefix {
     /// All at a fixed width behind one check of the room, without a call: 25 instructions instead of 40.
     #[inline(always)]
     fn put_short<const N: usize>(&self, out: &mut Vec<u8>, value: [u8; N], more: usize) -> bool {
-        const { assert!(N <= ROW - WIDTH) };
+        const { assert!(N <= VALUE_ROW - WIDTH) };
         let len = self.len;
         let start = out.len();
-        if len > WIDTH || out.capacity() - start < ROW {
+        if len > WIDTH || out.capacity() - start < VALUE_ROW {
             return false;
         }
         let total = len - ROOM + N + more;
         if total > SHORT {
             return false;
         }
-        out.extend_from_slice(&self.head);
-        if let Some(row) = out.last_chunk_mut::<ROW>() {
+        out.extend_from_slice(&self.head[..VALUE_ROW]);
+        if let Some(row) = out.last_chunk_mut::<VALUE_ROW>() {
             row[1] = total as u8;
             row[len..len + N].copy_from_slice(&value);
         }
