@@ -99,7 +99,7 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
     /// The common case of an attribute: a new key, within all limits, and a value that fits the buffer. `false`, and nothing
     /// has changed, when it is another case.
     ///
-    /// Without a call, so that hardly a register has to be saved: 50 instructions instead of 95.
+    /// Without a call, so that hardly a register has to be saved: an integer takes 55 instructions instead of 95.
     #[inline(always)]
     fn quick(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>, &Prefix) -> bool) -> bool {
         let Some(known) = self.template.any(field) else {
@@ -155,6 +155,15 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
     fn mark(&mut self, what: What) {
         let start = u32::try_from(self.scratch.record.len()).unwrap_or(u32::MAX);
         self.scratch.marks.push(Mark { what, start });
+    }
+
+    #[inline(never)]
+    fn longer_int(&mut self, field: &Field, value: i64) {
+        if !self.quick(field, |out, prefix| {
+            common::put_int_medium(out, prefix, value)
+        }) {
+            self.attribute(field, |out, prefix| common::put_int(out, prefix, value));
+        }
     }
 
     /// Texts of any length. Not inlined, since a call of `memcpy` costs the caller registers.
@@ -317,7 +326,7 @@ impl<const LATE: bool> Visit for Fields<'_, LATE> {
     fn record_i64(&mut self, field: &Field, value: i64) {
         let write = |out: &mut Vec<u8>, prefix: &Prefix| common::put_int_short(out, prefix, value);
         if !self.quick(field, write) {
-            self.attribute(field, |out, prefix| common::put_int(out, prefix, value));
+            self.longer_int(field, value);
         }
     }
 
