@@ -214,10 +214,7 @@ mod tests {
         let mut number = 0_u64;
         for (name, spans) in runs {
             let start = out.len();
-            begin_run(
-                &mut out,
-                &super::super::common::scope(&format!("scope-{name}")),
-            );
+            begin_run(&mut out, &format!("scope-{name}"));
             for len in spans {
                 number += 1;
                 let span = Span {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
-use crate::proto::{common, request};
+use crate::proto::request;
 
 const SECOND: Nanos = 1_000_000_000;
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -101,7 +101,7 @@ impl World {
                 continue;
             }
             let start = bytes.len();
-            request::begin_run(&mut bytes, &common::scope(scope));
+            request::begin_run(&mut bytes, scope);
             for size in sizes {
                 let event = opentelemetry_proto::tonic::trace::v1::span::Event {
                     name: "e".repeat(*size),
