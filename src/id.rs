@@ -22,10 +22,14 @@ impl TraceId {
     }
 
     /// A new id of which every bit is random, so that the W3C Random flag may be set.
+    #[inline]
     pub(crate) fn random() -> Self {
-        let high = fastrand::u64(..);
-        let low = fastrand::u64(1..);
-        Self((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
+        loop {
+            let bits = fastrand::u128(..);
+            if bits != 0 {
+                return Self(bits.to_be_bytes());
+            }
+        }
     }
 }
 
@@ -40,6 +44,7 @@ impl SpanId {
         self.0
     }
 
+    #[inline]
     pub(crate) fn random() -> Self {
         loop {
             let bits = fastrand::u64(..);

@@ -27,6 +27,22 @@
 //! # Ok::<(), tracing_otlp::Error>(())
 //! ```
 //!
+//! Over HTTP, with a key and compression:
+//!
+//! ```no_run
+//! # #[cfg(all(feature = "http", feature = "gzip"))] {
+//! use tracing_otlp::{Compression, Protocol};
+//!
+//! let (otlp, _guard) = tracing_otlp::layer()
+//!     .with_protocol(Protocol::HttpProtobuf)
+//!     .with_endpoint("https://otlp.example.com") // and /v1/traces
+//!     .with_header("api-key", std::env::var("API_KEY").unwrap_or_default())
+//!     .with_compression(Compression::Gzip)
+//!     .build()?;
+//! # }
+//! # Ok::<(), tracing_otlp::Error>(())
+//! ```
+//!
 //! # How it works
 //!
 //! ```text
@@ -36,8 +52,8 @@
 //!    record:   bytes replaced or appended
 //!    event:    bytes into its span
 //!    close:    append to this thread's lane ---> ring of chunks ---> batch = list of Bytes, by size
-//!              (a chunk of framed records)       (bounded, Bytes)       -> gRPC | your own transport
-//!                                                                       -> retry the same Bytes
+//!              (a chunk of framed records)       (bounded, Bytes)       -> gRPC | HTTP | file | your own
+//!                                                                       -> retry or split the same Bytes
 //!                          ledger: accepted = delivered + rejected + dropped{reason} + held
 //! ```
 //!
@@ -48,7 +64,7 @@
 //! 4. A full chunk (32 KiB) becomes `Bytes` and goes to the exporter through a bounded ring. The caller never waits: what does
 //!    not fit the memory limit is dropped and counted.
 //! 5. The exporter puts a header before as many chunks as make a batch, and sends them as they are. What fails in a way that
-//!    may pass is sent again, the same `Bytes`, until it is taken or newer records need its memory.
+//!    may pass is sent again, the same `Bytes`, until it is taken or newer records need its memory; what is too large is split.
 //!
 //! # What is promised
 //!
@@ -58,6 +74,17 @@
 //!   [`Guard`] tell what became of the records.
 //! - A field whose `Debug` panics costs that field. One that writes 100 MB costs what the limit costs. One that traces is
 //!   recorded, four levels deep.
+//!
+//! # When delivery fails
+//!
+//! - Nobody answers, or the collector asks to wait: the batch is sent again, after 0.5 to 30 seconds or what was asked for. When the
+//!   collector is back, new records go first and what had to wait follows.
+//! - The batch is too large: it is split until it fits. A single record that does not is shortened, then dropped.
+//! - The collector refuses the batch for good: its records are rejected and counted by the answer ([`Stats::rejections`]), or held
+//!   ([`Builder::with_hold_on_config_error`]) where a mistake in the configuration is to blame.
+//! - People get a line on stderr that names the endpoint, what was seen and what to do: one when delivery begins to fail, one when it
+//!   works again, one a minute for what is lost. A program hears everything ([`Builder::with_on_error`]) and can ask
+//!   ([`Stats::last_error`]).
 //!
 //! # What is recorded
 //!
@@ -76,29 +103,29 @@
 //!
 //! # Environment
 //!
-//! Code beats the environment, which beats the default. A wrong value is named on stderr and ignored.
-//!
-//! | Variable | Default | Meaning |
-//! |---|---|---|
-//! | `OTEL_SERVICE_NAME` | `unknown_service:<executable>` | resource attribute `service.name` |
-//! | `OTEL_RESOURCE_ATTRIBUTES` | | further resource attributes, `key=value,key=value`, percent-encoded |
-//! | `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `OTEL_EXPORTER_OTLP_ENDPOINT` | `http://localhost:4317` | where to send |
-//! | `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT`, `OTEL_EXPORTER_OTLP_TIMEOUT` | 10000 | one attempt's deadline, milliseconds; 0 is none |
-//! | `OTEL_BSP_SCHEDULE_DELAY` | 5000 | how long a record waits for others, milliseconds |
-//! | `OTEL_BSP_MAX_QUEUE_SIZE` | | records that may wait (at least 8); not set, the memory limit bounds them |
-//! | `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` | 8192 | records of one request |
-//! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_ATTRIBUTE_COUNT_LIMIT` | 128 | attributes of a span |
-//! | `OTEL_SPAN_EVENT_COUNT_LIMIT` | 128 | events of a span |
-//! | `OTEL_SPAN_LINK_COUNT_LIMIT` | 128 | links of a span |
-//! | `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_ATTRIBUTE_COUNT_LIMIT` | 128 | attributes of an event |
+//! Code beats the environment, which beats the default. A wrong value in the code is an error of [`Builder::build`]; one in the
+//! environment is named on stderr and ignored (but a proxy that cannot be read, with
+//! [`Builder::with_proxy_from_environment`], is an error: traffic must not go around it). The module [`environment`] has the table of the `OTEL_*` variables, and
+//! [`Handle::explain`] tells what holds in a pipeline and who said so; `OTEL_LOG_LEVEL=debug` prints that.
 //!
 //! # Features
 //!
 //! | Feature | Default | |
 //! |---|---|---|
 //! | `grpc` | on | OTLP over gRPC |
+//! | `http` | on | OTLP over HTTP, as binary protobuf |
+//! | `http-json` | off | OTLP over HTTP, as JSON |
+//! | `file` | off | `File`: OTLP as lines of JSON, to a file or to stdout |
+//! | `gzip` | on | [`Compression::Gzip`] |
+//! | `zstd` | off | [`Compression::Zstd`] |
+//! | `tls` | on | `https` endpoints, by rustls with ring and the system's roots |
+//! | `bundled-roots` | off | `Tls::with_bundled_roots`: Mozilla's roots, for systems that have none |
+//! | `aws-lc` | off | aws-lc instead of ring, where the program has not installed a provider |
 //! | `init` | on | `init()` and `Builder::init`: a whole subscriber in one line |
 //! | `testing` | off | the module `testing`: an in-memory transport that gives decoded spans |
+//!
+//! A feature adds, and changes nothing that works without it. What needs one that is not enabled is a wrong value, and the
+//! error or the warning names the feature.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -111,6 +138,7 @@ mod export;
 mod id;
 mod layer;
 mod pipeline;
+mod problem;
 mod proto;
 mod queue;
 mod quiet;
@@ -122,15 +150,19 @@ mod sync;
 pub mod testing;
 
 pub use self::config::{Batch, Compression, Limits, Protocol, Tls};
+pub use self::env::environment;
 pub use self::error::Error;
+#[cfg(feature = "file")]
+pub use self::export::File;
 pub use self::export::{Answer, Failure, Request, Sending, Transport};
 pub use self::id::{SpanId, TraceId};
 pub use self::layer::OtlpLayer;
 #[cfg(feature = "init")]
 pub use self::pipeline::init;
-pub use self::pipeline::{Builder, Events, Guard, Handle, layer};
+pub use self::pipeline::{Builder, Events, Explanation, Guard, Handle, layer};
+pub use self::problem::{Problem, ProblemKind};
 pub use self::report::Report;
-pub use self::stats::{DropReason, Stats};
+pub use self::stats::{DropReason, LastError, Stats};
 
 /// The parsers that read what others wrote, for the fuzz targets.
 #[cfg(fuzzing)]
@@ -143,11 +175,63 @@ pub mod fuzz {
 
     #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
     pub fn environment(value: &str) {
-        let names = [
-            "OTEL_RESOURCE_ATTRIBUTES",
-            "OTEL_BSP_MAX_QUEUE_SIZE",
-            "OTEL_EXPORTER_OTLP_TIMEOUT",
-        ];
-        let _ = crate::env::read(names.map(|name| (name.to_owned(), value.to_owned())));
+        let names = crate::env::NAMES.iter();
+        let _ = crate::env::read(names.map(|name| ((*name).to_owned(), value.to_owned())));
+    }
+
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn headers(list: &str) {
+        let name = "OTEL_EXPORTER_OTLP_HEADERS".to_owned();
+        let environment = crate::env::read([(name, list.to_owned())]);
+        let mut headers = crate::export::Headers::default();
+        let read = environment.headers.iter();
+        for (name, value) in read.flat_map(|list| list.value.iter()) {
+            let _ = headers.insert(name, value, "the fuzz target");
+        }
+    }
+
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn endpoint(text: &str) {
+        use crate::Protocol::{Grpc, HttpJson, HttpProtobuf};
+        for protocol in [Grpc, HttpProtobuf, HttpJson] {
+            for (whole, insecure) in [(true, true), (false, false)] {
+                let written = crate::export::Written {
+                    text,
+                    origin: "the fuzz target",
+                    whole,
+                    insecure,
+                };
+                let _ = crate::export::Endpoint::parse(written, protocol)
+                    .map(|endpoint| endpoint.to_string());
+            }
+        }
+    }
+
+    #[cfg(feature = "file")]
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn json(bytes: &[u8]) {
+        let mut out = Vec::new();
+        if crate::proto::json::traces(bytes, &mut out).is_ok() {
+            let parsed: serde_json::Result<serde_json::Value> = serde_json::from_slice(&out);
+            assert!(parsed.is_ok(), "{parsed:?}");
+        }
+    }
+
+    #[cfg(any(feature = "grpc", feature = "http"))]
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn retry_after(value: &str) {
+        crate::export::fuzz::retry_after(value);
+    }
+
+    #[cfg(feature = "grpc")]
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn grpc_answer(bytes: &[u8]) {
+        crate::export::fuzz::grpc(bytes);
+    }
+
+    #[cfg(feature = "http")]
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn http_answer(bytes: &[u8]) {
+        crate::export::fuzz::http(bytes);
     }
 }

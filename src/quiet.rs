@@ -38,9 +38,11 @@ pub(crate) fn gate() -> Gate {
 }
 
 /// Runs user code one level deeper.
+#[inline]
 pub(crate) fn nested<T>(user_code: impl FnOnce() -> T) -> T {
     struct Restore(u8);
     impl Drop for Restore {
+        #[inline]
         fn drop(&mut self) {
             GATE.set(self.0);
         }

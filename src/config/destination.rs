@@ -24,6 +24,36 @@ impl Protocol {
             Self::HttpJson => "http/json",
         }
     }
+
+    /// Where to send when nobody says.
+    #[cfg(any(feature = "grpc", feature = "http"))]
+    pub(crate) fn endpoint(self) -> &'static str {
+        match self {
+            Self::Grpc => "http://localhost:4317",
+            Self::HttpProtobuf | Self::HttpJson => "http://localhost:4318",
+        }
+    }
+}
+
+/// What becomes of the records when the code does not say (`OTEL_TRACES_EXPORTER`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exporter {
+    /// They go to a collector.
+    Otlp,
+    /// They go to stdout, as lines of JSON.
+    Stdout,
+    /// There are none.
+    None,
+}
+
+impl Exporter {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Otlp => "otlp",
+            Self::Stdout => "otlp/stdout",
+            Self::None => "none",
+        }
+    }
 }
 
 /// How the body of a request is compressed. A collector that refuses it gets plain data.

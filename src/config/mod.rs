@@ -1,11 +1,17 @@
 //! Validated values, each default with its reason.
 
 mod destination;
+mod headers;
+mod setting;
 
 use std::time::Duration;
 
+pub(crate) use self::destination::Exporter;
+#[cfg(any(feature = "grpc", feature = "http"))]
 pub(crate) use self::destination::Pem;
 pub use self::destination::{Compression, Protocol, Tls};
+pub(crate) use self::headers::{HeaderList, HeaderProvider};
+pub(crate) use self::setting::{Origin, Setting};
 use crate::error::Error;
 
 /// How many attributes, events and links a span may have, and how large it may become. What exceeds a limit is left out
@@ -99,8 +105,9 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// Encoded bytes of one request, 1 KiB to 4 MiB less 64 KiB. Default 1 MiB. A request is larger only when one record
-    /// or chunk (32 KiB) is.
+    /// Encoded bytes of one request before compression, 1 KiB to 4 MiB less 64 KiB. Default 1 MiB. A request is larger only
+    /// when one record or chunk (32 KiB) is. The specification's largest request is 64 MiB; what is more than this goes
+    /// with the next request, so nothing is discarded for its size.
     pub fn with_max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
@@ -119,7 +126,8 @@ impl Batch {
         self
     }
 
-    /// How long a record waits for others, at most. Default 5 seconds (`OTEL_BSP_SCHEDULE_DELAY`).
+    /// How long a record waits for others, at most; less than 10 ms is as good as 10 ms. Default 5 seconds
+    /// (`OTEL_BSP_SCHEDULE_DELAY`).
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
@@ -173,9 +181,6 @@ impl Default for Record {
     }
 }
 
-/// Where spans go when nobody says: OTLP's default for gRPC.
-pub(crate) const ENDPOINT: &str = "http://localhost:4317";
-
 /// Everything that was decided before the pipeline starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -185,6 +190,8 @@ pub(crate) struct Config {
     pub(crate) memory: usize,
     pub(crate) timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
+    /// What a mistake in the configuration keeps from being delivered is kept, not dropped.
+    pub(crate) hold_on_config_error: bool,
 }
 
 impl Default for Config {
@@ -199,6 +206,8 @@ impl Default for Config {
             timeout: Duration::from_secs(10),
             // Long enough for one slow answer, short enough for a container that gets 10 s to stop.
             shutdown_timeout: Duration::from_secs(5),
+            // Delivery needs a person; until then the newest records matter more.
+            hold_on_config_error: false,
         }
     }
 }
@@ -223,7 +232,7 @@ impl Config {
     }
 }
 
-fn within(name: &str, value: usize, least: usize, most: usize) -> Result<(), Error> {
+pub(crate) fn within(name: &str, value: usize, least: usize, most: usize) -> Result<(), Error> {
     if (least..=most).contains(&value) {
         return Ok(());
     }

@@ -1,11 +1,13 @@
-//! The backlog: chunks in the order in which they came, cut into batches by size.
+//! A batch: records that are sent together, as the chunks in which they came, or as parts of those.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use bytes::Bytes;
 
 use super::transport::Request;
-use crate::proto::request;
+use crate::proto::runs::{self, Stretch};
+use crate::proto::{request, shorten};
 use crate::queue::Sealed;
 
 /// A batch ends before it exceeds either.
@@ -15,140 +17,227 @@ pub(crate) struct Size {
     pub(crate) records: u64,
 }
 
+/// Parts that are sent together, the oldest first, until they are resolved.
 #[derive(Debug, Default)]
-pub(super) struct Backlog {
-    chunks: VecDeque<Sealed>,
-    /// The number of the first chunk; chunks are numbered as they come.
-    first: u64,
-    bytes: usize,
-    records: u64,
-}
-
-/// Chunks that are sent together, until they are resolved.
-#[derive(Debug)]
 pub(super) struct Batch {
-    pub(super) chunks: Vec<Sealed>,
-    pub(super) records: u64,
-    /// The number of its first chunk.
-    pub(super) first: u64,
+    parts: VecDeque<Part>,
+    records: u64,
+    bytes: usize,
+    /// How often its size was the destination's answer in doubt (OUT_OF_RANGE).
+    pub(super) doubts: u8,
 }
 
-impl Backlog {
-    pub(super) fn push(&mut self, chunk: Sealed) {
-        self.bytes += chunk.bytes.len();
-        self.records += u64::from(chunk.records);
-        self.chunks.push_back(chunk);
+/// A chunk, or some of its records.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Chunks are numbered as they come.
+    pub(super) number: u64,
+    pub(super) records: u64,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Whole(Sealed),
+    /// The chunk is shared by all its parts, and free when the last of them is resolved.
+    Cut {
+        chunk: Rc<Sealed>,
+        stretches: Vec<Stretch>,
+    },
+}
+
+impl Batch {
+    pub(super) fn push(&mut self, part: Part) {
+        self.records += part.records;
+        self.bytes += part.bytes();
+        self.parts.push_back(part);
     }
 
-    /// Gives up the oldest chunk.
-    pub(super) fn pop(&mut self) -> Option<Sealed> {
-        let chunk = self.chunks.pop_front()?;
-        self.first += 1;
-        self.bytes -= chunk.bytes.len();
-        self.records -= u64::from(chunk.records);
-        Some(chunk)
-    }
-
-    /// The oldest chunks, as many as fit, and at least one.
-    pub(super) fn cut(&mut self, size: Size) -> Option<Batch> {
-        let first = self.first;
-        let chunk = self.pop()?;
-        let (mut bytes, mut records) = (chunk.bytes.len(), u64::from(chunk.records));
-        let mut chunks = vec![chunk];
-        while let Some(next) = self.chunks.front()
-            && bytes + next.bytes.len() <= size.bytes
-            && records + u64::from(next.records) <= size.records
-            && let Some(chunk) = self.pop()
-        {
-            bytes += chunk.bytes.len();
-            records += u64::from(chunk.records);
-            chunks.push(chunk);
-        }
-        Some(Batch {
-            chunks,
-            records,
-            first,
-        })
-    }
-
-    pub(super) fn fills(&self, size: Size) -> bool {
-        self.bytes >= size.bytes || self.records >= size.records
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.chunks.is_empty()
+    /// Takes the oldest part out.
+    pub(super) fn pop(&mut self) -> Option<Part> {
+        let part = self.parts.pop_front()?;
+        self.records -= part.records;
+        self.bytes -= part.bytes();
+        Some(part)
     }
 
     pub(super) fn records(&self) -> u64 {
         self.records
     }
 
-    /// The number of the oldest chunk.
-    pub(super) fn first(&self) -> u64 {
-        self.first
+    /// The length of what is sent, less the header.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
-    /// The number that the next chunk gets.
-    pub(super) fn next(&self) -> u64 {
-        self.first + self.chunks.len() as u64
+    /// The number of its oldest chunk.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.parts.front().map(|part| part.number)
     }
-}
 
-impl Batch {
+    /// Whether the part can go with what is there.
+    pub(super) fn fits(&self, part: &Part, size: Size) -> bool {
+        self.parts.is_empty()
+            || self.bytes + part.bytes() <= size.bytes
+                && self.records + part.records <= size.records
+    }
+
     /// The message: a header of known length, then the chunks, untouched.
     pub(super) fn request(&self, resource: &[u8]) -> Request {
-        let runs = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
-        let mut parts = Vec::with_capacity(self.chunks.len() + 1);
-        parts.push(Bytes::from(request::header(resource, runs)));
-        parts.extend(self.chunks.iter().map(|chunk| chunk.bytes.clone()));
-        Request::new(parts, self.records)
+        let mut pieces = Vec::with_capacity(self.parts.len() + 1);
+        pieces.push(Bytes::from(request::header(resource, self.bytes)));
+        for part in &self.parts {
+            match &part.content {
+                Content::Whole(chunk) => pieces.push(chunk.bytes.clone()),
+                Content::Cut { stretches, .. } => {
+                    pieces.extend(stretches.iter().flat_map(Stretch::pieces));
+                }
+            }
+        }
+        Request::new(pieces, self.records)
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+    /// Its halves by the number of records, the older first, so that a record is in at most log2 n of them. It comes back
+    /// when it cannot be split.
+    pub(super) fn split(mut self) -> Result<(Self, Self), Self> {
+        let half = self.records / 2;
+        let (mut front, mut back) = (self.like(), self.like());
+        while let Some(part) = self.pop() {
+            let wanted = half.saturating_sub(front.records);
+            if !back.parts.is_empty() {
+                back.push(part);
+            } else if part.records <= wanted {
+                front.push(part);
+            } else {
+                match part.split(wanted) {
+                    Ok((first, second)) => {
+                        front.push(first);
+                        back.push(second);
+                    }
+                    Err(part) if front.parts.is_empty() => front.push(part),
+                    Err(part) => back.push(part),
+                }
+            }
+        }
+        if back.parts.is_empty() {
+            return Err(front);
+        }
+        Ok((front, back))
+    }
 
-    use super::*;
-
-    fn sealed(bytes: usize, records: u32) -> Sealed {
-        Sealed {
-            bytes: Bytes::from(vec![0; bytes]),
-            records,
-            number: 0,
-            charge: bytes,
+    /// Its single record, in at most so many bytes where leaving out attributes, events and links can achieve that. It comes
+    /// back when it has several, or nothing can be left out, as when that was done before.
+    pub(super) fn shorten(mut self, limit: usize) -> Result<Self, Self> {
+        if self.records != 1 {
+            return Err(self);
+        }
+        let Some(part) = self.pop() else {
+            return Err(self);
+        };
+        let mut short = self.like();
+        match part.shorten(limit) {
+            Ok(part) => {
+                short.push(part);
+                Ok(short)
+            }
+            Err(part) => {
+                self.push(part);
+                Err(self)
+            }
         }
     }
 
-    proptest! {
-        /// The naive model: walk the list and start a new batch whenever the next chunk does not fit.
-        #[test]
-        fn batches_are_those_of_a_plain_walk(
-            chunks in proptest::collection::vec((1_usize..50, 1_u32..20), 0..60),
-            bytes in 1_usize..200,
-            records in 1_u64..60,
-        ) {
-            let size = Size { bytes, records };
-            let mut backlog = Backlog::default();
-            let mut model: Vec<Vec<(usize, u32)>> = Vec::new();
-            for (length, count) in chunks {
-                backlog.push(sealed(length, count));
-                match model.last_mut() {
-                    Some(last)
-                        if last.iter().map(|(length, _)| length).sum::<usize>() + length <= bytes
-                            && last.iter().map(|(_, count)| u64::from(*count)).sum::<u64>() + u64::from(count)
-                                <= records =>
-                    {
-                        last.push((length, count));
-                    }
-                    _ => model.push(vec![(length, count)]),
-                }
+    /// Its records are resolved: gives the chunks of which nothing else is left.
+    pub(super) fn release(self) -> Vec<Sealed> {
+        self.parts.into_iter().filter_map(Part::release).collect()
+    }
+
+    /// An empty one with the same history.
+    fn like(&self) -> Self {
+        Self {
+            doubts: self.doubts,
+            ..Self::default()
+        }
+    }
+}
+
+impl Part {
+    pub(super) fn new(number: u64, chunk: Sealed) -> Self {
+        Self {
+            number,
+            records: u64::from(chunk.records),
+            content: Content::Whole(chunk),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        match &self.content {
+            Content::Whole(chunk) => chunk.bytes.len(),
+            Content::Cut { stretches, .. } => stretches.iter().map(Stretch::len).sum(),
+        }
+    }
+
+    /// Its records are resolved: gives the chunk if nothing else is left of it.
+    pub(super) fn release(self) -> Option<Sealed> {
+        match self.content {
+            Content::Whole(chunk) => Some(chunk),
+            Content::Cut { chunk, stretches } => {
+                drop(stretches);
+                Rc::into_inner(chunk)
             }
-            let batches: Vec<Vec<_>> = std::iter::from_fn(|| backlog.cut(size))
-                .map(|batch| batch.chunks.iter().map(|chunk| (chunk.bytes.len(), chunk.records)).collect())
-                .collect();
-            prop_assert_eq!(batches, model);
-            prop_assert_eq!((backlog.bytes, backlog.records), (0, 0));
+        }
+    }
+
+    /// Cuts behind the first `count` records. It comes back when that cannot be done.
+    fn split(self, count: u64) -> Result<(Self, Self), Self> {
+        let Some((front, back)) = runs::split(&self.stretches(), count) else {
+            return Err(self);
+        };
+        let (number, records) = (self.number, self.records);
+        let chunk = self.into_chunk();
+        let part = |records, stretches| Self {
+            number,
+            records,
+            content: Content::Cut {
+                chunk: Rc::clone(&chunk),
+                stretches,
+            },
+        };
+        Ok((part(count, front), part(records - count, back)))
+    }
+
+    fn shorten(self, limit: usize) -> Result<Self, Self> {
+        let stretches = self.stretches();
+        let short = match stretches.as_slice() {
+            [stretch] => runs::only_record(stretch)
+                .and_then(|(scope, record)| runs::of_one(scope, &shorten::span(record, limit)?)),
+            _ => None,
+        };
+        drop(stretches);
+        let Some(stretch) = short else {
+            return Err(self);
+        };
+        Ok(Self {
+            number: self.number,
+            records: self.records,
+            content: Content::Cut {
+                chunk: self.into_chunk(),
+                stretches: vec![stretch],
+            },
+        })
+    }
+
+    fn stretches(&self) -> Vec<Stretch> {
+        match &self.content {
+            Content::Whole(chunk) => vec![Stretch::Runs(chunk.bytes.clone())],
+            Content::Cut { stretches, .. } => stretches.clone(),
+        }
+    }
+
+    fn into_chunk(self) -> Rc<Sealed> {
+        match self.content {
+            Content::Whole(chunk) => Rc::new(chunk),
+            Content::Cut { chunk, .. } => chunk,
         }
     }
 }

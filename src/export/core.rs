@@ -2,13 +2,25 @@
 //!
 //! Events come in, actions go out. Time is a number of nanoseconds, so that tests run years in a moment.
 
+mod answers;
+mod backlog;
+mod breaker;
+mod flush;
+mod limit;
+mod pace;
+
 use std::time::Duration;
 
-use super::backoff;
-use super::batch::{Backlog, Batch, Size};
-use super::transport::{Answer, Failure, Kind, Request};
+use self::backlog::{Age, Backlog};
+use self::breaker::Breaker;
+use self::flush::Flushes;
+use self::limit::Limit;
+use self::pace::Pace;
+use super::batch::{Batch, Size};
+use super::transport::{Answer, Code, Failure, Kind, Request};
 use crate::queue::Sealed;
 use crate::report::Report;
+use crate::stats::DropReason;
 
 /// Nanoseconds since any moment.
 pub(super) type Nanos = u64;
@@ -35,44 +47,89 @@ pub(super) enum Action {
     Send(Request),
     /// A flush or shutdown is done, in time or not.
     Resolve { id: u64, report: Report },
+    /// Nothing to do but to book this.
+    Book(Settled),
     /// Nothing is left to do.
     Stop,
 }
 
-/// What became of records; the worker adds it to the ledger.
+/// An outcome, and the chunks whose memory is free by it.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) outcome: Outcome,
+    pub(super) chunks: Vec<Sealed>,
+}
+
+/// What became of records, or of the way to the destination; the worker books and tells it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
+    /// The destination took `records` and rejected the others.
     Delivered {
         records: u64,
         rejected: u64,
         message: String,
+        /// Its answer could not be read.
+        odd: bool,
+        /// Bytes of the body.
+        sent: u64,
     },
+    /// The destination refused them.
     Rejected {
         records: u64,
+        code: Option<Code>,
+        kind: Kind,
         message: String,
     },
+    /// They are given up, for a reason of the destination's.
+    Dropped {
+        records: u64,
+        reason: DropReason,
+        message: String,
+    },
+    /// The request failed for now, and is sent again after `delay`. It may have been taken if it is `ambiguous`. The
+    /// destination `asked` for a delay, or did not.
     Retry {
+        records: u64,
         message: String,
         delay: Duration,
+        ambiguous: bool,
+        asked: bool,
     },
-    Panicked {
-        records: u64,
-    },
+    /// The request was too large: its halves are sent, and later ones have at most `limit` bytes for now.
+    Split { message: String, limit: usize },
+    /// The request's only record was too large: it is sent once more, with some of its content left out.
+    Shortened { message: String },
+    /// The request failed by a mistake in the configuration, and is kept until that is corrected.
+    Held { records: u64, message: String },
+    /// For so long nothing is sent, since the destination does not take this signal.
+    BreakerOpened { pause: Duration },
+    /// The destination takes this signal after all.
+    BreakerClosed,
+    /// The transport panicked with them.
+    Panicked { records: u64 },
 }
 
+/// What the exporter was configured to do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tuning {
     pub(crate) size: Size,
     pub(crate) interval: Duration,
+    /// The largest record; one that is too large for the destination is shortened to a quarter of it.
+    pub(crate) record_bytes: usize,
+    /// Keep what a mistake in the configuration holds up, instead of rejecting it.
+    pub(crate) hold_on_config_error: bool,
 }
 
+/// Lanes are not swept more often: else nothing but sweeping would be done.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
+
+/// The batch that was taken out of the backlog: in flight, or waiting to be sent again.
 #[derive(Debug)]
-struct Flush {
-    id: u64,
-    deadline: Nanos,
-    /// Chunks below this number have to be resolved; unknown while a lane owes one.
-    barrier: Option<u64>,
-    before: Report,
+struct Flight {
+    batch: Batch,
+    age: Age,
+    /// The request's length.
+    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -80,18 +137,16 @@ pub(super) struct Core {
     tuning: Tuning,
     resource: Vec<u8>,
     backlog: Backlog,
-    /// The oldest batch: in flight, or waiting to be sent again.
-    batch: Option<Batch>,
+    flight: Option<Flight>,
     in_flight: bool,
-    failures: u32,
-    not_before: Nanos,
+    pace: Pace,
+    limit: Limit,
+    breaker: Breaker,
     next_sweep: Nanos,
-    /// Chunks below this number are sent without waiting for a full batch.
-    due: u64,
     /// What has to be swept, and whether the lanes are closed by it.
     sweep: Option<bool>,
     owing: usize,
-    flushes: Vec<Flush>,
+    flushes: Flushes,
     /// The exporter stops, at this moment at the latest.
     closing: Option<Nanos>,
     stopped: bool,
@@ -100,81 +155,42 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(tuning: Tuning, resource: Vec<u8>, now: Nanos) -> Self {
+        let tuning = Tuning {
+            interval: tuning.interval.max(SHORTEST_INTERVAL),
+            ..tuning
+        };
         Self {
             tuning,
             resource,
-            backlog: Backlog::default(),
-            batch: None,
+            backlog: Backlog::new(),
+            flight: None,
             in_flight: false,
-            failures: 0,
-            not_before: 0,
+            pace: Pace::default(),
+            limit: Limit::new(tuning.size),
+            breaker: Breaker::default(),
             next_sweep: after(now, tuning.interval),
-            due: 0,
             sweep: None,
             owing: 0,
-            flushes: Vec::new(),
+            flushes: Flushes::default(),
             closing: None,
             stopped: false,
             tally: Report::default(),
         }
     }
 
-    /// Takes an event in. What became of a batch, if that was decided, comes with the batch, whose memory is free again
-    /// unless it is to be retried.
-    pub(super) fn on(
-        &mut self,
-        now: Nanos,
-        event: Event,
-        random: f64,
-    ) -> Option<(Outcome, Vec<Sealed>)> {
+    /// Takes an event in, and gives what is decided by it.
+    pub(super) fn on(&mut self, now: Nanos, event: Event, random: f64) -> Vec<Settled> {
         match event {
-            Event::Chunks { chunks, owing } => {
-                chunks
-                    .into_iter()
-                    .for_each(|chunk| self.backlog.push(chunk));
-                self.owing = owing;
-                // Not before the sweep that the flush asked for: what lies in the lanes belongs to it.
-                if owing == 0 && self.sweep.is_none() {
-                    let barrier = self.backlog.next();
-                    self.flushes.iter_mut().for_each(|flush| {
-                        flush.barrier.get_or_insert(barrier);
-                    });
-                    self.due = if self.flushes.is_empty() {
-                        self.due
-                    } else {
-                        barrier
-                    };
-                }
-                None
-            }
-            Event::Answered(answer) => self.answered(now, answer, random),
-            Event::Panicked => {
-                let batch = self.take_batch()?;
-                self.tally.dropped += batch.records;
-                // A transport that panics is not called again at once.
-                self.wait(now, None, random);
-                Some((
-                    Outcome::Panicked {
-                        records: batch.records,
-                    },
-                    batch.chunks,
-                ))
-            }
+            Event::Chunks { chunks, owing } => self.take_in(chunks, owing),
+            Event::Answered(answer) => return self.answered(now, answer, random),
+            Event::Panicked => return self.panicked(now, random),
             Event::Flush { id, deadline } => {
-                self.flush(now, id, deadline);
-                None
+                self.pace.hurry(now);
+                self.flush(id, deadline);
             }
-            Event::Shutdown { id, deadline } => {
-                // Of several, the most patient one says when the exporter goes; a flush keeps it no longer.
-                let last = self.closing.map_or(deadline, |known| known.max(deadline));
-                self.closing = Some(last);
-                self.flushes
-                    .iter_mut()
-                    .for_each(|flush| flush.deadline = flush.deadline.min(last));
-                self.flush(now, id, deadline);
-                None
-            }
+            Event::Shutdown { id, deadline } => self.shut_down(now, id, deadline),
         }
+        Vec::new()
     }
 
     /// The next thing to do now, until there is none.
@@ -189,42 +205,62 @@ impl Core {
         if let Some(close) = self.sweep.take() {
             return Some(Action::Sweep { close });
         }
-        if let Some(done) = self
-            .flushes
-            .iter()
-            .position(|flush| self.is_done(flush) || now >= flush.deadline)
-        {
-            return Some(self.resolve(done));
+        if let Some(resolved) = self.resolve(now) {
+            return Some(resolved);
         }
         if self.closing.is_some() && self.flushes.is_empty() {
             self.stopped = true;
             return Some(Action::Stop);
         }
-        self.send(now)
+        if self.in_flight {
+            return None;
+        }
+        if self.breaker.is_open(now) {
+            return self.give_up().map(Action::Book);
+        }
+        self.send(now).map(Action::Send)
     }
 
     /// After a timed sweep, all that has come is due.
     pub(super) fn swept(&mut self) {
-        self.due = self.backlog.next();
+        self.backlog.fall_due();
     }
 
     /// When to come back at the latest.
     pub(super) fn next_wake(&self) -> Nanos {
-        let flushes = self.flushes.iter().map(|flush| flush.deadline);
-        let retry = (!self.in_flight && self.has_due()).then_some(self.not_before);
-        flushes.chain(retry).fold(self.next_sweep, Nanos::min)
+        let send = (!self.in_flight && self.has_due()).then_some(self.pace.ready_at());
+        let deadline = self.flushes.next_deadline();
+        send.into_iter()
+            .chain(deadline)
+            .fold(self.next_sweep, Nanos::min)
     }
 
-    /// Gives up the oldest chunk that is not being sent, since newer ones need its memory.
-    pub(super) fn evict(&mut self) -> Option<Sealed> {
-        let chunk = self.backlog.pop()?;
-        self.tally.dropped += u64::from(chunk.records);
-        Some(chunk)
+    /// Gives up the oldest records that are not being sent, since newer ones need their memory: how many these are, and the
+    /// chunk that is free by it. What waits to be sent again goes last, since nothing is gained before all else has gone.
+    pub(super) fn evict(&mut self) -> Option<(u64, Option<Sealed>)> {
+        let part = self.backlog.evict().or_else(|| {
+            let waiting = self.flight.as_mut().filter(|_| !self.in_flight)?;
+            waiting.batch.pop()
+        })?;
+        if let Some(flight) = &self.flight
+            && flight.batch.oldest().is_none()
+        {
+            self.flight = None;
+        }
+        self.tally.dropped += part.records;
+        Some((part.records, part.release()))
     }
 
     /// Records that are neither delivered nor given up.
     pub(super) fn holds(&self) -> u64 {
-        self.backlog.records() + self.batch.as_ref().map_or(0, |batch| batch.records)
+        let flight = self.flight.as_ref();
+        self.backlog.records() + flight.map_or(0, |flight| flight.batch.records())
+    }
+
+    /// Those of them that are on their way, or wait to be sent again.
+    pub(super) fn in_flight(&self) -> u64 {
+        let flight = self.flight.as_ref();
+        flight.map_or(0, |flight| flight.batch.records())
     }
 
     /// How many lanes owed a chunk when it was last asked.
@@ -232,134 +268,65 @@ impl Core {
         self.owing
     }
 
-    fn flush(&mut self, now: Nanos, id: u64, deadline: Nanos) {
-        self.flushes.push(Flush {
-            id,
-            deadline: self.closing.map_or(deadline, |last| deadline.min(last)),
-            barrier: None,
-            before: self.tally,
-        });
-        self.sweep = Some(self.closing.is_some());
-        // Whoever flushes does not want to wait for the end of a back-off.
-        self.not_before = now;
-        self.failures = 0;
+    fn take_in(&mut self, chunks: Vec<Sealed>, owing: usize) {
+        chunks
+            .into_iter()
+            .for_each(|chunk| self.backlog.push(chunk));
+        self.owing = owing;
+        // Not before the sweep that the flush asked for: what lies in the lanes belongs to it.
+        if owing == 0 && self.sweep.is_none() && !self.flushes.is_empty() {
+            self.flushes.set_barrier(self.backlog.next());
+            self.backlog.fall_due();
+        }
     }
 
     fn has_due(&self) -> bool {
-        self.batch.is_some()
-            || self.backlog.first() < self.due
-            || self.backlog.fills(self.tuning.size)
+        self.flight.is_some() || self.backlog.has_due(self.limit.size())
     }
 
-    fn send(&mut self, now: Nanos) -> Option<Action> {
-        if self.in_flight || now < self.not_before || !self.has_due() {
+    /// What is to be sent next: what failed before, else what is due.
+    fn take_due(&mut self) -> Option<Flight> {
+        self.flight.take().or_else(|| {
+            let (age, batch) = self.backlog.take(self.limit.size())?;
+            Some(Flight {
+                batch,
+                age,
+                bytes: 0,
+            })
+        })
+    }
+
+    fn send(&mut self, now: Nanos) -> Option<Request> {
+        if now < self.pace.ready_at() {
             return None;
         }
-        if self.batch.is_none() {
-            self.batch = self.backlog.cut(self.tuning.size);
-        }
-        let request = self.batch.as_ref()?.request(&self.resource);
+        let mut flight = self.take_due()?;
+        let request = flight.batch.request(&self.resource);
+        flight.bytes = request.bytes() as u64;
+        self.flight = Some(flight);
         self.in_flight = true;
-        Some(Action::Send(request))
+        Some(request)
     }
 
-    fn take_batch(&mut self) -> Option<Batch> {
-        self.in_flight = false;
-        self.batch.take()
+    /// The breaker is open: what is due goes no further.
+    fn give_up(&mut self) -> Option<Settled> {
+        let minutes = Breaker::pause().as_secs() / 60;
+        let why = self.breaker.why();
+        let message = format!("it is not asked again for {minutes} minutes: {why}");
+        let batch = self.take_due()?.batch;
+        Some(self.drop_batch(batch, DropReason::NoPipeline, message))
     }
 
-    fn answered(
-        &mut self,
-        now: Nanos,
-        answer: Result<Answer, Failure>,
-        random: f64,
-    ) -> Option<(Outcome, Vec<Sealed>)> {
-        match answer {
-            Ok(Answer {
-                rejected, message, ..
-            }) => {
-                let batch = self.take_batch()?;
-                // The server is not trusted to count.
-                let rejected = rejected.min(batch.records);
-                let records = batch.records - rejected;
-                self.tally.delivered += records;
-                self.tally.rejected += rejected;
-                self.failures = 0;
-                Some((
-                    Outcome::Delivered {
-                        records,
-                        rejected,
-                        message,
-                    },
-                    batch.chunks,
-                ))
-            }
-            Err(Failure {
-                kind: Kind::Unanswered { .. } | Kind::Busy | Kind::OutOfRange,
-                after,
+    fn drop_batch(&mut self, batch: Batch, reason: DropReason, message: String) -> Settled {
+        let records = batch.records();
+        self.tally.dropped += records;
+        Settled {
+            outcome: Outcome::Dropped {
+                records,
+                reason,
                 message,
-                ..
-            }) => {
-                self.in_flight = false;
-                let delay = self.wait(now, after, random);
-                Some((Outcome::Retry { message, delay }, Vec::new()))
-            }
-            Err(Failure { message, .. }) => {
-                let batch = self.take_batch()?;
-                self.tally.rejected += batch.records;
-                self.failures = 0;
-                Some((
-                    Outcome::Rejected {
-                        records: batch.records,
-                        message,
-                    },
-                    batch.chunks,
-                ))
-            }
-        }
-    }
-
-    fn wait(&mut self, now: Nanos, asked: Option<Duration>, random: f64) -> Duration {
-        self.failures = self.failures.saturating_add(1);
-        let delay = backoff::delay(self.failures, asked, random);
-        self.not_before = after(now, delay);
-        delay
-    }
-
-    fn is_done(&self, flush: &Flush) -> bool {
-        let oldest = self
-            .batch
-            .as_ref()
-            .map_or(self.backlog.first(), |batch| batch.first);
-        let nothing_held = self.batch.is_none() && self.backlog.is_empty();
-        flush
-            .barrier
-            .is_some_and(|barrier| nothing_held || oldest >= barrier)
-    }
-
-    fn resolve(&mut self, at: usize) -> Action {
-        let flush = self.flushes.swap_remove(at);
-        let done = self.is_done(&flush);
-        let Report {
-            delivered,
-            rejected,
-            dropped,
-            ..
-        } = flush.before;
-        let report = Report {
-            delivered: self.tally.delivered - delivered,
-            rejected: self.tally.rejected - rejected,
-            dropped: self.tally.dropped - dropped,
-            // A lane that owes a chunk has at least one record in it.
-            unfinished: if done {
-                0
-            } else {
-                self.holds() + self.owing as u64
             },
-        };
-        Action::Resolve {
-            id: flush.id,
-            report,
+            chunks: batch.release(),
         }
     }
 }

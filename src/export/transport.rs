@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -43,11 +43,17 @@ pub type Sending = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>>
 pub struct Request {
     parts: Vec<Bytes>,
     records: u64,
+    /// When the attempt ends; the worker ends it then in any case.
+    pub(super) deadline: Option<Instant>,
 }
 
 impl Request {
     pub(super) fn new(parts: Vec<Bytes>, records: u64) -> Self {
-        Self { parts, records }
+        Self {
+            parts,
+            records,
+            deadline: None,
+        }
     }
 
     /// The pieces of the message, in order.
@@ -130,6 +136,10 @@ pub(super) enum Kind {
     Unanswered { ambiguous: bool },
     /// The destination answered: not now. The request is sent again.
     Busy,
+    #[cfg_attr(
+        not(feature = "grpc"),
+        allow(dead_code, reason = "no other protocol says so")
+    )]
     /// gRPC's OUT_OF_RANGE, which servers also say of what is too large: sent again five times, then split.
     OutOfRange,
     /// The request is split, and its halves are sent.
@@ -143,10 +153,50 @@ pub(super) enum Kind {
 }
 
 /// What the destination said, by its number.
+#[cfg_attr(
+    not(all(feature = "grpc", feature = "http")),
+    allow(dead_code, reason = "each protocol has its own")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Code {
     Grpc(i32),
     Http(u16),
+}
+
+/// gRPC's codes by number.
+const GRPC_CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(status) => write!(f, "HTTP {status}"),
+            Self::Grpc(code) => {
+                let names = usize::try_from(*code).ok();
+                match names.and_then(|code| GRPC_CODES.get(code)) {
+                    Some(name) => write!(f, "gRPC {name} ({code})"),
+                    None => write!(f, "gRPC {code}"),
+                }
+            }
+        }
+    }
 }
 
 impl Failure {
@@ -173,6 +223,18 @@ impl Failure {
         Self::new(Kind::Refused, message)
     }
 
+    /// It will not pass before somebody corrects the configuration: the records are rejected, or held where
+    /// [`Builder::with_hold_on_config_error`](crate::Builder::with_hold_on_config_error) says so. The message should name what to
+    /// do.
+    pub fn misconfigured(message: impl Into<String>) -> Self {
+        Self::new(Kind::Misconfigured, message)
+    }
+
+    /// The destination takes no spans at all: the records are rejected, and for ten minutes nothing is sent.
+    pub fn no_pipeline(message: impl Into<String>) -> Self {
+        Self::new(Kind::NoPipeline, message)
+    }
+
     pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -187,6 +249,7 @@ impl Failure {
         Self::new(Kind::Unanswered { ambiguous }, message)
     }
 
+    #[cfg(any(feature = "grpc", feature = "http"))]
     pub(super) fn with_code(self, code: Code) -> Self {
         Self {
             code: Some(code),

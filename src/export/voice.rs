@@ -1,69 +1,156 @@
-//! What the exporter tells people: one line on stderr when delivery begins to fail, one when it works again, and at most
-//! one a minute for what is lost.
+//! What the exporter tells people and the program.
+//!
+//! The program's hook gets every problem. People get one line on stderr when delivery begins to fail, one when it works again,
+//! and at most one a minute for what is lost: a warning on each request is as bad as silence.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use crate::say::say;
+use super::text::printable;
+use crate::problem::{Hook, Problem, ProblemKind};
+use crate::say::{Level, tell};
 
 const PAUSE: Duration = Duration::from_secs(60);
-/// What a server says is shown so far.
-const LONGEST: usize = 300;
+/// What a transport or a server says is shown so far, in characters.
+const LONGEST: usize = 1_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Voice {
+    hook: Option<Hook>,
     failing: bool,
-    /// When a loss was last told, and how many records went since.
-    last_loss: Option<Instant>,
+    /// What was told last of each kind of loss, and what came since.
+    rejected: Losses,
+    dropped: Losses,
+    warned: Losses,
+}
+
+#[derive(Debug, Default)]
+struct Losses {
+    told: Option<Instant>,
     untold: u64,
 }
 
 impl Voice {
-    pub(super) fn retrying(&mut self, why: &str) {
-        if !std::mem::replace(&mut self.failing, true) {
-            say(&format!(
-                "cannot deliver, records are kept and sent again: {}",
-                printable(why)
-            ));
+    pub(super) fn new(hook: Option<Hook>) -> Self {
+        Self {
+            hook,
+            ..Self::default()
         }
+    }
+
+    /// A request failed and will be sent again.
+    pub(super) fn retrying(&mut self, records: u64, why: &str) {
+        let problem = Problem::new(ProblemKind::Undelivered, records, printable(why, LONGEST));
+        if !std::mem::replace(&mut self.failing, true) {
+            tell(Level::Warn, &problem.to_string());
+        }
+        self.call(&problem);
     }
 
     pub(super) fn delivered(&mut self) {
         if std::mem::replace(&mut self.failing, false) {
-            say("delivery works again");
+            tell(Level::Info, "delivery works again");
         }
     }
 
-    /// Records are lost, or the server warns (with none lost).
-    pub(super) fn lost(&mut self, records: u64, why: &str) {
-        self.untold += records;
-        let now = Instant::now();
-        if self
-            .last_loss
-            .is_some_and(|last| now.duration_since(last) < PAUSE)
-        {
-            return;
+    pub(super) fn rejected(&mut self, records: u64, why: &str) {
+        self.lost(ProblemKind::Rejected, records, why);
+    }
+
+    pub(super) fn dropped(&mut self, records: u64, why: &str) {
+        self.lost(ProblemKind::Dropped, records, why);
+    }
+
+    /// All was taken, and the collector has something to say.
+    pub(super) fn warned(&mut self, why: &str) {
+        self.lost(ProblemKind::Warning, 0, why);
+    }
+
+    fn lost(&mut self, kind: ProblemKind, records: u64, why: &str) {
+        let losses = match kind {
+            ProblemKind::Rejected => &mut self.rejected,
+            ProblemKind::Warning => &mut self.warned,
+            ProblemKind::Dropped | ProblemKind::Undelivered => &mut self.dropped,
+        };
+        let message = printable(why, LONGEST);
+        if let Some(records) = losses.due(records, Instant::now()) {
+            let level = if kind == ProblemKind::Warning {
+                Level::Warn
+            } else {
+                Level::Error
+            };
+            let told = Problem::new(kind, records, message.as_str());
+            tell(level, &told.to_string());
         }
-        self.last_loss = Some(now);
-        let records = std::mem::take(&mut self.untold);
-        say(&format!("{records} records lost: {}", printable(why)));
+        self.call(&Problem::new(kind, records, message));
+    }
+
+    /// The hook is the user's code: it may panic, and what it traces is not recorded.
+    fn call(&self, problem: &Problem) {
+        if let Some(Hook(hook)) = &self.hook {
+            let _ = catch_unwind(AssertUnwindSafe(|| hook(problem)));
+        }
     }
 }
 
-/// A server's text is neither trusted in length nor in control characters.
-fn printable(text: &str) -> String {
-    text.chars()
-        .take(LONGEST)
-        .flat_map(char::escape_debug)
-        .collect()
+impl Losses {
+    /// The number to tell now, with what was not told before; `None` where it is too early.
+    fn due(&mut self, records: u64, now: Instant) -> Option<u64> {
+        self.untold += records;
+        if self
+            .told
+            .is_some_and(|told| now.saturating_duration_since(told) < PAUSE)
+        {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.untold))
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     #[test]
-    fn a_servers_text_is_escaped_and_cut() {
-        let text = printable(&format!("\u{1b}[31m{}", "x".repeat(10_000)));
-        assert!(text.starts_with("\\u{1b}[31m") && text.len() < 400);
+    fn people_are_told_once_a_minute_and_of_everything() {
+        let mut losses = Losses::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let told = [(1, 0), (2, 1), (3, 59), (4, 60), (5, 61), (6, 120)]
+            .map(|(records, seconds)| losses.due(records, at(seconds)));
+        assert_eq!(told, [Some(1), None, None, Some(9), None, Some(11)]);
+    }
+
+    #[test]
+    fn the_hook_hears_everything_and_may_panic() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&heard);
+        let mut voice = Voice::new(Some(Hook(Arc::new(move |problem| {
+            log.lock()
+                .unwrap()
+                .push((problem.kind(), problem.records()));
+            panic!("as it may");
+        }))));
+        voice.retrying(7, "no");
+        voice.retrying(7, "no");
+        voice.rejected(3, "bad");
+        voice.dropped(2, "full");
+        voice.warned("old");
+        let expected = [
+            (ProblemKind::Undelivered, 7),
+            (ProblemKind::Undelivered, 7),
+            (ProblemKind::Rejected, 3),
+            (ProblemKind::Dropped, 2),
+            (ProblemKind::Warning, 0),
+        ];
+        assert_eq!(
+            *heard
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner()),
+            expected
+        );
     }
 }

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
-use super::core::{Action, Core, Event, Nanos, Outcome, Tuning};
+use super::books::Books;
+use super::core::{Action, Core, Event, Nanos, Settled, Tuning};
 use super::mailbox::{Command, Mailbox, Reply};
 use super::transport::{Answer, Failure, Request, Sending, Transport};
 use super::voice::Voice;
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::problem::Hook;
 use crate::queue::{Budget, Queue};
 use crate::quiet;
 use crate::report::Report;
@@ -33,15 +35,16 @@ pub(crate) struct Settings {
     pub(crate) resource: Vec<u8>,
     /// One attempt's deadline; none where it is zero.
     pub(crate) timeout: Duration,
+    pub(crate) on_error: Option<Hook>,
 }
 
 /// Starts the thread, with a runtime of its own.
 pub(crate) fn start(settings: Settings, transport: Box<dyn Transport>) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // Name look-ups run on blocking threads: one at work and one that hangs.
+        // What may hang runs on blocking threads, name look-ups and writes to a file: one at work and one that hangs.
         .max_blocking_threads(2)
-        .thread_name("otlp-resolver")
+        .thread_name("otlp-blocking")
         .on_thread_start(quiet::silence_this_thread)
         .build()
         .map_err(|error| {
@@ -77,7 +80,7 @@ struct Worker {
     replies: Vec<Waiting>,
     farewells: Vec<(Reply, Report)>,
     next_id: u64,
-    voice: Voice,
+    books: Books,
 }
 
 /// Who waits for the end of a flush, or of a shutdown.
@@ -97,6 +100,8 @@ enum Wakeup {
 
 impl Worker {
     fn new(settings: Settings, transport: Box<dyn Transport>) -> Self {
+        let voice = Voice::new(settings.on_error.clone());
+        let books = Books::new(Arc::clone(&settings.ledger), voice);
         let core = Core::new(settings.tuning, settings.resource.clone(), 0);
         Self {
             settings,
@@ -108,7 +113,7 @@ impl Worker {
             replies: Vec::new(),
             farewells: Vec::new(),
             next_id: 0,
-            voice: Voice::default(),
+            books,
         }
     }
 
@@ -144,9 +149,14 @@ impl Worker {
                     self.collect(Some(close));
                     self.core.swept();
                     self.settings.clock.follow_wall();
+                    self.books.look_at_the_layer(&self.settings.queue);
                 }
                 Action::Send(request) => self.send(request),
                 Action::Resolve { id, report } => self.resolve(id, report),
+                Action::Book(settled) => {
+                    self.note_what_is_held();
+                    self.book(settled);
+                }
                 Action::Stop => return true,
             }
         }
@@ -188,88 +198,69 @@ impl Worker {
 
     /// Gives up the oldest records while memory is short.
     fn evict(&mut self) {
-        let Settings {
-            budget,
-            ledger,
-            queue,
-            ..
-        } = &self.settings;
+        let Settings { budget, queue, .. } = &self.settings;
         if !budget.exceeds(7, 8) {
             return;
         }
         let mut evicted = 0;
         while budget.exceeds(3, 4)
-            && let Some(chunk) = self.core.evict()
+            && let Some((records, chunk)) = self.core.evict()
         {
-            evicted += u64::from(chunk.records);
-            queue.discard(chunk);
+            evicted += records;
+            if let Some(chunk) = chunk {
+                queue.discard(chunk);
+            }
         }
-        ledger.exporter_holds(self.core.holds());
+        self.note_what_is_held();
         if evicted > 0 {
-            ledger.dropped(DropReason::Evicted, evicted);
-            self.voice.lost(evicted, "the memory limit is reached and the collector does not keep up; the oldest go first");
+            self.books.evicted(evicted);
         }
     }
 
-    fn send(&mut self, request: Request) {
+    fn send(&mut self, mut request: Request) {
         let timeout = self.settings.timeout;
-        match catch_unwind(AssertUnwindSafe(|| self.transport.send(request))) {
-            Ok(sending) if timeout.is_zero() => self.sending = Some(sending),
-            Ok(sending) => {
+        // Who has for ever has no deadline.
+        let deadline = Instant::now().checked_add(timeout);
+        let deadline = deadline.filter(|_| !timeout.is_zero());
+        request.deadline = deadline;
+        self.books.begin();
+        self.note_what_is_held();
+        let sending = catch_unwind(AssertUnwindSafe(|| self.transport.send(request)));
+        match (sending, deadline) {
+            (Ok(sending), None) => self.sending = Some(sending),
+            (Ok(sending), Some(deadline)) => {
                 self.sending = Some(Box::pin(async move {
-                    let answer = tokio::time::timeout(timeout, sending).await;
+                    let answer = tokio::time::timeout_at(deadline.into(), sending).await;
                     answer.unwrap_or_else(|_| {
-                        Err(Failure::retry(format!("no answer within {timeout:?}")))
+                        let message = format!("no answer within {timeout:?}");
+                        Err(Failure::unanswered(true, message))
                     })
                 }));
             }
-            Err(_) => self.feed(Event::Panicked),
+            (Err(_), _) => self.feed(Event::Panicked),
         }
     }
 
-    /// Feeds an event, and books what became of a batch.
+    /// Feeds an event, and books what is decided by it.
     fn feed(&mut self, event: Event) {
-        let now = self.now();
-        let outcome = self.core.on(now, event, fastrand::f64());
-        let ledger = &self.settings.ledger;
-        ledger.exporter_holds(self.core.holds());
-        let Some((outcome, chunks)) = outcome else {
-            return;
-        };
-        match outcome {
-            Outcome::Delivered {
-                records,
-                rejected,
-                message,
-            } => {
-                ledger.request();
-                ledger.delivered(records);
-                ledger.rejected(rejected);
-                self.voice.delivered();
-                if !message.is_empty() || rejected > 0 {
-                    self.voice
-                        .lost(rejected, &format!("the collector says: {message}"));
-                }
-            }
-            Outcome::Rejected { records, message } => {
-                ledger.request();
-                ledger.rejected(records);
-                self.voice.lost(records, &message);
-            }
-            Outcome::Retry { message, .. } => {
-                ledger.request();
-                ledger.retry();
-                self.voice.retrying(&message);
-            }
-            Outcome::Panicked { records } => {
-                ledger.panicked();
-                ledger.dropped(DropReason::ExporterPanic, records);
-                self.voice.lost(records, "the transport panicked");
-            }
+        if let Event::Answered(answer) = &event {
+            self.books.answered(answer);
         }
+        let settled = self.core.on(self.now(), event, fastrand::f64());
+        self.note_what_is_held();
+        settled.into_iter().for_each(|settled| self.book(settled));
+    }
+
+    fn book(&mut self, Settled { outcome, chunks }: Settled) {
+        self.books.settle(outcome);
         chunks
             .into_iter()
             .for_each(|chunk| self.settings.queue.recycle(chunk));
+    }
+
+    fn note_what_is_held(&self) {
+        let (holds, in_flight) = (self.core.holds(), self.core.in_flight());
+        self.settings.ledger.exporter_holds(holds, in_flight);
     }
 
     fn take_in(&mut self, wakeup: Wakeup) {
@@ -357,7 +348,7 @@ impl Worker {
         } = &self.settings;
         let dropped = queue.abandon() + self.core.holds();
         ledger.dropped(DropReason::Shutdown, dropped);
-        ledger.exporter_holds(0);
+        ledger.exporter_holds(0, 0);
         let unanswered = mailbox.close().into_iter().map(|command| command.reply);
         let replies = self
             .replies

@@ -17,6 +17,8 @@ use crate::sync::{AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Attribute,
+    /// A field without a name is not recorded, since a key is not empty (specification, attributes).
+    Nameless,
     /// `otel.name`: the span's name.
     Name,
     /// `otel.kind`
@@ -47,8 +49,6 @@ pub(super) struct Known {
 #[derive(Debug)]
 pub(super) struct Template {
     pub(super) metadata: &'static Metadata<'static>,
-    /// The content of the scope's message.
-    pub(super) scope: Box<[u8]>,
     /// The constant part of a record, behind a span's head or an event's time.
     pub(super) constants: Box<[u8]>,
     pub(super) constant_attributes: u32,
@@ -63,7 +63,11 @@ pub(super) struct Template {
     /// Whether the name and the kind are left to the span's end, since a field may give them.
     pub(super) late_name: bool,
     pub(super) late_kind: bool,
-    fields: Box<[Option<Known>]>,
+    pub(super) is_late: bool,
+    fields: Box<[Known]>,
+    /// The bits of the attributes whose key is short, if the limit has room for all that the callsite may write: then these
+    /// need no look at it.
+    pub(super) quick_bits: u64,
     /// The answer of the layer's own filter, with the filter's generation: generation << 1 | enabled. Relaxed: the
     /// answer follows from the generation, whoever computes it.
     filtered: AtomicU64,
@@ -73,18 +77,21 @@ impl Template {
     /// `None` for a field that is not this callsite's, or has no name.
     #[inline]
     pub(super) fn known(&self, field: &Field) -> Option<&Known> {
-        self.fields.get(field.index())?.as_ref()
+        self.any(field).filter(|known| known.role != Role::Nameless)
+    }
+
+    /// As [`Template::known`], but with the nameless ones, which are not quick.
+    #[inline]
+    pub(super) fn any(&self, field: &Field) -> Option<&Known> {
+        self.fields.get(field.index())
     }
 
     /// The key of the attribute that holds the chain of a field's error: `x.chain`.
     pub(super) fn chain(&self, field: &Field, known: &Known) -> Known {
         let prefix = Prefix::new(known.prefix.tag(), &format!("{}.chain", field.name()));
         let place = |key: &Prefix| {
-            let has_key = |known: &Option<Known>| {
-                known
-                    .as_ref()
-                    .is_some_and(|known| known.prefix.key() == key.key())
-            };
+            let has_key =
+                |known: &Known| known.role != Role::Nameless && known.prefix.key() == key.key();
             self.fields.iter().position(has_key)
         };
         // Behind the callsite's own keys, by the first field of the name, unless a field has this very key.
@@ -148,14 +155,14 @@ impl Builder<'_> {
         } else {
             metadata.name()
         };
-        let fields = metadata
+        let fields: Box<[Known]> = metadata
             .fields()
             .iter()
             .map(|field| self.field(&field, is_span))
             .collect();
+        let quick_bits = self.quick_bits(&fields);
         Template {
             metadata,
-            scope: common::scope(metadata.target()).into(),
             constants: self.constants.into(),
             constant_attributes: self.count,
             constant_dropped: self.dropped,
@@ -164,10 +171,23 @@ impl Builder<'_> {
             event_name,
             late_name,
             late_kind,
+            is_late: late_name || late_kind,
             fields,
+            quick_bits,
             // Before the first filter everything passes.
             filtered: AtomicU64::new(1),
         }
+    }
+
+    fn quick_bits(&self, fields: &[Known]) -> u64 {
+        // The two of the thread; of each field its own one, and the chain of an error.
+        let most = self.count as usize + super::thread::KEYS.len() + 2 * fields.len();
+        if most > self.limit as usize {
+            return 0;
+        }
+        let is_quick = |known: &&Known| known.role == Role::Attribute && known.prefix.is_short();
+        let quick = fields.iter().filter(is_quick);
+        quick.fold(0, |bits, known| bits | known.bit)
     }
 
     fn declares(&self, name: &str) -> bool {
@@ -216,11 +236,10 @@ impl Builder<'_> {
         self.bits |= self.bit(key);
     }
 
-    /// `None` for a field without a name, since a key is not empty (specification, attributes).
-    fn field(&self, field: &Field, is_span: bool) -> Option<Known> {
+    fn field(&self, field: &Field, is_span: bool) -> Known {
         let name = field.name();
         let role = match (is_span, name) {
-            (_, "") => return None,
+            (_, "") => Role::Nameless,
             (true, "otel.name") => Role::Name,
             (true, "otel.kind") => Role::Kind,
             (true, "otel.status_code") => Role::StatusCode,
@@ -236,11 +255,11 @@ impl Builder<'_> {
         } else {
             name
         };
-        Some(Known {
+        Known {
             role,
             bit: self.bit(name),
             prefix: Prefix::new(self.tag, key),
-        })
+        }
     }
 
     /// The bit of the first field of this name; 0 where there is none.
@@ -265,7 +284,8 @@ fn bit(number: usize) -> u64 {
 ///
 /// There are as many callsites as the program has `span!` and `event!` in its text, so nothing is ever removed.
 pub(super) struct Templates {
-    buckets: Box<[Link]>,
+    // Of a known length: no bounds are checked.
+    buckets: Box<[Link; BUCKETS]>,
     config: config::Record,
     limits: config::Limits,
 }
@@ -282,7 +302,7 @@ const BUCKETS: usize = 1024;
 impl Templates {
     pub(super) fn new(config: config::Record, limits: config::Limits) -> Self {
         Self {
-            buckets: (0..BUCKETS).map(|_| Link::new()).collect(),
+            buckets: Box::new([const { Link::new() }; BUCKETS]),
             config,
             limits,
         }

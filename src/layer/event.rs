@@ -1,6 +1,5 @@
 //! An event on its way into its span.
 
-use tracing_core::span::Id;
 use tracing_core::{Event, Level};
 
 use super::OtlpLayer;
@@ -20,7 +19,7 @@ impl OtlpLayer {
         &self,
         template: &Template,
         event: &Event<'_>,
-        id: &Id,
+        id: u64,
         time: u64,
         scratch: &mut Scratch,
     ) {
@@ -37,7 +36,7 @@ impl OtlpLayer {
         &self,
         template: &Template,
         event: &Event<'_>,
-        id: &Id,
+        id: u64,
         time: u64,
         room: usize,
         scratch: &mut Scratch,
@@ -73,12 +72,7 @@ impl OtlpLayer {
         trace::put_event_time(&mut scratch.record, time);
         scratch.record.extend_from_slice(&template.constants);
         let written = Written::new(template);
-        let mut fields = Fields::<false> {
-            template,
-            scratch,
-            written,
-            bounds,
-        };
+        let mut fields = Fields::<false>::new(template, scratch, written, bounds);
         event.record(&mut fields);
         let written = fields.written;
         if !written.name {
@@ -90,7 +84,7 @@ impl OtlpLayer {
 
     /// `Err`: the span has room for so many bytes.
     #[inline]
-    fn append_event(&self, template: &Template, id: &Id, scratch: &Scratch) -> Result<(), usize> {
+    fn append_event(&self, template: &Template, id: u64, scratch: &Scratch) -> Result<(), usize> {
         let appended = self.store.update(id, |span, account| {
             if *template.metadata.level() == Level::ERROR || !scratch.text.is_empty() {
                 let description = std::str::from_utf8(&scratch.text).unwrap_or_default();

@@ -167,38 +167,32 @@ impl OtlpLayer {
                 trace::put_parent(&mut scratch.record, parent.ids.span);
             }
             scratch.record.extend_from_slice(&template.constants);
-            let mut written = Written::new(template);
-            if self.config.threads {
-                thread::put(
-                    &mut scratch.record,
-                    &mut written,
-                    template,
-                    self.bounds.attributes,
-                );
-            }
             let bounds = Bounds {
                 attributes: self.bounds.attributes,
                 bytes: self.bounds.bytes,
             };
-            let mut fields = Fields::<false> {
-                template,
-                scratch,
-                written,
-                bounds,
-            };
+            let written = Written::new(template);
+            let mut fields = Fields::<false>::new(template, scratch, written, bounds);
+            if self.config.threads {
+                fields.put_thread();
+            }
             attributes.record(&mut fields);
-            let written = fields.written;
+            let written = &fields.written;
             self.truncated(written.truncated);
             let opened = Opened {
-                place,
+                place: &place,
                 metadata: template.metadata,
+                is_late: template.is_late,
                 written,
             };
-            if self.store.open(id, opened, &mut scratch.record) {
+            if self
+                .store
+                .open(id.into_u64(), &opened, &mut fields.scratch.record)
+            {
                 self.mirror.created(id.into_u64(), place);
             } else {
                 self.parts.ledger.refuse(DropReason::OpenSpans);
-                self.store.open_bare(id, place);
+                self.store.open_bare(id.into_u64(), place);
             }
         });
     }
@@ -217,33 +211,36 @@ impl OtlpLayer {
             attributes: u32::MAX,
             bytes: self.bounds.bytes,
         };
-        let mut fields = Fields::<true> {
-            template,
-            scratch,
-            written: Written::default(),
-            bounds,
-        };
+        let mut fields = Fields::<true>::new(template, scratch, Written::default(), bounds);
         values.record(&mut fields);
         let Written {
             dropped, truncated, ..
         } = fields.written;
         let Scratch { record, marks, .. } = scratch;
-        let cut = self.store.update(id, |span, account| {
+        let cut = self.store.update(id.into_u64(), |span, account| {
             span.written.dropped = span.written.dropped.saturating_add(dropped);
             span.merge(record, marks, &self.bounds, account)
         });
         self.truncated(cut.unwrap_or(0).max(truncated));
     }
 
+    /// Writes what the callsite has left to the end, since a field might have given it.
+    #[cold]
+    fn complete(&self, span: &mut OpenSpan) {
+        let template = self.templates.get(span.metadata);
+        span.complete(template.late_name, template.late_kind);
+    }
+
     /// The last of an open span: its end, and into the chunk.
     #[inline]
     fn finish(&self, span: &mut OpenSpan) {
-        let template = self.templates.get(span.metadata);
         let end = self.parts.clock.at(span.place.epoch);
-        span.finish(end, template.late_name, template.late_kind);
+        if span.is_late {
+            self.complete(span);
+        }
+        span.finish(end);
         let record = queue::Record {
             scope: span.metadata.target(),
-            scope_message: &template.scope,
             message: &span.record,
         };
         match queue::append(&self.parts.queue, &record) {
@@ -297,7 +294,7 @@ where
         if !self.is_open() {
             return;
         }
-        let Some(metadata) = self.store.update(id, |span, _| span.metadata) else {
+        let Some(metadata) = self.store.update(id.into_u64(), |span, _| span.metadata) else {
             return;
         };
         let template = self.templates.get(metadata);
@@ -308,8 +305,8 @@ where
         if !self.is_open() {
             return;
         }
-        if let Some(place) = self.store.place(follows) {
-            self.store.update(id, |span, account| {
+        if let Some(place) = self.store.place(follows.into_u64()) {
+            self.store.update(id.into_u64(), |span, account| {
                 span.add_link(&place.ids, &self.bounds, account)
             });
         }
@@ -325,17 +322,17 @@ where
         if !template.passes(&self.parts.filter) {
             return;
         }
-        let Some((id, place)) = registry::span_of(self, event, &context) else {
+        let Some((id, epoch)) = registry::span_of(self, event, &context) else {
             return;
         };
         if gate == Gate::TooDeep {
-            self.store.update(&id, |span, _| {
+            self.store.update(id, |span, _| {
                 span.dropped_events = span.dropped_events.saturating_add(1)
             });
             return;
         }
-        let time = self.parts.clock.at(place.epoch);
-        scratch::with(|scratch| self.add_event(template, event, &id, time, scratch));
+        let time = self.parts.clock.at(epoch);
+        scratch::with(|scratch| self.add_event(template, event, id, time, scratch));
     }
 
     #[inline]
@@ -357,7 +354,7 @@ where
     #[inline]
     fn on_close(&self, id: Id, _: Context<'_, S>) {
         // Also on a thread of ours and at any depth: what was opened is closed.
-        self.store.close(&id, |span| self.finish(span));
+        self.store.close(id.into_u64(), |span| self.finish(span));
         self.mirror.closed(id.into_u64());
     }
 }

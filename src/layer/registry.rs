@@ -66,25 +66,24 @@ impl Home {
 
     /// The nearest ancestor of a span that the store knows.
     #[cold]
-    fn ancestor(&self, id: &Id, store: &Store) -> Option<(Id, Place)> {
+    fn ancestor(&self, id: &Id, store: &Store) -> Option<(u64, Place)> {
         let dispatch = self.0.get()?.upgrade()?;
         let span = dispatch.downcast_ref::<Registry>()?.span(id)?;
-        span.scope()
-            .find_map(|span| store.place(&span.id()).map(|place| (span.id(), place)))
+        span.scope().find_map(|span| known(&span.id(), store))
     }
 }
 
 /// The current span, and its place if the store need not be asked for it.
 #[inline]
-fn current<S>(layer: &OtlpLayer, context: &Context<'_, S>) -> Option<(Id, Option<Place>)>
+fn current<S>(layer: &OtlpLayer, context: &Context<'_, S>) -> Option<(u64, Option<Place>)>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     match layer.mirror.current() {
         Current::Nothing => None,
-        Current::Ours(id, place) => Some((Id::from_u64(id), Some(place))),
-        Current::Span(id) => Some((Id::from_u64(id), None)),
-        Current::Unknown => context.current_span().id().map(|id| (id.clone(), None)),
+        Current::Ours(id, place) => Some((id, Some(place))),
+        Current::Span(id) => Some((id, None)),
+        Current::Unknown => context.current_span().id().map(|id| (id.into_u64(), None)),
     }
 }
 
@@ -101,9 +100,9 @@ where
 {
     let place = if attributes.is_contextual() {
         let (current, place) = current(layer, context)?;
-        place.or_else(|| layer.store.place(&current))
+        place.or_else(|| layer.store.place(current))
     } else {
-        layer.store.place(attributes.parent()?)
+        layer.store.place(attributes.parent()?.into_u64())
     };
     // The new span itself is not in the store yet, so this finds its parent or what is above.
     place.or_else(|| ancestor(id, context, &layer.store).map(|(_, place)| place))
@@ -111,33 +110,39 @@ where
 
 /// The nearest ancestor that the store knows, of a span that no per-layer filter hides.
 #[cold]
-fn ancestor<S>(id: &Id, context: &Context<'_, S>, store: &Store) -> Option<(Id, Place)>
+fn ancestor<S>(id: &Id, context: &Context<'_, S>, store: &Store) -> Option<(u64, Place)>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let known = |id: Id| store.place(&id).map(|place| (id, place));
-    context.span(id)?.scope().find_map(|span| known(span.id()))
+    let mut scope = context.span(id)?.scope();
+    scope.find_map(|span| known(&span.id(), store))
 }
 
-/// The span that an event belongs to, and its place.
+fn known(id: &Id, store: &Store) -> Option<(u64, Place)> {
+    let id = id.into_u64();
+    store.place(id).map(|place| (id, place))
+}
+
+/// The span that an event belongs to, and the epoch of its trace.
 #[inline]
 pub(super) fn span_of<S>(
     layer: &OtlpLayer,
     event: &Event<'_>,
     context: &Context<'_, S>,
-) -> Option<(Id, Place)>
+) -> Option<(u64, u64)>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let (id, place) = if event.is_contextual() {
         current(layer, context)?
     } else {
-        (event.parent()?.clone(), None)
+        (event.parent()?.into_u64(), None)
     };
-    match place.or_else(|| layer.store.place(&id)) {
-        Some(place) => Some((id, place)),
-        None => {
-            ancestor(&id, context, &layer.store).or_else(|| layer.home.ancestor(&id, &layer.store))
-        }
+    if let Some(place) = place.or_else(|| layer.store.place(id)) {
+        return Some((id, place.epoch));
     }
+    let id = Id::from_u64(id);
+    let (id, place) =
+        ancestor(&id, context, &layer.store).or_else(|| layer.home.ancestor(&id, &layer.store))?;
+    Some((id, place.epoch))
 }

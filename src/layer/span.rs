@@ -26,6 +26,8 @@ pub(super) struct Place {
 pub(super) struct OpenSpan {
     pub(super) place: Place,
     pub(super) metadata: &'static Metadata<'static>,
+    /// Whether the callsite leaves the name or the kind to the end.
+    pub(super) is_late: bool,
     /// The message, less what [`OpenSpan::finish`] adds.
     pub(super) record: Vec<u8>,
     pub(super) written: Written,
@@ -48,6 +50,7 @@ pub(super) struct SpanBounds {
 
 impl OpenSpan {
     /// Appends an encoded event. `Err`: it has no room, and so many bytes would have; it is not counted.
+    #[inline]
     pub(super) fn add_event(
         &mut self,
         event: &[u8],
@@ -61,7 +64,8 @@ impl OpenSpan {
         if self.record.len() + event.len() + FRAME > bounds.bytes {
             return Err(bounds.bytes.saturating_sub(self.record.len() + FRAME));
         }
-        if !self.make_room(event.len() + FRAME, bounds, account) {
+        let needed = self.record.len() + event.len() + FRAME;
+        if needed > self.record.capacity() && !self.grow(needed, account) {
             self.dropped_events = self.dropped_events.saturating_add(1);
             return Ok(());
         }
@@ -189,14 +193,19 @@ impl OpenSpan {
             .set_status(&mut self.record, code, if fits { description } else { "" });
     }
 
-    /// Writes the end. The few bytes are not worth a charge: the record leaves for its chunk at once.
-    pub(super) fn finish(&mut self, end: u64, late_name: bool, late_kind: bool) {
+    /// Writes the name and the kind where they were left to the end, and no field has given them.
+    pub(super) fn complete(&mut self, late_name: bool, late_kind: bool) {
         if late_name && !self.written.name {
             trace::put_name(&mut self.record, self.metadata.name());
         }
         if late_kind && !self.written.kind {
             trace::put_kind(&mut self.record, trace::Kind::Internal);
         }
+    }
+
+    /// Writes the end. The few bytes are not worth a charge: the record leaves for its chunk at once.
+    #[inline]
+    pub(super) fn finish(&mut self, end: u64) {
         let dropped = Dropped {
             attributes: self.written.dropped,
             events: self.dropped_events,

@@ -8,7 +8,7 @@ use std::mem::size_of;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_utils::CachePadded;
-use tracing_core::{Metadata, span::Id};
+use tracing_core::Metadata;
 
 use super::span::{OpenSpan, Place};
 use super::table::Table;
@@ -31,7 +31,8 @@ const KEPT: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct Store {
-    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    // Of a known length: no bounds are checked.
+    shards: Box<[CachePadded<Mutex<Shard>>; SHARDS]>,
 }
 
 #[derive(Debug)]
@@ -49,10 +50,11 @@ struct Shard {
 
 /// What a new span brings along.
 #[derive(Debug)]
-pub(super) struct Opened {
-    pub(super) place: Place,
+pub(super) struct Opened<'a> {
+    pub(super) place: &'a Place,
     pub(super) metadata: &'static Metadata<'static>,
-    pub(super) written: Written,
+    pub(super) is_late: bool,
+    pub(super) written: &'a Written,
 }
 
 impl Store {
@@ -70,25 +72,24 @@ impl Store {
             },
         };
         Self {
-            shards: (0..SHARDS)
-                .map(|_| CachePadded::new(Mutex::new(shard())))
-                .collect(),
+            shards: Box::new(std::array::from_fn(|_| {
+                CachePadded::new(Mutex::new(shard()))
+            })),
         }
     }
 
     #[inline]
-    fn shard(&self, id: &Id) -> (u64, MutexGuard<'_, Shard>) {
-        let id = id.into_u64();
+    fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
         let shard = &self.shards[(id.wrapping_sub(1) >> THREAD_SHIFT) as usize % SHARDS];
         // What a shard holds is whole after each statement, so a panic of another holder leaves it usable.
-        (id, shard.lock().unwrap_or_else(PoisonError::into_inner))
+        shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens a span whose message so far is `record`, in exchange for an empty buffer. `false`: the budget has no room,
     /// and only its place is kept.
     #[inline]
-    pub(super) fn open(&self, id: &Id, opened: Opened, record: &mut Vec<u8>) -> bool {
-        let (id, mut shard) = self.shard(id);
+    pub(super) fn open(&self, id: u64, opened: &Opened<'_>, record: &mut Vec<u8>) -> bool {
+        let mut shard = self.shard(id);
         let Some(span) = shard.make(opened, record) else {
             return false;
         };
@@ -97,14 +98,14 @@ impl Store {
     }
 
     /// Keeps the place of a span that is not recorded, so that its children stay in its trace.
-    pub(super) fn open_bare(&self, id: &Id, place: Place) {
-        let (id, mut shard) = self.shard(id);
+    pub(super) fn open_bare(&self, id: u64, place: Place) {
+        let mut shard = self.shard(id);
         shard.bare.insert(id, place);
     }
 
     #[inline]
-    pub(super) fn place(&self, id: &Id) -> Option<Place> {
-        let (id, shard) = self.shard(id);
+    pub(super) fn place(&self, id: u64) -> Option<Place> {
+        let shard = self.shard(id);
         match shard.open.get(id) {
             Some(span) => Some(span.place),
             None => shard.bare.get(&id).copied(),
@@ -115,18 +116,18 @@ impl Store {
     #[inline]
     pub(super) fn update<T>(
         &self,
-        id: &Id,
+        id: u64,
         work: impl FnOnce(&mut OpenSpan, &mut Account) -> T,
     ) -> Option<T> {
-        let (id, mut shard) = self.shard(id);
+        let mut shard = self.shard(id);
         let Shard { open, account, .. } = &mut *shard;
         open.get_mut(id).map(|span| work(span, account))
     }
 
     /// Closes a span; `last` sees it if it was recorded.
     #[inline]
-    pub(super) fn close(&self, id: &Id, last: impl FnOnce(&mut OpenSpan)) {
-        let (id, mut shard) = self.shard(id);
+    pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan)) {
+        let mut shard = self.shard(id);
         match shard.open.remove(id) {
             Some(mut span) => {
                 last(&mut span);
@@ -145,12 +146,13 @@ impl Store {
 
 impl Shard {
     #[inline]
-    fn make(&mut self, opened: Opened, record: &mut Vec<u8>) -> Option<Box<OpenSpan>> {
+    fn make(&mut self, opened: &Opened<'_>, record: &mut Vec<u8>) -> Option<Box<OpenSpan>> {
         let Opened {
             place,
             metadata,
+            is_late,
             written,
-        } = opened;
+        } = *opened;
         let charge = FIXED + record.capacity();
         let Some(mut span) = self.free.pop() else {
             if !self.account.charge(charge) {
@@ -158,10 +160,11 @@ impl Shard {
             }
             let record = std::mem::take(record);
             return Some(Box::new(OpenSpan {
-                place,
+                place: *place,
                 metadata,
+                is_late,
                 record,
-                written,
+                written: *written,
                 events: 0,
                 links: 0,
                 dropped_events: 0,
@@ -174,9 +177,10 @@ impl Shard {
             return None;
         }
         std::mem::swap(&mut span.record, record);
-        span.place = place;
+        span.place = *place;
         span.metadata = metadata;
-        span.written = written;
+        span.is_late = is_late;
+        span.written = *written;
         (
             span.events,
             span.links,

@@ -62,20 +62,35 @@ impl<V> Table<V> {
         self.places[at].as_mut().map(|(_, value)| value)
     }
 
+    #[inline]
     pub(super) fn insert(&mut self, id: u64, value: V) {
         if self.len * 2 >= self.places.len() {
             self.resize(self.places.len() * 2);
         }
         let at = self.find(id);
-        self.len += usize::from(self.places[at].is_none());
-        self.places[at] = Some((id, value));
+        let place = &mut self.places[at];
+        self.len += usize::from(place.is_none());
+        *place = Some((id, value));
     }
 
+    #[inline]
     pub(super) fn remove(&mut self, id: u64) -> Option<V> {
-        let mut hole = self.find(id);
+        let hole = self.find(id);
         let (_, value) = self.places[hole].take()?;
         self.len -= 1;
-        // Close the gap: whatever follows and would no longer be found moves up.
+        if self.places[(hole + 1) & self.mask()].is_some() {
+            self.close_gap(hole);
+        }
+        // Far below the size at which it grew, so that a load that swings does not resize all the time.
+        if self.len * 32 < self.places.len() && self.places.len() > LEAST {
+            self.resize(self.places.len() / 4);
+        }
+        Some(value)
+    }
+
+    /// Whatever follows a hole and would no longer be found moves up.
+    #[inline(never)]
+    fn close_gap(&mut self, mut hole: usize) {
         let mut at = (hole + 1) & self.mask();
         while let Some((next, _)) = &self.places[at] {
             let home = self.home(*next);
@@ -85,11 +100,6 @@ impl<V> Table<V> {
             }
             at = (at + 1) & self.mask();
         }
-        // Far below the size at which it grew, so that a load that swings does not resize all the time.
-        if self.len * 32 < self.places.len() && self.places.len() > LEAST {
-            self.resize(self.places.len() / 4);
-        }
-        Some(value)
     }
 
     #[cold]

@@ -14,6 +14,7 @@ const MAX_CHAIN: usize = 32;
 
 /// Appends what the user's `Debug` writes, until `out` has `end` bytes; says whether it was cut. A panic costs this value
 /// only, and leaves its message in the value's place.
+#[inline]
 pub(super) fn write(out: &mut Vec<u8>, end: usize, value: &dyn fmt::Debug) -> bool {
     let start = out.len();
     let mut bounded = Bounded {
@@ -58,6 +59,7 @@ fn source<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'stat
 }
 
 /// Runs user code one level deeper; a panic becomes its message.
+#[inline]
 fn guarded<T>(user_code: impl FnOnce() -> T) -> Result<T, String> {
     quiet::nested(|| {
         let panic = match catch_unwind(AssertUnwindSafe(user_code)) {

@@ -6,7 +6,7 @@ use crate::proto::trace::{self, Code};
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Written {
     /// A bit for each of the first 64 keys.
-    keys: u64,
+    pub(super) keys: u64,
     pub(super) attributes: u32,
     pub(super) dropped: u32,
     pub(super) name: bool,

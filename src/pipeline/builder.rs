@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use tracing_subscriber::filter::Targets;
 
-use super::guard::{Guard, Shared};
+use super::assemble::{Plan, assemble};
+use super::destination::Wanted;
+use super::explain::Explanation;
+use super::guard::Guard;
 use super::resolve;
-use crate::clock::Clock;
-use crate::config::{self, Batch, Config, Limits};
+use crate::config::{Batch, Limits};
 use crate::env::{self, Environment};
 use crate::error::Error;
-use crate::export::{self, Mailbox, Settings, Size, Transport, Tuning};
-use crate::layer::{Filter, OtlpLayer, Parts};
-use crate::proto::resource;
-use crate::queue::{Budget, Pool, Queue};
-use crate::say::say;
-use crate::stats::Ledger;
+use crate::export::Transport;
+use crate::layer::OtlpLayer;
+use crate::problem::{Hook, Problem};
+use crate::say::{self, Level, say};
 
 /// Begins a pipeline: a layer and the exporter behind it.
 ///
@@ -45,27 +45,43 @@ pub enum Events {
     Off,
 }
 
-/// Settings of a pipeline. What is not set here comes from the environment (`OTEL_*`), else it has its default.
+/// Settings of a pipeline. What is not set here comes from the [environment](crate::environment) (`OTEL_*`), else it has its
+/// default. [`Handle::explain`](crate::Handle::explain) tells what holds in the end.
 #[derive(Default)]
 #[must_use = "a builder does nothing until `build` or `init`"]
 pub struct Builder {
-    service_name: Option<String>,
-    resource: Vec<(String, String)>,
-    endpoint: Option<String>,
-    timeout: Option<Duration>,
-    batch: Option<Batch>,
-    limits: Option<Limits>,
-    memory: Option<usize>,
-    shutdown_timeout: Option<Duration>,
-    record: config::Record,
-    filter: Option<Targets>,
-    transport: Option<Box<dyn Transport>>,
+    pub(super) service_name: Option<String>,
+    pub(super) resource: Vec<(String, String)>,
+    pub(super) destination: Wanted,
+    pub(super) timeout: Option<Duration>,
+    pub(super) batch: Option<Batch>,
+    pub(super) limits: Option<Limits>,
+    pub(super) memory: Option<usize>,
+    pub(super) shutdown_timeout: Option<Duration>,
+    pub(super) hold_on_config_error: Option<bool>,
+    pub(super) disabled: Option<bool>,
+    pub(super) record: Recorded,
+    pub(super) filter: Option<Targets>,
+    pub(super) transport: Option<Box<dyn Transport>>,
+    pub(super) on_error: Option<Hook>,
+}
+
+/// What the code says about a record's own attributes.
+#[derive(Debug, Default)]
+pub(super) struct Recorded {
+    pub(super) location: Option<bool>,
+    pub(super) target: Option<bool>,
+    pub(super) level: Option<bool>,
+    pub(super) threads: Option<bool>,
+    pub(super) events: Option<Events>,
 }
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Builder")
             .field("service_name", &self.service_name)
+            .field("destination", &self.destination)
+            .field("disabled", &self.disabled)
             .finish_non_exhaustive()
     }
 }
@@ -88,15 +104,12 @@ impl Builder {
         self
     }
 
-    /// Where to send: `http://host:port`. Default: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, else
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, else `http://localhost:4317`.
-    pub fn with_endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.endpoint = Some(endpoint.into());
-        self
-    }
-
     /// The deadline of one attempt: connecting, sending and the answer together. Zero is none. Default:
-    /// `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT`, else `OTEL_EXPORTER_OTLP_TIMEOUT`, else 10 seconds.
+    /// `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT`, else `OTEL_EXPORTER_OTLP_TIMEOUT`, else 10 seconds; or
+    /// `OTEL_BSP_EXPORT_TIMEOUT`, if that is set and smaller.
+    ///
+    /// The specification lets the latter end an export with all its attempts. Here an export does not end by time: what
+    /// fails for now is kept and sent again, so a bound of the export can only be one of the attempt.
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
@@ -128,33 +141,49 @@ impl Builder {
         self
     }
 
+    /// Whether records are kept when the destination refuses them by a mistake in the configuration, such as wrong
+    /// credentials or a wrong path: one request a minute then tries whether it was mended, and the memory limit bounds what
+    /// waits. By default they are dropped and counted, since the specification does not let them be sent again.
+    pub fn with_hold_on_config_error(mut self, on: bool) -> Self {
+        self.hold_on_config_error = Some(on);
+        self
+    }
+
+    /// Switches the pipeline off: nothing is recorded, no thread is started, a [`Handle`](crate::Handle) answers at once.
+    /// Default: `OTEL_SDK_DISABLED`, which `with_disabled(false)` beats, else false. `OTEL_TRACES_EXPORTER=none` has the same
+    /// effect, unless the code names a destination.
+    pub fn with_disabled(mut self, disabled: bool) -> Self {
+        self.disabled = Some(disabled);
+        self
+    }
+
     /// Attributes `code.file.path`, `code.module.name` and `code.line.number` on spans and events. On by default.
     pub fn with_location(mut self, on: bool) -> Self {
-        self.record.location = on;
+        self.record.location = Some(on);
         self
     }
 
     /// The attribute `target` on spans; events have it always. Off by default, since the target is the scope's name.
     pub fn with_target(mut self, on: bool) -> Self {
-        self.record.target = on;
+        self.record.target = Some(on);
         self
     }
 
     /// The attribute `level` on spans; events have it always. Off by default.
     pub fn with_level(mut self, on: bool) -> Self {
-        self.record.level = on;
+        self.record.level = Some(on);
         self
     }
 
     /// Attributes `thread.id` and `thread.name` on spans, of the thread that created the span. Off by default.
     pub fn with_threads(mut self, on: bool) -> Self {
-        self.record.threads = on;
+        self.record.threads = Some(on);
         self
     }
 
     /// What becomes of events. Default [`Events::SpanEvents`].
     pub fn with_events(mut self, events: Events) -> Self {
-        self.record.events = events == Events::SpanEvents;
+        self.record.events = Some(events);
         self
     }
 
@@ -165,7 +194,25 @@ impl Builder {
         self
     }
 
-    /// A way out of one's own, instead of gRPC to the endpoint.
+    /// What to call when records cannot be delivered, are refused or dropped: each time, on the exporter's thread, where nothing
+    /// that is traced is recorded. It should not block: the exporter waits for it. Lines on stderr are written all the same
+    /// (`OTEL_LOG_LEVEL`), and far more seldom. Default: nothing.
+    ///
+    /// ```
+    /// let builder = tracing_otlp::layer().with_on_error(|problem| {
+    ///     if problem.kind() == tracing_otlp::ProblemKind::Rejected {
+    ///         eprintln!("{} spans refused: {}", problem.records(), problem.message());
+    ///     }
+    /// });
+    /// # drop(builder);
+    /// ```
+    pub fn with_on_error(mut self, hook: impl Fn(&Problem) + Send + Sync + 'static) -> Self {
+        self.on_error = Some(Hook(Arc::new(hook)));
+        self
+    }
+
+    /// A way out of one's own, instead of OTLP to the endpoint: what is said about the destination has no effect then, and
+    /// neither has `OTEL_TRACES_EXPORTER`.
     pub fn with_transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Box::new(transport));
         self
@@ -177,111 +224,30 @@ impl Builder {
     ///
     /// [`Error::is_config`] for a wrong value, and [`Error::is_thread`] when the exporter thread cannot be started. Wrong
     /// values in the environment are no errors: they are named on stderr and ignored.
-    pub fn build(mut self) -> Result<(OtlpLayer, Guard), Error> {
-        let environment = env::read(std::env::vars_os().filter_map(|(name, value)| {
-            // What is no Unicode is no value of ours.
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        }));
-        let transport = self.transport.take();
-        let filter = self.filter.take();
-        let record = self.record;
-        let mut warnings = environment.warnings.clone();
-        let (config, transport) = self.resolve(environment, transport, &mut warnings)?;
-        warnings.iter().for_each(|warning| say(warning));
-        assemble(&config, record, filter, transport)
+    pub fn build(self) -> Result<(OtlpLayer, Guard), Error> {
+        let variables = std::env::vars_os().map(|(name, value)| {
+            // What is no Unicode is read as far as it is, so that it is missed rather than not noticed.
+            let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+            (text(name), text(value))
+        });
+        let environment = env::read(variables);
+        if let Some(level) = &environment.log_level {
+            say::set_level(level.value);
+        }
+        let plan = self.plan(environment)?;
+        plan.explanation
+            .warnings()
+            .iter()
+            .for_each(|line| say(line));
+        say::tell(Level::Debug, &plan.explanation.to_string());
+        assemble(plan)
     }
 
     /// Code beats environment beats default.
-    fn resolve(
-        self,
-        environment: Environment,
-        transport: Option<Box<dyn Transport>>,
-        warnings: &mut Vec<String>,
-    ) -> Result<(Config, Box<dyn Transport>), Error> {
-        let default = Config::default();
-        let transport = match transport {
-            Some(transport) => transport,
-            None => resolve::default_transport(
-                self.endpoint,
-                environment.endpoint.as_ref(),
-                config::ENDPOINT,
-                warnings,
-            )?,
-        };
-        let config = Config {
-            resource: resolve::describe(self.service_name, self.resource, &environment),
-            limits: self.limits.unwrap_or_else(|| resolve::limits(&environment)),
-            batch: self
-                .batch
-                .unwrap_or_else(|| resolve::batch(&environment, warnings)),
-            memory: self.memory.unwrap_or(default.memory),
-            timeout: self
-                .timeout
-                .or(environment.timeout)
-                .unwrap_or(default.timeout),
-            shutdown_timeout: self.shutdown_timeout.unwrap_or(default.shutdown_timeout),
-        };
-        config.validate()?;
-        Ok((config, transport))
+    pub(super) fn plan(self, mut environment: Environment) -> Result<Plan, Error> {
+        let mut explanation = Explanation::default();
+        let warnings = std::mem::take(&mut environment.warnings);
+        warnings.into_iter().for_each(|line| explanation.warn(line));
+        resolve::plan(self, &environment, explanation)
     }
-}
-
-/// Makes the parts and joins them.
-fn assemble(
-    config: &Config,
-    record: config::Record,
-    filter: Option<Targets>,
-    transport: Box<dyn Transport>,
-) -> Result<(OtlpLayer, Guard), Error> {
-    let budget = Arc::new(Budget::new(config.memory));
-    let sizes = resolve::sizes(config);
-    let queue = Arc::new(Queue::new(
-        sizes,
-        Pool::new(Arc::clone(&budget), sizes.chunk_bytes),
-    ));
-    let parts = Parts {
-        queue,
-        budget,
-        ledger: Arc::new(Ledger::default()),
-        clock: Arc::new(Clock::new()),
-        filter: Arc::new(Filter::default()),
-    };
-    if let Some(filter) = filter {
-        parts.filter.set(filter);
-    }
-    let mailbox = Arc::new(Mailbox::default());
-    let Batch {
-        max_bytes,
-        max_records,
-        interval,
-        ..
-    } = config.batch;
-    let settings = Settings {
-        queue: Arc::clone(&parts.queue),
-        budget: Arc::clone(&parts.budget),
-        ledger: Arc::clone(&parts.ledger),
-        clock: Arc::clone(&parts.clock),
-        mailbox: Arc::clone(&mailbox),
-        tuning: Tuning {
-            size: Size {
-                bytes: max_bytes,
-                records: max_records as u64,
-            },
-            interval,
-        },
-        resource: resource::encode(
-            config
-                .resource
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.as_str())),
-        ),
-        timeout: config.timeout,
-    };
-    export::start(settings, transport)?;
-    let shared = Shared {
-        parts: parts.clone(),
-        mailbox,
-    };
-    let guard = Guard::new(Arc::new(shared), config.shutdown_timeout);
-    Ok((OtlpLayer::new(parts, record, config.limits), guard))
 }

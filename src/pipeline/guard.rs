@@ -6,17 +6,20 @@ use std::time::{Duration, Instant};
 
 use tracing_subscriber::filter::Targets;
 
+use super::explain::Explanation;
 use crate::error::Error;
 use crate::export::{Mailbox, Reply};
 use crate::layer::Parts;
 use crate::report::Report;
-use crate::say::say;
+use crate::say::{Level, tell};
 use crate::stats::{DropReason, Stats};
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) parts: Parts,
-    pub(super) mailbox: Arc<Mailbox>,
+    /// `None` where the pipeline is switched off: there is no exporter.
+    pub(super) mailbox: Option<Arc<Mailbox>>,
+    pub(super) explanation: Explanation,
 }
 
 /// Keeps a pipeline alive. When it is dropped, what was recorded is sent, within the shutdown time-out, and the exporter
@@ -50,7 +53,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if let Err(error) = self.handle.shutdown(self.timeout) {
-            say(&error.to_string());
+            tell(Level::Error, &error.to_string());
         }
     }
 }
@@ -125,9 +128,16 @@ impl Handle {
     }
 
     /// Replaces the layer's filter (see [`Builder::with_filter`](crate::Builder::with_filter)), from the next span and event
-    /// on.
+    /// on. A pipeline that is switched off stays so.
     pub fn set_filter(&self, filter: impl Into<Targets>) {
-        self.0.parts.filter.set(filter.into());
+        if self.0.mailbox.is_some() {
+            self.0.parts.filter.set(filter.into());
+        }
+    }
+
+    /// What the pipeline was built with, and who said so. No secret is in it.
+    pub fn explain(&self) -> Explanation {
+        self.0.explanation.clone()
     }
 
     /// A flush after the end: well, unless the end left records undelivered, or some came later.
@@ -142,14 +152,14 @@ impl Handle {
         )
     }
 
-    /// `None`: the exporter has stopped, and there is nothing left to do.
+    /// `None`: the exporter has stopped or never was, and there is nothing left to do.
     fn post(&self, shutdown: bool, timeout: Duration) -> Option<Reply> {
         let now = Instant::now();
         // A year is for ever.
         let deadline = now
             .checked_add(timeout)
             .unwrap_or(now + Duration::from_secs(365 * 86_400));
-        let reply = self.0.mailbox.post(shutdown, deadline)?;
+        let reply = self.0.mailbox.as_ref()?.post(shutdown, deadline)?;
         self.0.parts.queue.wake.notify();
         Some(reply)
     }

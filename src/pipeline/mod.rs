@@ -1,12 +1,16 @@
 //! The one place that knows all parts: from a builder to a layer and the guard of its exporter.
 
+mod assemble;
 mod builder;
+mod destination;
+mod explain;
 mod guard;
 #[cfg(feature = "init")]
 mod init;
 mod resolve;
 
 pub use self::builder::{Builder, Events, layer};
+pub use self::explain::Explanation;
 pub use self::guard::{Guard, Handle};
 #[cfg(feature = "init")]
 pub use self::init::init;

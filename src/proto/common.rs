@@ -1,4 +1,4 @@
-//! `KeyValue`, `AnyValue` and `InstrumentationScope` (common.proto).
+//! `KeyValue` and `AnyValue` (common.proto).
 //!
 //! An attribute is written as a prefix that its callsite encoded once (tag, room for the length, key) and a value.
 
@@ -21,21 +21,26 @@ const BYTES_VALUE: u8 = tag(7, LEN);
 /// ArrayValue.values.
 const ARRAY_VALUES: u8 = tag(1, LEN);
 
-/// InstrumentationScope.name.
-const SCOPE_NAME: u8 = tag(1, LEN);
-
 /// What stands before the key in a prefix: the attribute's tag and one byte for its length.
 const ROOM: usize = 2;
 /// One byte of length reaches up to here.
 const SHORT: usize = 0x7F;
 /// Prefixes up to this length are copied at a fixed width, which costs two moves and no call.
 const WIDTH: usize = 32;
+/// With what is written behind the key at a fixed width: a value with its tags, or a short text. A cache line.
+const ROW: usize = 64;
+/// As much of it as a value that is no text needs.
+const VALUE_ROW: usize = WIDTH + 16;
+/// The tags and lengths of a short text.
+const TEXT_HEAD: usize = 4;
+/// Texts up to this length fit a row behind any key up to [`WIDTH`].
+pub(crate) const ROW_TEXT: usize = ROW - WIDTH - TEXT_HEAD;
 
 /// What an attribute begins with, encoded once for its callsite: the tag, room for the length, the key.
 #[derive(Debug)]
 pub(crate) struct Prefix {
     /// The beginning of `whole`, with zeros behind where that is shorter.
-    head: [u8; WIDTH],
+    head: [u8; ROW],
     len: usize,
     whole: Box<[u8]>,
 }
@@ -45,7 +50,7 @@ impl Prefix {
     pub(crate) fn new(tag: u8, key: &str) -> Self {
         let mut whole = vec![tag, 0];
         wire::put_len(&mut whole, KEY, key.as_bytes());
-        let mut head = [0; WIDTH];
+        let mut head = [0; ROW];
         head.iter_mut()
             .zip(&whole)
             .for_each(|(to, from)| *to = *from);
@@ -66,26 +71,51 @@ impl Prefix {
         &self.whole[ROOM..]
     }
 
+    /// Whether the prefix is copied at a fixed width.
+    pub(crate) fn is_short(&self) -> bool {
+        self.len <= WIDTH
+    }
+
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Writes the prefix and `value`, with the length that they and `more` bytes behind them have. `false`, and nothing is
-    /// written, when that is not a short attribute.
-    #[inline]
+    /// written, when that is not a short attribute or `out` would have to grow.
+    ///
+    /// All at a fixed width behind one check of the room, without a call.
+    #[inline(always)]
     fn put_short<const N: usize>(&self, out: &mut Vec<u8>, value: [u8; N], more: usize) -> bool {
+        self.put_row(out, value, N, more)
+    }
+
+    /// As [`Prefix::put_short`], of the first `used` bytes of the value.
+    #[inline(always)]
+    fn put_row<const N: usize>(
+        &self,
+        out: &mut Vec<u8>,
+        value: [u8; N],
+        used: usize,
+        more: usize,
+    ) -> bool {
+        const { assert!(N <= VALUE_ROW - WIDTH) };
         let len = self.len;
-        let total = len - ROOM + N + more;
-        if len > WIDTH || total > SHORT {
+        let start = out.len();
+        if len > WIDTH || out.capacity() - start < VALUE_ROW {
             return false;
         }
-        let start = out.len();
-        // At a fixed width; what is too much is taken back.
-        out.extend_from_slice(&self.head);
-        out[start + 1] = total as u8;
-        out.truncate(start + len);
-        out.extend_from_slice(&value);
+        let total = len - ROOM + used + more;
+        if total > SHORT {
+            return false;
+        }
+        out.extend_from_slice(&self.head[..VALUE_ROW]);
+        if let Some(row) = out.last_chunk_mut::<VALUE_ROW>() {
+            row[1] = total as u8;
+            row[len..len + N].copy_from_slice(&value);
+        }
+        // What is too much is taken back.
+        out.truncate(start + len + used);
         true
     }
 }
@@ -101,41 +131,82 @@ pub(crate) fn key_of(attribute: &[u8]) -> &[u8] {
 
 #[inline]
 pub(crate) fn put_bool(out: &mut Vec<u8>, prefix: &Prefix, value: bool) {
-    put_value(out, prefix, [VALUE, 2, BOOL_VALUE, u8::from(value)]);
+    put_value(out, prefix, bool_value(value));
+}
+
+/// As [`put_bool`] if that needs no more than a few moves; else `false`, and nothing is written.
+#[inline]
+pub(crate) fn put_bool_short(out: &mut Vec<u8>, prefix: &Prefix, value: bool) -> bool {
+    prefix.put_short(out, bool_value(value), 0)
 }
 
 #[inline]
+fn bool_value(value: bool) -> [u8; 4] {
+    [VALUE, 2, BOOL_VALUE, u8::from(value)]
+}
+
 pub(crate) fn put_int(out: &mut Vec<u8>, prefix: &Prefix, value: i64) {
-    let bits = value as u64;
-    if bits < 1 << 7 {
-        put_value(out, prefix, [VALUE, 2, INT_VALUE, bits as u8]);
-    } else if bits < 1 << 14 {
-        put_value(
-            out,
-            prefix,
-            [VALUE, 3, INT_VALUE, bits as u8 | 0x80, (bits >> 7) as u8],
-        );
-    } else {
-        put_large_int(out, prefix, bits);
+    if !put_int_short(out, prefix, value) {
+        put_large_int(out, prefix, value as u64);
     }
 }
 
+/// As [`put_int`] if that needs no more than a few moves; else `false`, and nothing is written.
+#[inline]
+pub(crate) fn put_int_short(out: &mut Vec<u8>, prefix: &Prefix, value: i64) -> bool {
+    let bits = value as u64;
+    if bits < 1 << 7 {
+        prefix.put_short(out, [VALUE, 2, INT_VALUE, bits as u8], 0)
+    } else if bits < 1 << 14 {
+        let (low, high) = (bits as u8 | 0x80, (bits >> 7) as u8);
+        prefix.put_short(out, [VALUE, 3, INT_VALUE, low, high], 0)
+    } else {
+        false
+    }
+}
+
+/// As [`put_int`] if the key is no long one and `out` need not grow; else `false`, and nothing is written.
+#[inline]
+pub(crate) fn put_int_medium(out: &mut Vec<u8>, prefix: &Prefix, value: i64) -> bool {
+    let (encoded, used) = large_int(value as u64);
+    prefix.put_row(out, encoded, used, 0)
+}
+
 fn put_large_int(out: &mut Vec<u8>, prefix: &Prefix, bits: u64) {
+    let (encoded, used) = large_int(bits);
+    put_long(out, prefix, &encoded[..used]);
+}
+
+/// The value of any integer, and how many bytes of it count.
+#[inline]
+fn large_int(bits: u64) -> ([u8; 13], usize) {
     let digits = varint_len(bits);
-    let mut encoded = [0x80; 13];
+    let mut encoded = [0; 13];
     encoded[..3].copy_from_slice(&[VALUE, 1 + digits as u8, INT_VALUE]);
-    for (at, byte) in encoded[3..].iter_mut().enumerate().take(digits) {
+    // All ten, whatever the number has: without a branch.
+    for (at, byte) in encoded[3..].iter_mut().enumerate() {
         *byte = (bits >> (7 * at)) as u8 | 0x80;
     }
     encoded[2 + digits] &= 0x7F;
-    put_long(out, prefix, &encoded[..3 + digits]);
+    (encoded, 3 + digits)
 }
 
 #[inline]
 pub(crate) fn put_double(out: &mut Vec<u8>, prefix: &Prefix, value: f64) {
+    put_value(out, prefix, double_value(value));
+}
+
+/// As [`put_double`] if that needs no more than a few moves; else `false`, and nothing is written.
+#[inline]
+pub(crate) fn put_double_short(out: &mut Vec<u8>, prefix: &Prefix, value: f64) -> bool {
+    prefix.put_short(out, double_value(value), 0)
+}
+
+#[inline]
+fn double_value(value: f64) -> [u8; 11] {
     let mut encoded = [VALUE, 9, DOUBLE_VALUE, 0, 0, 0, 0, 0, 0, 0, 0];
     encoded[3..].copy_from_slice(&value.to_le_bytes());
-    put_value(out, prefix, encoded);
+    encoded
 }
 
 /// Any 128-bit integer: an `int_value` where it fits, else its decimal digits (specification, attribute type mapping).
@@ -150,12 +221,60 @@ pub(crate) fn put_wide(
     }
 }
 
-#[inline]
 pub(crate) fn put_str(out: &mut Vec<u8>, prefix: &Prefix, value: &str) {
     put_blob(out, prefix, STRING_VALUE, value.as_bytes());
 }
 
+/// As [`put_str`] if that needs no more than a few moves; else `false`, and nothing is written.
+#[inline(always)]
+pub(crate) fn put_str_short(out: &mut Vec<u8>, prefix: &Prefix, value: &str) -> bool {
+    let (text, key, start) = (value.as_bytes(), prefix.len, out.len());
+    let len = text.len();
+    if len > ROW_TEXT || key > WIDTH || out.capacity() - start < ROW {
+        return false;
+    }
+    out.extend_from_slice(&prefix.head);
+    if let Some(row) = out.last_chunk_mut::<ROW>() {
+        row[1] = (key - ROOM + TEXT_HEAD + len) as u8;
+        let at = key + TEXT_HEAD;
+        row[key..at].copy_from_slice(&[VALUE, len as u8 + 2, STRING_VALUE, len as u8]);
+        match len {
+            8..16 => put_overlapping::<8>(row, at, text),
+            16.. => put_overlapping::<16>(row, at, text),
+            4..8 => put_overlapping::<4>(row, at, text),
+            2..4 => put_overlapping::<2>(row, at, text),
+            _ => row[at] = text.first().copied().unwrap_or(0),
+        }
+    }
+    out.truncate(start + key + TEXT_HEAD + len);
+    true
+}
+
+/// As [`put_str`] of a text that leaves the attribute short; else `false`, and nothing is written.
 #[inline]
+pub(crate) fn put_str_medium(out: &mut Vec<u8>, prefix: &Prefix, value: &str) -> bool {
+    if out.capacity() - out.len() < ROW + value.len() {
+        return false;
+    }
+    let len = value.len() as u8;
+    let head = [VALUE, len.wrapping_add(2), STRING_VALUE, len];
+    let short = prefix.put_short(out, head, value.len());
+    if short {
+        out.extend_from_slice(value.as_bytes());
+    }
+    short
+}
+
+/// Writes `N` to twice `N` bytes, by two moves of that width which overlap: half of what a call of `memcpy` takes.
+#[inline(always)]
+fn put_overlapping<const N: usize>(row: &mut [u8; ROW], at: usize, text: &[u8]) {
+    if let (Some(first), Some(last)) = (text.first_chunk::<N>(), text.last_chunk::<N>()) {
+        let end = at + text.len();
+        row[at..at + N].copy_from_slice(first);
+        row[end - N..end].copy_from_slice(last);
+    }
+}
+
 pub(crate) fn put_bytes(out: &mut Vec<u8>, prefix: &Prefix, value: &[u8]) {
     put_blob(out, prefix, BYTES_VALUE, value);
 }
@@ -263,11 +382,56 @@ fn put_long(out: &mut Vec<u8>, prefix: &Prefix, value: &[u8]) {
     out.extend_from_slice(value);
 }
 
-/// The scope of a run, as the content of `InstrumentationScope`.
-pub(crate) fn scope(name: &str) -> Vec<u8> {
-    let mut out = Vec::with_capacity(name.len() + 4);
-    if !name.is_empty() {
-        wire::put_len(&mut out, SCOPE_NAME, name.as_bytes());
+#[cfg(all(test, not(otlp_loom)))]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Calls `put` with a buffer that has room, and with one that has none, which rules the short forms out.
+    fn both(put: impl Fn(&mut Vec<u8>, &Prefix), key: usize) -> [Vec<u8>; 2] {
+        let prefix = Prefix::new(crate::proto::trace::SPAN_ATTRIBUTE, &"k".repeat(key));
+        [4096, 0].map(|room| {
+            let mut out = Vec::with_capacity(room);
+            put(&mut out, &prefix);
+            out
+        })
     }
-    out
+
+    proptest! {
+        #[test]
+        fn values_are_the_same_whether_they_are_written_at_once_or_not(
+            key in 0_usize..50,
+            shift in 0_u32..64,
+            value: i64,
+            bits: bool,
+            text in ".{0,140}",
+        ) {
+            let long = |out: &mut Vec<u8>, prefix: &Prefix| {
+                put_text(out, prefix, |out| out.extend_from_slice(text.as_bytes()))
+            };
+            let at_once = |out: &mut Vec<u8>, prefix: &Prefix| {
+                if !put_str_short(out, prefix, &text) && !put_str_medium(out, prefix, &text) {
+                    put_str(out, prefix, &text);
+                }
+            };
+            let [expected, _] = both(long, key);
+            prop_assert_eq!(both(at_once, key), [expected.clone(), expected]);
+
+            let value = (value as u64 >> shift) as i64;
+            let [short, general] = both(|out, prefix| put_int(out, prefix, value), key);
+            prop_assert_eq!(&short, &general);
+            let medium = |out: &mut Vec<u8>, prefix: &Prefix| {
+                if !put_int_medium(out, prefix, value) {
+                    put_int(out, prefix, value);
+                }
+            };
+            prop_assert_eq!(both(medium, key), [short, general]);
+            let [short, general] = both(|out, prefix| put_bool(out, prefix, bits), key);
+            prop_assert_eq!(short, general);
+            let double = f64::from_bits(value as u64);
+            let [short, general] = both(|out, prefix| put_double(out, prefix, double), key);
+            prop_assert_eq!(short, general);
+        }
+    }
 }

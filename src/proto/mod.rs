@@ -4,9 +4,13 @@
 //! half written. prost's types are the oracle of the tests and nothing more.
 
 pub(crate) mod common;
+#[cfg(any(feature = "http-json", feature = "file"))]
+pub(crate) mod json;
 pub(crate) mod request;
 pub(crate) mod resource;
-#[cfg(any(feature = "grpc", test, fuzzing))]
+#[cfg(any(feature = "grpc", feature = "http", test, fuzzing))]
 pub(crate) mod response;
+pub(crate) mod runs;
+pub(crate) mod shorten;
 pub(crate) mod trace;
 pub(crate) mod wire;

@@ -5,14 +5,16 @@ use super::wire::{self, LEN, PADDED_MAX, padded_varint, put_varint, tag};
 /// ExportTraceServiceRequest.resource_spans.
 const RESOURCE_SPANS: u8 = tag(1, LEN);
 /// ResourceSpans.scope_spans.
-const SCOPE_SPANS: u8 = tag(2, LEN);
+pub(super) const SCOPE_SPANS: u8 = tag(2, LEN);
 /// ScopeSpans.scope.
-const SCOPE: u8 = tag(1, LEN);
+pub(super) const SCOPE: u8 = tag(1, LEN);
+/// InstrumentationScope.name.
+const SCOPE_NAME: u8 = tag(1, LEN);
 /// ScopeSpans.spans.
-const SPANS: u8 = tag(2, LEN);
+pub(super) const SPANS: u8 = tag(2, LEN);
 
 /// The tag of a run and its padded length.
-const RUN_HEAD: usize = 5;
+pub(super) const RUN_HEAD: usize = 5;
 
 /// What a request begins with: one `ResourceSpans` that holds the encoded resource and `runs` bytes of chunks.
 pub(crate) fn header(resource: &[u8], runs: usize) -> Vec<u8> {
@@ -23,10 +25,16 @@ pub(crate) fn header(resource: &[u8], runs: usize) -> Vec<u8> {
     out
 }
 
-/// Begins a run (`ScopeSpans`) whose length is not known yet; `scope` is the content of its `InstrumentationScope`.
-pub(crate) fn begin_run(out: &mut Vec<u8>, scope: &[u8]) {
+/// Begins a run (`ScopeSpans`) whose length is not known yet; `scope` is the name in its `InstrumentationScope`.
+pub(crate) fn begin_run(out: &mut Vec<u8>, scope: &str) {
     out.extend_from_slice(&[SCOPE_SPANS, 0x80, 0x80, 0x80, 0]);
-    wire::put_len(out, SCOPE, scope);
+    if scope.is_empty() {
+        out.extend_from_slice(&[SCOPE, 0]);
+        return;
+    }
+    out.push(SCOPE);
+    put_varint(out, wire::len_field_len(scope.len()) as u64);
+    wire::put_len(out, SCOPE_NAME, scope.as_bytes());
 }
 
 /// Patches the length of the run that began at `start` and reaches to the end of `out`.
@@ -41,14 +49,8 @@ pub(crate) fn end_run(out: &mut [u8], start: usize) {
 /// Appends a record to the run.
 #[inline]
 pub(crate) fn put_record(out: &mut Vec<u8>, message: &[u8]) {
-    let len = message.len();
-    if (1 << 7..1 << 14).contains(&len) {
-        out.extend_from_slice(&[SPANS, len as u8 | 0x80, (len >> 7) as u8]);
-        out.extend_from_slice(message);
-    } else {
-        wire::put_len(out, SPANS, message);
-    }
+    wire::put_len(out, SPANS, message);
 }
 
 /// More than [`begin_run`] and [`put_record`] add to a record's own bytes and its scope.
-pub(crate) const OVERHEAD: usize = RUN_HEAD + 6 + 6;
+pub(crate) const OVERHEAD: usize = RUN_HEAD + 6 + 6 + 6;

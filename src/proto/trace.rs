@@ -17,11 +17,11 @@ const START_TIME: u8 = tag(7, FIXED64);
 const END_TIME: u8 = tag(8, FIXED64);
 /// Span.attributes.
 pub(crate) const SPAN_ATTRIBUTE: u8 = tag(9, LEN);
-const DROPPED_ATTRIBUTES: u8 = tag(10, VARINT);
-const EVENTS: u8 = tag(11, LEN);
-const DROPPED_EVENTS: u8 = tag(12, VARINT);
-const LINKS: u8 = tag(13, LEN);
-const DROPPED_LINKS: u8 = tag(14, VARINT);
+pub(super) const DROPPED_ATTRIBUTES: u8 = tag(10, VARINT);
+pub(super) const EVENTS: u8 = tag(11, LEN);
+pub(super) const DROPPED_EVENTS: u8 = tag(12, VARINT);
+pub(super) const LINKS: u8 = tag(13, LEN);
+pub(super) const DROPPED_LINKS: u8 = tag(14, VARINT);
 const STATUS: u8 = tag(15, LEN);
 /// Span.flags is field 16, whose tag takes two bytes: 16 << 3 | 5 = 133.
 const FLAGS: [u8; 2] = [0x85, 0x01];
@@ -152,6 +152,13 @@ pub(crate) fn put_end(out: &mut Vec<u8>, end: u64, dropped: &Dropped) {
     let mut field = [END_TIME, 0, 0, 0, 0, 0, 0, 0, 0];
     field[1..].copy_from_slice(&end.to_le_bytes());
     out.extend_from_slice(&field);
+    if dropped.attributes | dropped.events | dropped.links != 0 {
+        put_dropped(out, dropped);
+    }
+}
+
+#[cold]
+fn put_dropped(out: &mut Vec<u8>, dropped: &Dropped) {
     put_count(out, DROPPED_ATTRIBUTES, dropped.attributes);
     put_count(out, DROPPED_EVENTS, dropped.events);
     put_count(out, DROPPED_LINKS, dropped.links);
@@ -172,6 +179,7 @@ pub(crate) fn put_status(out: &mut Vec<u8>, code: Code, message: &str) {
 }
 
 /// The time of an event, with which it begins.
+#[inline]
 pub(crate) fn put_event_time(out: &mut Vec<u8>, time: u64) {
     let mut field = [EVENT_TIME, 0, 0, 0, 0, 0, 0, 0, 0];
     field[1..].copy_from_slice(&time.to_le_bytes());
@@ -183,6 +191,7 @@ pub(crate) fn put_event_name(out: &mut Vec<u8>, name: &str) {
 }
 
 /// An event's name that `write` appends.
+#[inline]
 pub(crate) fn put_event_name_with(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(&[EVENT_NAME, 0]);
     let start = out.len();
@@ -190,6 +199,7 @@ pub(crate) fn put_event_name_with(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec
     wire::set_len(out, start);
 }
 
+#[inline]
 pub(crate) fn put_event_dropped(out: &mut Vec<u8>, dropped: u32) {
     put_count(out, EVENT_DROPPED_ATTRIBUTES, dropped);
 }
@@ -257,7 +267,8 @@ fn cut(message: &mut Vec<u8>, is_it: impl Fn(u32, &Content<'_>) -> bool) -> bool
     true
 }
 
-fn put_count(out: &mut Vec<u8>, tag: u8, count: u32) {
+#[inline]
+pub(super) fn put_count(out: &mut Vec<u8>, tag: u8, count: u32) {
     if count > 0 {
         out.push(tag);
         put_varint(out, u64::from(count));

@@ -32,21 +32,35 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// A field of wire type 2.
-#[inline]
+#[inline(always)]
 pub(crate) fn put_len(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
-    out.push(tag);
-    put_varint(out, bytes.len() as u64);
+    let len = bytes.len();
+    // The common lengths at once.
+    if len < 1 << 7 {
+        out.extend_from_slice(&[tag, len as u8]);
+    } else if len < 1 << 14 {
+        out.extend_from_slice(&[tag, len as u8 | 0x80, (len >> 7) as u8]);
+    } else {
+        out.push(tag);
+        put_varint(out, len as u64);
+    }
     out.extend_from_slice(bytes);
 }
 
 /// Sets the length of what stands behind `start`, for which one byte was left; moves the content where it takes more.
+#[inline]
 pub(crate) fn set_len(out: &mut Vec<u8>, start: usize) {
     let len = out.len() - start;
-    let more = varint_len(len as u64) - 1;
-    if more == 0 {
+    if len < 0x80 {
         out[start - 1] = len as u8;
-        return;
+    } else {
+        set_long_len(out, start, len);
     }
+}
+
+#[cold]
+fn set_long_len(out: &mut Vec<u8>, start: usize, len: usize) {
+    let more = varint_len(len as u64) - 1;
     let mut length = Vec::with_capacity(more + 1);
     put_varint(&mut length, len as u64);
     out.splice(start - 1..start, length);

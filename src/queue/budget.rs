@@ -43,10 +43,12 @@ impl Budget {
     }
 
     /// Whether more than `part` of `of` equal parts of the budget are used.
+    #[inline]
     pub(crate) fn exceeds(&self, part: usize, of: usize) -> bool {
         self.used() > self.limit / of * part
     }
 
+    #[inline]
     pub(crate) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }

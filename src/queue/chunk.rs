@@ -8,16 +8,16 @@ use crate::proto::request;
 /// One record on its way into a chunk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<'a> {
-    /// The scope's name, by whose address runs are told apart, and its encoded message.
+    /// The scope's name, by whose address runs are told apart.
     pub(crate) scope: &'static str,
-    pub(crate) scope_message: &'a [u8],
     pub(crate) message: &'a [u8],
 }
 
 impl Record<'_> {
     /// At least what the record adds to a chunk, with a run of its own.
+    #[inline]
     pub(crate) fn room(&self) -> usize {
-        self.scope_message.len() + self.message.len() + request::OVERHEAD
+        self.scope.len() + self.message.len() + request::OVERHEAD
     }
 }
 
@@ -53,15 +53,18 @@ impl Chunk {
         }
     }
 
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }
 
+    #[inline]
     pub(crate) fn records(&self) -> usize {
         self.records as usize
     }
 
     /// Whether so many bytes fit without a new allocation.
+    #[inline]
     pub(crate) fn fits(&self, bytes: usize) -> bool {
         self.buffer.capacity() - self.buffer.len() >= bytes
     }
@@ -81,19 +84,23 @@ impl Chunk {
         true
     }
 
+    #[inline]
     pub(crate) fn append(&mut self, record: &Record<'_>) {
         match self.run {
             Some((_, scope)) if std::ptr::eq(scope, record.scope) => {}
-            open => {
-                if let Some((start, _)) = open {
-                    request::end_run(&mut self.buffer, start);
-                }
-                self.run = Some((self.buffer.len(), record.scope));
-                request::begin_run(&mut self.buffer, record.scope_message);
-            }
+            _ => self.begin_run(record),
         }
         request::put_record(&mut self.buffer, record.message);
         self.records += 1;
+    }
+
+    #[cold]
+    fn begin_run(&mut self, record: &Record<'_>) {
+        if let Some((start, _)) = self.run {
+            request::end_run(&mut self.buffer, start);
+        }
+        self.run = Some((self.buffer.len(), record.scope));
+        request::begin_run(&mut self.buffer, record.scope);
     }
 
     /// Ends the last run and takes the content out; `None` when there is none. The chunk stays, without a buffer.

@@ -40,6 +40,7 @@ impl Lane {
         result
     }
 
+    #[inline]
     fn fill(&self, chunk: &mut Chunk, record: &Record<'_>, queue: &Queue) -> Result<(), Refused> {
         let room = record.room();
         if !chunk.fits(room) || chunk.records() >= queue.sizes.chunk_records || chunk.is_closed() {

@@ -7,7 +7,14 @@ use super::chunk::Record;
 use super::{Lane, Queue, Refused};
 
 /// The lanes of one thread: as a rule one, more where several pipelines live in one process.
-struct Joined(Vec<(Weak<Queue>, Arc<Lane>)>);
+struct Joined(Vec<Membership>);
+
+struct Membership {
+    /// Where the queue is; nothing else will be there as long as `queue` is kept. Cheaper to compare than a `Weak`.
+    address: usize,
+    queue: Weak<Queue>,
+    lane: Arc<Lane>,
+}
 
 thread_local! {
     static JOINED: RefCell<Joined> = const { RefCell::new(Joined(Vec::new())) };
@@ -15,9 +22,9 @@ thread_local! {
 
 impl Drop for Joined {
     fn drop(&mut self) {
-        for (queue, lane) in self.0.drain(..) {
-            if let Some(queue) = queue.upgrade() {
-                queue.leave(lane);
+        for membership in self.0.drain(..) {
+            if let Some(queue) = membership.queue.upgrade() {
+                queue.leave(membership.lane);
             }
         }
     }
@@ -26,18 +33,20 @@ impl Drop for Joined {
 impl Joined {
     #[inline]
     fn lane(&mut self, queue: &Arc<Queue>) -> &Lane {
-        let known = self
-            .0
-            .iter()
-            .position(|(known, _)| std::ptr::eq(known.as_ptr(), Arc::as_ptr(queue)));
+        let address = Arc::as_ptr(queue).addr();
+        let known = self.0.iter().position(|known| known.address == address);
         let at = known.unwrap_or_else(|| self.join(queue));
-        &self.0[at].1
+        &self.0[at].lane
     }
 
     #[cold]
     fn join(&mut self, queue: &Arc<Queue>) -> usize {
-        self.0.retain(|(known, _)| known.strong_count() > 0);
-        self.0.push((Arc::downgrade(queue), queue.join()));
+        self.0.retain(|known| known.queue.strong_count() > 0);
+        self.0.push(Membership {
+            address: Arc::as_ptr(queue).addr(),
+            queue: Arc::downgrade(queue),
+            lane: queue.join(),
+        });
         self.0.len() - 1
     }
 }

@@ -190,7 +190,8 @@ impl Queue {
         self.ring_records
             .fetch_sub(sealed.records as usize, Ordering::Relaxed);
         self.collect(&sealed);
-        Some(sealed)
+        // What an owner handed over for a sweep may hold one record.
+        Some(self.pool.shrink(sealed))
     }
 
     /// The exporter takes what lies in the lanes. Where an owner is inside its lane, it owes its chunk from then on (see

@@ -10,5 +10,6 @@
 
 mod export;
 mod layer;
+mod rig;
 mod structure;
 mod support;

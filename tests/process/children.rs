@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use tokio::task::LocalSet;
-use tracing_otlp::{Batch, Builder, Guard, Handle};
+use tracing_otlp::{Batch, Builder, Compression, Guard, Handle, Protocol};
 use tracing_subscriber::prelude::*;
 
 use crate::allocator;
@@ -41,7 +41,8 @@ pub(crate) fn run(name: &str) {
             in_runtime(tokio::runtime::Builder::new_multi_thread().worker_threads(4));
         }
         "local_set" => in_local_set(),
-        "overload" => overload(),
+        "overload" => overload(|builder| builder),
+        "overload_encoded" => overload(encoded),
         "short_threads" => short_threads(),
         "no_thread" => no_thread(),
         _ => panic!("there is no child {name}"),
@@ -156,10 +157,17 @@ async fn application() {
     task.await.expect("it records");
 }
 
+/// Each request is encoded as JSON and compressed.
+fn encoded(builder: Builder) -> Builder {
+    builder
+        .with_protocol(Protocol::HttpJson)
+        .with_compression(Compression::Zstd)
+}
+
 /// 64 threads against a collector that does not answer; after a word from the parent it does.
-fn overload() {
+fn overload(configure: impl FnOnce(Builder) -> Builder) {
     let guard = start(|builder| {
-        builder
+        configure(builder)
             .with_memory_limit(MEMORY)
             .with_timeout(Duration::from_millis(300))
     });

@@ -29,7 +29,7 @@ use collector::{Collector, Manner};
 /// For a process to start and to end, on a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
 
-const TESTS: [(&str, fn()); 8] = [
+const TESTS: [(&str, fn()); 9] = [
     (
         "f38_a_thread_that_cannot_be_started_is_an_error",
         f38_a_thread_that_cannot_be_started_is_an_error,
@@ -54,6 +54,10 @@ const TESTS: [(&str, fn()); 8] = [
     (
         "f35_overload_blocks_no_thread_and_keeps_to_the_memory",
         f35_overload_blocks_no_thread_and_keeps_to_the_memory,
+    ),
+    (
+        "p5_what_is_encoded_for_sending_keeps_to_the_memory_too",
+        p5_what_is_encoded_for_sending_keeps_to_the_memory_too,
     ),
     (
         "f42_ten_thousand_threads_leave_no_memory_behind",
@@ -150,7 +154,7 @@ fn f41_a_guard_that_is_not_kept_leaves_the_books_right() {
 fn f41_a_guard_that_is_leaked_holds_up_nothing() {
     for manner in [Manner::Take, Manner::Hang] {
         let collector = Collector::start();
-        collector.answers(move |_| manner);
+        collector.always(manner);
         let ended = Child::start("guard_leaked", &collector).end(SLACK);
         assert_eq!(ended.code, Some(0), "{}", ended.errors);
     }
@@ -160,7 +164,7 @@ fn f41_exit_never_waits() {
     for name in ["exit", "exit_amid_everything"] {
         for manner in [Manner::Take, Manner::Hang] {
             let collector = Collector::start();
-            collector.answers(move |_| manner);
+            collector.always(manner);
             let ended = Child::start(name, &collector).end(SLACK);
             assert_eq!(ended.code, Some(7), "{name}: {}", ended.errors);
         }
@@ -178,9 +182,17 @@ fn f38_a_thread_that_cannot_be_started_is_an_error() {
 }
 
 fn f35_overload_blocks_no_thread_and_keeps_to_the_memory() {
+    overload("overload");
+}
+
+fn p5_what_is_encoded_for_sending_keeps_to_the_memory_too() {
+    overload("overload_encoded");
+}
+
+fn overload(child: &str) {
     let collector = Collector::start();
     collector.answers(|_| Manner::Hang);
-    let mut child = Child::start("overload", &collector);
+    let mut child = Child::start(child, &collector);
     child.read(Duration::from_secs(60));
     let recorded = THREADS * SPANS;
     assert_eq!(

@@ -10,7 +10,7 @@
 //! | `cargo bench -p peers --bench hot_path` | time on the application's threads, exporter a sink |
 //! | `cargo bench -p peers --bench encode_now` | encode at once, or copy and encode later |
 //! | `cargo run --release -p peers --bin instructions` | instructions a request, by callgrind |
-//! | `cargo run --release -p peers --bin end_to_end` | CPU, allocations, losses, memory, over gRPC |
+//! | `cargo run --release -p peers --bin end_to_end` | CPU, allocations, losses, memory, over gRPC; ours by transport, and without a collector |
 //! | `cargo run --release -p peers --bin scale` | cost by open spans, attributes and threads |
 
 pub mod allocations;
@@ -22,5 +22,6 @@ pub mod receiver;
 pub mod sink;
 pub mod stack;
 pub mod table;
+pub mod transport;
 pub mod wire;
 pub mod workload;

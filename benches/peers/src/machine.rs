@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 /// One line: processor, cores, kernel, compiler.
 pub fn description() -> String {
@@ -22,6 +23,20 @@ pub fn peak_memory() -> Option<u64> {
         .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
+}
+
+/// CPU time of the threads of this process whose names begin so and that still live.
+pub fn cpu_time_of(threads: &str) -> Option<Duration> {
+    let mut sum = Duration::ZERO;
+    for thread in fs::read_dir("/proc/self/task").ok()?.flatten() {
+        let name = fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+        if name.starts_with(threads) {
+            let times = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            // The first is the time on a processor.
+            sum += Duration::from_nanos(times.split_whitespace().next()?.parse().ok()?);
+        }
+    }
+    Some(sum)
 }
 
 fn processor() -> Option<String> {

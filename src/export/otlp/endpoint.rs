@@ -13,13 +13,13 @@ const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Ex
 const HTTP_PATH: &str = "v1/traces";
 
 /// An endpoint that was understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(super) target: Target,
     pub(super) tls: bool,
     /// Scheme, host and path, as they stand in the head of a request.
     pub(super) uri: Uri,
-    /// As the user wrote it, with whatever was appended.
+    /// As the user wrote it, with whatever was appended and without the query.
     shown: String,
 }
 
@@ -55,6 +55,8 @@ impl Endpoint {
             )));
         }
         let wrong = |why: &str| {
+            // What stands behind the path may be a secret.
+            let text = text.split(['?', '#']).next().unwrap_or_default();
             Error::config(format!(
                 "{origin}={text:?} is no endpoint ({why}); expected http://host:port, https://host:port or unix:/path"
             ))
@@ -118,10 +120,11 @@ impl Endpoint {
             .path_and_query(PathAndQuery::try_from(path)?)
             .build()?;
         let scheme = if tls { "https" } else { "http" };
-        let shown = if path == GRPC_PATH {
-            format!("{scheme}://{authority}")
-        } else {
-            uri.to_string()
+        let shown = match path.split_once('?') {
+            _ if path == GRPC_PATH => format!("{scheme}://{authority}"),
+            // What stands there may be a secret.
+            Some((path, _)) => format!("{scheme}://{authority}{path}?***"),
+            None => uri.to_string(),
         };
         Ok(Self {
             target,
@@ -142,8 +145,25 @@ impl Endpoint {
         }
     }
 
+    /// `None` for a socket.
+    pub(super) fn host_and_port(&self) -> Option<(&str, u16)> {
+        match &self.target {
+            Target::Tcp { host, port } => Some((host, *port)),
+            Target::Unix(_) => None,
+        }
+    }
+
     pub(crate) fn is_encrypted(&self) -> bool {
         self.tls
+    }
+
+    /// What HTTP/1.1 says in its first line: the path alone, or all of it to a proxy.
+    pub(super) fn first_line(&self, to_a_proxy: bool) -> Uri {
+        if to_a_proxy {
+            return self.uri.clone();
+        }
+        let path = self.uri.path_and_query().cloned();
+        path.map_or_else(|| self.uri.clone(), Uri::from)
     }
 
     /// What HTTP/1.1 says in `host`.
@@ -156,6 +176,13 @@ impl Endpoint {
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown)
+    }
+}
+
+// The query may be a secret.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({})", self.shown)
     }
 }
 
@@ -296,9 +323,15 @@ mod tests {
     }
 
     #[test]
-    fn p_30_what_stands_before_an_at_sign_is_not_shown() {
+    fn p_29_what_stands_before_an_at_sign_or_behind_a_question_mark_is_not_shown() {
         let error = parse("http://user:secret@a", Protocol::Grpc, false).unwrap_err();
         assert!(!format!("{error} {error:?}").contains("secret"));
+        let error = parse("ftp://a?token=secret", Protocol::Grpc, false).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("secret"));
+        let query = parse("http://a/b?token=secret", Protocol::HttpProtobuf, true).unwrap();
+        assert_eq!(query.to_string(), "http://a/b?***");
+        assert_eq!(format!("{query:?}"), "Endpoint(http://a/b?***)");
+        assert_eq!(query.uri.to_string(), "http://a/b?token=secret");
     }
 
     #[test]

@@ -2,11 +2,27 @@
 
 #![cfg(feature = "grpc")]
 
+mod answers;
 mod batches;
+mod children;
+mod copies;
+mod credentials;
+mod diagnosis;
+mod endings;
+mod file;
+mod lies;
+mod misdirected;
 mod network;
 mod overload;
 mod panics;
+#[cfg(feature = "tls")]
+mod proxies;
 mod resets;
 mod runtimes;
 mod shutdown;
+mod sizes;
 mod threads;
+#[cfg(feature = "tls")]
+mod tls;
+mod unreachable;
+mod ways;

@@ -10,6 +10,7 @@ use tracing::Instrument;
 use crate::support::collector::Collector;
 use crate::support::patience::block_on;
 use crate::support::rig::Rig;
+use crate::support::way::{WAYS, Way};
 
 const PLENTY: Duration = Duration::from_secs(10);
 
@@ -85,12 +86,11 @@ const STEPS: [Step; 5] = [
     Step::Drop,
 ];
 
-fn live(flavour: Flavour, inside: Step) {
-    let collector = Collector::start();
+fn live(way: Way, flavour: Flavour, inside: Step) {
     let mut rig = if inside == Step::Build {
-        flavour.run(async { Rig::new(collector) })
+        flavour.run(async move { Rig::over(way) })
     } else {
-        Rig::new(collector)
+        Rig::over(way)
     };
     let (recorder, handle) = (rig.recorder.clone(), rig.handle.clone());
     rig.record(5);
@@ -130,7 +130,7 @@ fn live(flavour: Flavour, inside: Step) {
 fn r1_each_step_works_inside_each_kind_of_runtime() {
     for flavour in FLAVOURS {
         for step in STEPS {
-            live(flavour, step);
+            WAYS.into_iter().for_each(|way| live(way, flavour, step));
         }
     }
 }

@@ -12,14 +12,19 @@ use tracing_subscriber::prelude::*;
 use crate::support::collector::{Collector, Manner};
 use crate::support::patience::{block_on, timed};
 use crate::support::rig::{Rig, SLACK, assert_unfinished};
+use crate::support::way::{WAYS, Way};
 
 const PLENTY: Duration = Duration::from_secs(10);
 
 /// A pipeline with ten records, to a collector that never answers.
 fn black_hole(shutdown_timeout: Duration) -> Rig {
-    let collector = Collector::start();
+    black_hole_over(Way::GRPC, shutdown_timeout)
+}
+
+fn black_hole_over(way: Way, shutdown_timeout: Duration) -> Rig {
+    let collector = way.collector();
     collector.answers(|_| Manner::Hang);
-    let rig = Rig::with(collector, |builder| {
+    let rig = Rig::over_with(way, collector, |builder| {
         builder
             .with_shutdown_timeout(shutdown_timeout)
             .with_timeout(PLENTY)
@@ -47,15 +52,18 @@ fn assert_takes(time: Duration, mut work: impl FnMut() -> Duration) {
 
 #[test]
 fn r2_shutdown_into_a_black_hole_takes_its_time_and_no_more() {
-    assert_takes(Duration::from_secs(1), || {
-        let rig = black_hole(PLENTY);
-        let (result, took) = timed(|| rig.handle.shutdown(Duration::from_secs(1)));
-        let error = result.expect_err("nobody answers");
-        assert_unfinished(&error, 10);
-        let (_, stats) = rig.end();
-        assert_eq!(stats.dropped_for(DropReason::Shutdown), 10, "{stats}");
-        took
-    });
+    let time = Duration::from_millis(500);
+    for way in WAYS {
+        assert_takes(time, || {
+            let rig = black_hole_over(way, PLENTY);
+            let (result, took) = timed(|| rig.handle.shutdown(time));
+            let error = result.expect_err("nobody answers");
+            assert_unfinished(&error, 10);
+            let (_, stats) = rig.end();
+            assert_eq!(stats.dropped_for(DropReason::Shutdown), 10, "{stats}");
+            took
+        });
+    }
 }
 
 #[test]
@@ -167,28 +175,31 @@ fn r2_four_threads_may_shut_down_at_once() {
 
 #[test]
 fn r2_a_span_that_ended_just_before_the_shutdown_arrives_always() {
-    let mut collector = Collector::start();
-    for round in 1..=200 {
-        let rig = Rig::new(collector);
-        rig.record(3);
-        let report = rig.handle.shutdown(PLENTY).expect("all is delivered");
-        assert_eq!(report.delivered(), 3);
-        let stats;
-        (collector, stats) = rig.end();
-        assert_eq!(stats.delivered(), 3);
-        assert_eq!(collector.look(|log| log.taken().count()), 3 * round);
+    for way in WAYS {
+        let mut collector = way.collector();
+        for round in 1..=70 {
+            let rig = Rig::over_with(way, collector, |builder| builder);
+            rig.record(3);
+            rig.handle.shutdown(PLENTY).expect("all is delivered");
+            let stats;
+            (collector, stats) = rig.end();
+            assert_eq!(stats.delivered(), 3);
+            assert_eq!(collector.look(|log| log.taken().count()), 3 * round);
+        }
     }
 }
 
 #[test]
 fn r2_a_span_that_ended_just_before_the_guards_drop_arrives_always() {
-    let mut collector = Collector::start();
-    for round in 1..=50 {
-        let mut rig = Rig::new(collector);
-        rig.record(3);
-        drop(rig.guard.take());
-        (collector, _) = rig.end();
-        assert_eq!(collector.look(|log| log.taken().count()), 3 * round);
+    for way in WAYS {
+        let mut collector = way.collector();
+        for round in 1..=20 {
+            let mut rig = Rig::over_with(way, collector, |builder| builder);
+            rig.record(3);
+            drop(rig.guard.take());
+            (collector, _) = rig.end();
+            assert_eq!(collector.look(|log| log.taken().count()), 3 * round);
+        }
     }
 }
 

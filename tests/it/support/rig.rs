@@ -10,6 +10,7 @@ use tracing_subscriber::prelude::*;
 
 use super::collector::Collector;
 use super::patience::{timed, until};
+use super::way::Way;
 
 /// What the deadline of a shutdown may be exceeded by, in real time on a busy machine.
 pub(crate) const SLACK: Duration = Duration::from_millis(500);
@@ -70,6 +71,22 @@ impl Rig {
         Self::with(collector, |builder| builder)
     }
 
+    /// In this way, to a collector that takes everything: sends every 20 ms, and waits for an answer as long as it takes.
+    pub(crate) fn over(way: Way) -> Self {
+        Self::over_with(way, way.collector(), |builder| {
+            builder.with_timeout(Duration::from_secs(60))
+        })
+    }
+
+    /// As `with`, in this way, to a collector of `way`'s.
+    pub(crate) fn over_with(
+        way: Way,
+        collector: Collector,
+        configure: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
+        Self::with(collector, |builder| configure(way.configure(builder)))
+    }
+
     pub(crate) fn with(collector: Collector, configure: impl FnOnce(Builder) -> Builder) -> Self {
         let builder = tracing_otlp::layer()
             .with_endpoint(collector.endpoint())
@@ -90,6 +107,13 @@ impl Rig {
     /// Records so many spans on the calling thread.
     pub(crate) fn record(&self, spans: u64) {
         self.recorder.record(spans);
+    }
+
+    /// What went wrong last with a request; empty when nothing did.
+    pub(crate) fn last_error(&self) -> String {
+        let stats = self.stats();
+        let error = stats.last_error();
+        error.map_or(String::new(), |error| error.message().to_owned())
     }
 
     pub(crate) fn recorded(&self) -> u64 {
@@ -157,6 +181,17 @@ impl Rig {
         (doubled, collector)
     }
 
+    /// The end of a test in which the collector stays unreachable: the shutdown keeps a short deadline, and what is held
+    /// is given up.
+    #[track_caller]
+    pub(crate) fn give_up(self) -> (Collector, Stats) {
+        const TIME: Duration = Duration::from_millis(50);
+        let (ended, took) = timed(|| self.handle.shutdown(TIME));
+        assert!(took <= TIME + SLACK, "the shutdown took {took:?}");
+        assert!(ended.is_err(), "{ended:?}");
+        self.end()
+    }
+
     /// The end of any test: the shutdown keeps its deadline, the ledger balances and nothing is held any more.
     #[track_caller]
     pub(crate) fn end(mut self) -> (Collector, Stats) {
@@ -169,6 +204,10 @@ impl Rig {
         let stats = self.stats();
         assert!(stats.is_balanced(), "{stats}");
         assert_eq!(stats.accepted(), self.recorded(), "{stats}");
+        self.collector.look(|log| {
+            let problems = log.problems();
+            assert!(problems.is_empty(), "{problems:?}");
+        });
         (self.collector, stats)
     }
 }

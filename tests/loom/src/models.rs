@@ -32,7 +32,6 @@ fn append(lane: &Lane, queue: &Queue) -> Result<(), Refused> {
     lane.append(
         &Record {
             scope: "s",
-            scope_message: b"s",
             message: b"m",
         },
         queue,

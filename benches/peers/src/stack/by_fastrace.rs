@@ -32,7 +32,7 @@ pub(super) fn install(settings: &Settings) -> Box<dyn Running> {
             fastrace::set_reporter(SinkReporter(sink.clone()), Config::default());
             None
         }
-        Destination::Grpc(endpoint) => {
+        Destination::Collector(endpoint) => {
             let runtime = runtime();
             fastrace::set_reporter(reporter(&runtime, endpoint), Config::default());
             Some(runtime)
@@ -57,7 +57,7 @@ impl Running for Fastrace {
 
     /// What did not fit into the thread's queue goes there only when the thread traces again, so
     /// it does: by a root span that is cancelled, which is never reported.
-    fn finish(self: Box<Self>, made: u64) {
+    fn finish(&self, made: u64) {
         for _ in 0..=made * MESSAGES / QUEUE {
             fastrace::flush();
             Span::root("nudge", SpanContext::random()).cancel();

@@ -14,6 +14,7 @@ use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::{Layer, Registry};
 
 use crate::sink::Sink;
+use crate::transport::Transport;
 use crate::workload::REFUSED_TARGET;
 
 /// The service name that every stack reports.
@@ -40,8 +41,8 @@ pub enum Stack {
 pub enum Destination {
     /// To nobody, but counted.
     Sink(Sink),
-    /// Over gRPC to this endpoint.
-    Grpc(String),
+    /// To a collector at this endpoint, over gRPC unless the settings say more.
+    Collector(String),
 }
 
 /// How a stack is installed.
@@ -53,15 +54,18 @@ pub struct Settings {
     pub filtered: bool,
     /// The memory budget of ours, in bytes.
     pub memory_limit: usize,
+    /// How ours sends to a collector; the peers send over gRPC, not compressed.
+    pub transport: Transport,
 }
 
 impl Settings {
-    /// Without a filter, and with our default budget.
+    /// Without a filter, over gRPC, and with our default budget.
     pub fn new(destination: Destination) -> Self {
         Self {
             destination,
             filtered: false,
             memory_limit: 32 << 20,
+            transport: Transport::GRPC,
         }
     }
 }
@@ -72,10 +76,15 @@ pub trait Running {
     fn flush(&self);
 
     /// Exports what is left, and ends. `made` is how many spans the application made.
-    fn finish(self: Box<Self>, made: u64);
+    fn finish(&self, made: u64);
 
-    /// The records that the stack says it dropped, where it tells.
+    /// The records that the stack says it dropped or was refused, where it tells.
     fn dropped(&self) -> Option<u64> {
+        None
+    }
+
+    /// The requests that failed and are sent again, where the stack tells.
+    fn retries(&self) -> Option<u64> {
         None
     }
 }

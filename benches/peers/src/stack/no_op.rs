@@ -16,5 +16,5 @@ pub(super) fn install(settings: &Settings) -> Box<dyn Running> {
 impl Running for NoOp {
     fn flush(&self) {}
 
-    fn finish(self: Box<Self>, _made: u64) {}
+    fn finish(&self, _made: u64) {}
 }

@@ -43,7 +43,7 @@ pub(super) fn install(settings: &Settings, defaults: bool) -> Box<dyn Running> {
     };
     let processor = match &settings.destination {
         Destination::Sink(sink) => BatchSpanProcessor::new(SinkExporter(sink.clone()), config),
-        Destination::Grpc(endpoint) => {
+        Destination::Collector(endpoint) => {
             BatchSpanProcessor::new(grpc_exporter(&runtime, endpoint), config)
         }
     };
@@ -96,7 +96,7 @@ impl Running for OpenTelemetry {
         let _ = self.provider.force_flush();
     }
 
-    fn finish(self: Box<Self>, _made: u64) {
+    fn finish(&self, _made: u64) {
         let _ = self.provider.shutdown_with_timeout(PATIENCE);
     }
 }

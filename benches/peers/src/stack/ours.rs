@@ -20,7 +20,10 @@ pub(super) fn install(settings: &Settings) -> Box<dyn Running> {
         .with_memory_limit(settings.memory_limit);
     let builder = match &settings.destination {
         Destination::Sink(sink) => builder.with_transport(SinkTransport(sink.clone())),
-        Destination::Grpc(endpoint) => builder.with_endpoint(endpoint),
+        Destination::Collector(endpoint) => builder
+            .with_endpoint(endpoint)
+            .with_protocol(settings.transport.protocol)
+            .with_compression(settings.transport.compression),
     };
     let (layer, guard) = builder.build().expect("the configuration is valid");
     install_layer(layer, settings);
@@ -36,7 +39,7 @@ impl Running for Ours {
     /// # Panics
     ///
     /// When the ledger does not balance, for then no number of it can be published.
-    fn finish(self: Box<Self>, _made: u64) {
+    fn finish(&self, _made: u64) {
         let handle = self.0.handle();
         let _ = handle.shutdown(PATIENCE);
         let stats = handle.stats();
@@ -44,7 +47,12 @@ impl Running for Ours {
     }
 
     fn dropped(&self) -> Option<u64> {
-        Some(self.0.handle().stats().dropped())
+        let stats = self.0.handle().stats();
+        Some(stats.dropped() + stats.rejected())
+    }
+
+    fn retries(&self) -> Option<u64> {
+        Some(self.0.handle().stats().retries())
     }
 }
 

@@ -1,69 +1,42 @@
-//! A scripted collector: real HTTP/2 on a loopback port, as well or as badly behaved as a test asks.
+//! A scripted collector: OTLP over gRPC and HTTP on one loopback port or Unix socket, with or without TLS, as well or as
+//! badly behaved as a test asks.
 //!
 //! It runs on a thread of its own whose subscriber is nobody, so what its network stack traces goes nowhere.
 
+mod http1;
+mod http2;
+pub(crate) mod manner;
+pub(crate) mod request;
 mod serve;
 mod wire;
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, UnixListener};
 use tokio::sync::oneshot;
+use tokio_rustls::rustls::ServerConfig;
 use tracing::subscriber::NoSubscriber;
 
-/// How a connection behaves.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Greeting {
-    Serve,
-    /// Reads so many bytes, then nothing more: the connection stays, and its window closes.
-    StallAfter(usize),
-    /// Reads so many bytes, then resets.
-    ResetAfter(usize),
-}
+pub(crate) use self::manner::{Greeting, Limits, Manner};
+pub(crate) use self::request::{Arrival, Request};
+use self::serve::Listener;
+use self::wire::Faults;
 
-/// How a request is answered.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Manner {
-    Take,
-    TakeAfter(Duration),
-    /// Takes it, and says that this is the connection's last answer.
-    TakeAndGoAway,
-    /// Does not take it and answers with this grpc-status.
-    Status(u8),
-    /// Reads it and never answers.
-    Hang,
-    /// Takes it, and ends the answer before its status.
-    TakeWithoutStatus,
-    /// Takes it, and resets after so many bytes of the answer.
-    TakeAndReset(usize),
-}
-
-/// A span that arrived.
-#[derive(Clone, Debug)]
-pub(crate) struct Arrival {
-    pub(crate) id: Vec<u8>,
-    /// The attribute `number`.
-    pub(crate) number: Option<i64>,
-    /// The attribute `thread`.
-    pub(crate) thread: Option<i64>,
-    pub(crate) scope: String,
-}
-
-/// A request that was read to its end.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) connection: usize,
-    /// The length of the message.
-    pub(crate) bytes: usize,
-    /// Bytes that were read on the connection up to here.
-    pub(crate) wire_bytes: usize,
-    pub(crate) taken: bool,
-    pub(crate) spans: Vec<Arrival>,
+/// Which protocols it understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    Both,
+    /// As a collector's port for OTLP over HTTP without HTTP/2: the preface of HTTP/2 is a bad request.
+    Http1,
+    /// As a collector's port for gRPC: HTTP/1 gets settings of HTTP/2, and an end.
+    Http2,
 }
 
 #[derive(Default)]
@@ -77,6 +50,8 @@ pub(crate) struct Log {
     pub(crate) most_in_flight: usize,
     /// Spans that were taken without the exporter having to know.
     pub(crate) ambiguous: u64,
+    /// Why TLS failed, connection by connection.
+    pub(crate) failed_handshakes: Vec<String>,
 }
 
 impl Log {
@@ -90,6 +65,14 @@ impl Log {
     pub(crate) fn ids(&self) -> HashSet<&[u8]> {
         let ids = self.taken().map(|span| span.id.as_slice());
         ids.inspect(|id| assert!(id.len() == 8 && id.iter().any(|byte| *byte != 0), "{id:?}"))
+            .collect()
+    }
+
+    /// What was wrong with requests that could not be decoded.
+    pub(crate) fn problems(&self) -> Vec<&str> {
+        let requests = self.requests.iter();
+        requests
+            .filter_map(|request| request.problem.as_deref())
             .collect()
     }
 
@@ -111,6 +94,8 @@ impl fmt::Debug for Log {
             .field("requests", &self.requests.len())
             .field("in_flight", &self.in_flight)
             .field("taken", &self.taken().count())
+            .field("problems", &self.problems())
+            .field("failed_handshakes", &self.failed_handshakes)
             .finish()
     }
 }
@@ -118,21 +103,35 @@ impl fmt::Debug for Log {
 /// The collector. Its port stays its own while it is stopped, and refuses connections then.
 pub(crate) struct Collector {
     shared: Arc<Shared>,
-    address: SocketAddr,
-    /// Bound and never listening, so that nobody else gets the port.
-    _port: TcpSocket,
+    place: Place,
     serving: Option<Serving>,
+}
+
+enum Place {
+    Tcp {
+        address: SocketAddr,
+        /// Bound and never listening, so that nobody else gets the port.
+        _port: TcpSocket,
+    },
+    Unix(PathBuf),
 }
 
 struct Shared {
     log: Mutex<Log>,
     changed: Condvar,
     script: Mutex<Script>,
+    /// Those that are open, by their numbers.
+    connections: Mutex<HashMap<usize, Arc<Faults>>>,
 }
+
+type Judge = dyn Fn(usize, &Request) -> Manner + Send;
 
 struct Script {
     greeting: Box<dyn Fn(usize) -> Greeting + Send>,
-    manner: Box<dyn Fn(usize) -> Manner + Send>,
+    manner: Box<Judge>,
+    limits: Limits,
+    speaks: Speaks,
+    tls: Option<Arc<ServerConfig>>,
 }
 
 struct Serving {
@@ -150,19 +149,46 @@ impl Collector {
 
     /// One that is not there yet.
     pub(crate) fn absent() -> Self {
-        let port = bind(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let port = free_port();
+        Self::at(Place::Tcp {
+            address: port.local_addr().expect("a bound socket has an address"),
+            _port: port,
+        })
+    }
+
+    /// One that takes everything on a Unix socket.
+    pub(crate) fn start_unix() -> Self {
+        static SOCKETS: AtomicUsize = AtomicUsize::new(0);
+        let number = SOCKETS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("otlp-{}-{number}.sock", std::process::id());
+        let mut collector = Self::at(Place::Unix(std::env::temp_dir().join(name)));
+        collector.restart();
+        collector
+    }
+
+    /// One that takes everything over TLS.
+    pub(crate) fn start_tls(config: Arc<ServerConfig>) -> Self {
+        let collector = Self::start();
+        collector.shows(Some(config));
+        collector
+    }
+
+    fn at(place: Place) -> Self {
         let script = Script {
             greeting: Box::new(|_| Greeting::Serve),
-            manner: Box::new(|_| Manner::Take),
+            manner: Box::new(|_, _| Manner::Take),
+            limits: Limits::default(),
+            speaks: Speaks::Both,
+            tls: None,
         };
         Self {
             shared: Arc::new(Shared {
                 log: Mutex::default(),
                 changed: Condvar::new(),
                 script: Mutex::new(script),
+                connections: Mutex::default(),
             }),
-            address: port.local_addr().expect("a bound socket has an address"),
-            _port: port,
+            place,
             serving: None,
         }
     }
@@ -174,18 +200,62 @@ impl Collector {
 
     /// How requests are answered from now on, by their number.
     pub(crate) fn answers(&self, manner: impl Fn(usize) -> Manner + Send + 'static) {
+        self.judges(move |number, _| manner(number));
+    }
+
+    /// How requests are answered from now on, by their number and what they hold.
+    pub(crate) fn judges(&self, manner: impl Fn(usize, &Request) -> Manner + Send + 'static) {
         lock(&self.shared.script).manner = Box::new(manner);
     }
 
+    /// How every request is answered from now on.
+    pub(crate) fn always(&self, manner: Manner) {
+        self.answers(move |_| manner.clone());
+    }
+
+    /// What is refused from now on, before the script is asked.
+    pub(crate) fn refuses(&self, limits: Limits) {
+        lock(&self.shared.script).limits = limits;
+    }
+
+    /// Which protocols are understood on the connections that come.
+    pub(crate) fn speaks(&self, speaks: Speaks) {
+        lock(&self.shared.script).speaks = speaks;
+    }
+
+    /// The certificate and the demands of TLS on the connections that come; without one, plain text.
+    pub(crate) fn shows(&self, config: Option<Arc<ServerConfig>>) {
+        lock(&self.shared.script).tls = config;
+    }
+
+    /// By its address, or by the name `localhost` where it has a certificate. It listens on 127.0.0.1 alone, so that the
+    /// name's other address refuses.
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://{}", self.address)
+        match &self.place {
+            Place::Unix(path) => format!("unix://{}", path.display()),
+            Place::Tcp { address, .. } if lock(&self.shared.script).tls.is_some() => {
+                format!("https://localhost:{}", address.port())
+            }
+            Place::Tcp { address, .. } => format!("http://{address}"),
+        }
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.address.port()
+        match &self.place {
+            Place::Tcp { address, .. } => address.port(),
+            Place::Unix(path) => panic!("{} has no port", path.display()),
+        }
     }
 
-    /// Stops if need be, and begins anew on the same port.
+    /// The Unix socket.
+    pub(crate) fn path(&self) -> &Path {
+        match &self.place {
+            Place::Tcp { address, .. } => panic!("{address} is no path"),
+            Place::Unix(path) => path,
+        }
+    }
+
+    /// Stops if need be, and begins anew at the same place.
     pub(crate) fn restart(&mut self) {
         self.stop();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -194,7 +264,12 @@ impl Collector {
             .expect("a runtime for the collector");
         let listener = {
             let _inside = runtime.enter();
-            bind(self.address).listen(1024).expect("the port is ours")
+            match &self.place {
+                Place::Tcp { address, .. } => {
+                    Listener::Tcp(bind(*address).listen(1024).expect("the port is ours"))
+                }
+                Place::Unix(path) => Listener::Unix(UnixListener::bind(path).expect("a socket")),
+            }
         };
         let (stop, stopped) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
@@ -208,11 +283,32 @@ impl Collector {
         self.serving = Some(Serving { stop, thread });
     }
 
+    /// Closes every connection on which no request is at work, and waits until they are closed. An answer is read a moment
+    /// before its request counts as ended: `wait_for_silence` comes first.
+    #[track_caller]
+    pub(crate) fn close_idle(&self) {
+        let mut idle = Vec::new();
+        for (number, faults) in lock(&self.shared.connections).iter() {
+            if faults.busy.load(Ordering::Relaxed) == 0 {
+                faults.ending.notify_one();
+                idle.push(*number);
+            }
+        }
+        self.wait("the idle connections to close", |_| {
+            let open = lock(&self.shared.connections);
+            !idle.iter().any(|number| open.contains_key(number))
+        });
+    }
+
     /// Closes every connection where it stands, and refuses new ones.
     pub(crate) fn stop(&mut self) {
         if let Some(Serving { stop, thread }) = self.serving.take() {
             drop(stop);
             thread.join().expect("the collector did not panic");
+        }
+        lock(&self.shared.connections).clear();
+        if let Place::Unix(path) = &self.place {
+            let _ = std::fs::remove_file(path);
         }
     }
 
@@ -256,11 +352,21 @@ impl Shared {
     }
 }
 
+/// A port that no other collector has, also none that is not there yet: to a socket that shares its port, the system gives one
+/// that others share as well.
+fn free_port() -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    socket.bind(address).expect("a free port");
+    socket.set_reuseaddr(true).expect("SO_REUSEADDR");
+    socket
+}
+
 fn bind(address: SocketAddr) -> TcpSocket {
     let socket = TcpSocket::new_v4().expect("a socket");
     // Several sockets may have the port while at most one of them listens.
     socket.set_reuseaddr(true).expect("SO_REUSEADDR");
-    socket.bind(address).expect("a free port");
+    socket.bind(address).expect("our port");
     socket
 }
 

@@ -1,41 +1,228 @@
-//! Connections and requests, served as the script says.
+//! Connections, each served in the protocol that it begins with, and what is done with a request in any of them.
 
-use std::future::{pending, poll_fn};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use bytes::Bytes;
-use h2::server::{Builder, SendResponse};
-use h2::{RecvStream, SendStream};
-use http::{HeaderMap, HeaderValue, Response};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::common::v1::KeyValue;
-use opentelemetry_proto::tonic::common::v1::any_value::Value;
-use prost::Message;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 
-use super::wire::{Faults, Wire};
-use super::{Arrival, Log, Manner, Request, Shared, lock};
+use super::manner::{Answer, Greeting, Manner, Pace};
+use super::request::Request;
+use super::wire::{Faults, Line, Socket, Wire};
+use super::{Log, Shared, Speaks, http1, http2, lock};
 
-/// Larger than any request: what a connection does not read fills the kernel's buffers, and no window of HTTP/2 hides it.
-const WINDOW: u32 = 16 << 20;
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
 
 /// Serves until it is stopped.
 pub(super) async fn connections(
-    listener: &TcpListener,
+    listener: &Listener,
     shared: &Arc<Shared>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     loop {
         let accepted = tokio::select! {
             _ = &mut stopped => return,
-            accepted = listener.accept() => accepted,
+            accepted = accept(listener) => accepted,
         };
-        if let Ok((stream, _)) = accepted {
-            tokio::spawn(connection(stream, Arc::clone(shared)));
+        if let Ok(socket) = accepted {
+            tokio::spawn(connection(socket, Arc::clone(shared)));
         }
+    }
+}
+
+async fn accept(listener: &Listener) -> io::Result<Socket> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, _) = listener.accept().await?;
+            // As servers do: small answers do not wait for each other's acknowledgements.
+            stream.set_nodelay(true)?;
+            Ok(Socket::Tcp(stream))
+        }
+        Listener::Unix(listener) => Ok(Socket::Unix(listener.accept().await?.0)),
+    }
+}
+
+async fn connection(socket: Socket, shared: Arc<Shared>) {
+    let number = shared.change(|log| {
+        log.connections += 1;
+        log.connections - 1
+    });
+    let greeting = (lock(&shared.script).greeting)(number);
+    let faults = Faults::new(greeting);
+    let connection = Arc::new(Connection {
+        number,
+        _open: Counted::new(&shared, |log| &mut log.open),
+        shared: Arc::clone(&shared),
+        faults: Arc::clone(&faults),
+    });
+    lock(&shared.connections).insert(number, Arc::clone(&faults));
+    let wire = Wire {
+        socket,
+        faults: Arc::clone(&faults),
+    };
+    tokio::select! {
+        () = faults.ending.notified() => {}
+        () = begin(wire, greeting, &connection) => {}
+    }
+    lock(&shared.connections).remove(&number);
+}
+
+async fn begin(wire: Wire, greeting: Greeting, connection: &Arc<Connection>) {
+    let shared = &connection.shared;
+    let tls = lock(&shared.script).tls.clone();
+    let mut line = match tls {
+        None => Line::new(wire),
+        Some(config) => match TlsAcceptor::from(config).accept(wire).await {
+            Ok(stream) => Line::new(stream),
+            Err(error) => {
+                shared.change(|log| log.failed_handshakes.push(error.to_string()));
+                return;
+            }
+        },
+    };
+    // Where this fails, the client has gone, or was reset.
+    let _ = speak(&mut line, greeting, connection).await;
+}
+
+async fn speak(
+    line: &mut Line,
+    greeting: Greeting,
+    connection: &Arc<Connection>,
+) -> io::Result<()> {
+    if let Greeting::Say(bytes) = greeting {
+        line.write_all(bytes).await?;
+        line.drain().await;
+        return Ok(());
+    }
+    let is_http2 = line.is_http2().await?;
+    let speaks = lock(&connection.shared.script).speaks;
+    match (is_http2, speaks) {
+        (true, Speaks::Both | Speaks::Http2) => {
+            http2::serve(line.clone(), Arc::clone(connection)).await;
+        }
+        (false, Speaks::Both | Speaks::Http1) => {
+            http1::serve(line.clone(), connection).await?;
+        }
+        (true, Speaks::Http1) => {
+            last(
+                line,
+                b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n",
+            )
+            .await?;
+        }
+        (false, Speaks::Http2) => last(line, &http2::settings()).await?,
+    }
+    Ok(())
+}
+
+/// Says this, closes, and reads what the client still sends, which would turn the close into a reset.
+pub(super) async fn last(line: &mut Line, bytes: &[u8]) -> io::Result<()> {
+    line.write_all(bytes).await?;
+    line.shutdown().await?;
+    line.drain().await;
+    Ok(())
+}
+
+/// The same bytes until the client goes, so many at a time.
+pub(super) async fn forever(line: &mut Line, bytes: &[u8], pace: Pace) -> io::Result<()> {
+    let mut endless = bytes.iter().copied().cycle();
+    loop {
+        let piece: Vec<_> = endless.by_ref().take(pace.bytes).collect();
+        line.write_all(&piece).await?;
+        // What the client says meanwhile is read, so that its window does not close.
+        line.read_some(pace.every).await?;
+    }
+}
+
+/// A connection, as its requests see it.
+pub(super) struct Connection {
+    number: usize,
+    _open: Counted,
+    shared: Arc<Shared>,
+    pub(super) faults: Arc<Faults>,
+}
+
+impl Connection {
+    /// A request has begun.
+    pub(super) fn begin(&self) -> AtWork {
+        let counted = Counted::new(&self.shared, |log| &mut log.in_flight);
+        self.shared
+            .change(|log| log.most_in_flight = log.most_in_flight.max(log.in_flight));
+        self.faults.busy.fetch_add(1, Ordering::Relaxed);
+        AtWork {
+            faults: Arc::clone(&self.faults),
+            _counted: counted,
+        }
+    }
+
+    /// A request was read: it is logged, and what is done about it is decided.
+    pub(super) fn decide(&self, mut request: Request) -> Decided {
+        request.connection = self.number;
+        request.wire_bytes = self.faults.read.load(Ordering::Relaxed);
+        let manner = {
+            let script = lock(&self.shared.script);
+            let problem = request.problem.as_deref();
+            let malformed = || Some(Answer::refusal(request.protocol, 3, problem?));
+            match script.limits.refuse(&request).or_else(malformed) {
+                Some(refusal) => Manner::Say(refusal),
+                None => {
+                    let number = lock(&self.shared.log).requests.len();
+                    (script.manner)(number, &request)
+                }
+            }
+        };
+        request.taken = manner.takes();
+        let records = if request.taken {
+            request.spans.len()
+        } else {
+            0
+        };
+        self.shared.change(|log| log.requests.push(request));
+        Decided {
+            shared: Arc::clone(&self.shared),
+            manner,
+            unanswered: records as u64,
+        }
+    }
+}
+
+/// A request that is at work on a connection.
+pub(super) struct AtWork {
+    faults: Arc<Faults>,
+    _counted: Counted,
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.faults.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How a request is treated, and the records that were taken and not answered.
+pub(super) struct Decided {
+    shared: Arc<Shared>,
+    pub(super) manner: Manner,
+    unanswered: u64,
+}
+
+impl Decided {
+    /// The answer was given. Whether it gets through is not known where the connection is to fail.
+    pub(super) fn answered(&mut self) {
+        if self.manner.is_clear() {
+            self.unanswered = 0;
+        }
+    }
+}
+
+impl Drop for Decided {
+    fn drop(&mut self) {
+        self.shared.change(|log| log.ambiguous += self.unanswered);
     }
 }
 
@@ -52,209 +239,5 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.change(|log| *(self.1)(log) -= 1);
-    }
-}
-
-async fn connection(stream: TcpStream, shared: Arc<Shared>) {
-    let number = shared.change(|log| {
-        log.connections += 1;
-        log.connections - 1
-    });
-    let _open = Counted::new(&shared, |log| &mut log.open);
-    let greeting = (lock(&shared.script).greeting)(number);
-    let faults = Faults::new(greeting);
-    let wire = Wire {
-        stream,
-        faults: Arc::clone(&faults),
-    };
-    let handshake = Builder::new()
-        .initial_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW)
-        .handshake::<_, Bytes>(wire);
-    let Ok(mut connection) = handshake.await else {
-        return;
-    };
-    loop {
-        let next = tokio::select! {
-            biased;
-            () = faults.ending.notified() => {
-                if !faults.go_away.load(Ordering::Relaxed) {
-                    return;
-                }
-                connection.graceful_shutdown();
-                continue;
-            }
-            next = connection.accept() => next,
-        };
-        let Some(Ok((request, respond))) = next else {
-            return;
-        };
-        let (body, shared, faults) = (
-            request.into_body(),
-            Arc::clone(&shared),
-            Arc::clone(&faults),
-        );
-        tokio::spawn(async move {
-            // Whatever fails here has failed for the client too.
-            let _ = answer(body, respond, &shared, &faults, number).await;
-        });
-    }
-}
-
-async fn answer(
-    body: RecvStream,
-    mut respond: SendResponse<Bytes>,
-    shared: &Arc<Shared>,
-    faults: &Faults,
-    connection: usize,
-) -> Result<(), h2::Error> {
-    let _in_flight = Counted::new(shared, |log| &mut log.in_flight);
-    shared.change(|log| log.most_in_flight = log.most_in_flight.max(log.in_flight));
-    let message = read(body).await?;
-    let number = shared.look_at_count();
-    let manner = (lock(&shared.script).manner)(number);
-    let taken = !matches!(manner, Manner::Status(_) | Manner::Hang);
-    let spans = decode(&message);
-    let records = spans.len() as u64;
-    shared.change(|log| {
-        log.requests.push(Request {
-            connection,
-            bytes: message.len() - PREFIX,
-            wire_bytes: faults.read.load(Ordering::Relaxed),
-            taken,
-            spans,
-        });
-    });
-    let mut unanswered = Unanswered {
-        shared: Arc::clone(shared),
-        records: if taken { records } else { 0 },
-    };
-    match manner {
-        Manner::Take | Manner::TakeAndGoAway => {}
-        Manner::TakeAfter(delay) => wait(&mut respond, delay).await,
-        Manner::Status(code) => return refuse(&mut respond, code),
-        Manner::Hang => return wait_for_ever(&mut respond).await,
-        Manner::TakeWithoutStatus => {
-            let mut stream = respond.send_response(head(), false)?;
-            return stream.send_data(Bytes::from_static(&[0; PREFIX]), true);
-        }
-        Manner::TakeAndReset(bytes) => {
-            faults.reset_after(bytes);
-            // Whether the answer gets through is not known here.
-            return accept(&mut respond)?.send_trailers(status(0));
-        }
-    }
-    let mut stream = accept(&mut respond)?;
-    stream.send_trailers(status(0))?;
-    unanswered.records = 0;
-    if let Manner::TakeAndGoAway = manner {
-        faults.go_away.store(true, Ordering::Relaxed);
-        faults.ending.notify_one();
-    }
-    Ok(())
-}
-
-/// Counts what was taken and not answered.
-struct Unanswered {
-    shared: Arc<Shared>,
-    records: u64,
-}
-
-impl Drop for Unanswered {
-    fn drop(&mut self) {
-        self.shared.change(|log| log.ambiguous += self.records);
-    }
-}
-
-impl Shared {
-    fn look_at_count(&self) -> usize {
-        lock(&self.log).requests.len()
-    }
-}
-
-/// The head of an answer and an empty message.
-fn accept(respond: &mut SendResponse<Bytes>) -> Result<SendStream<Bytes>, h2::Error> {
-    let mut stream = respond.send_response(head(), false)?;
-    stream.send_data(Bytes::from_static(&[0; PREFIX]), false)?;
-    Ok(stream)
-}
-
-/// An answer without a message, whose status stands in its head.
-fn refuse(respond: &mut SendResponse<Bytes>, code: u8) -> Result<(), h2::Error> {
-    let mut response = head();
-    response.headers_mut().extend(status(code));
-    respond.send_response(response, true)?;
-    Ok(())
-}
-
-fn head() -> Response<()> {
-    let mut response = Response::new(());
-    let grpc = HeaderValue::from_static("application/grpc");
-    response.headers_mut().insert("content-type", grpc);
-    response
-}
-
-fn status(code: u8) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert("grpc-status", HeaderValue::from(u16::from(code)));
-    headers.insert("grpc-message", HeaderValue::from_static("as scripted"));
-    headers
-}
-
-async fn wait(respond: &mut SendResponse<Bytes>, delay: Duration) {
-    let reset = poll_fn(|context| respond.poll_reset(context));
-    // A client that has gone is not waited for.
-    let _ = tokio::time::timeout(delay, reset).await;
-}
-
-async fn wait_for_ever(respond: &mut SendResponse<Bytes>) -> Result<(), h2::Error> {
-    poll_fn(|context| respond.poll_reset(context)).await?;
-    Ok(())
-}
-
-async fn read(mut body: RecvStream) -> Result<Vec<u8>, h2::Error> {
-    let mut message = Vec::new();
-    while let Some(piece) = body.data().await {
-        let piece = piece?;
-        body.flow_control().release_capacity(piece.len())?;
-        message.extend_from_slice(&piece);
-    }
-    if message.len() < PREFIX {
-        // Not ours; nobody waits for an answer.
-        pending::<()>().await;
-    }
-    Ok(message)
-}
-
-/// Before a gRPC message stand a byte of flags and its length.
-const PREFIX: usize = 5;
-
-fn decode(message: &[u8]) -> Vec<Arrival> {
-    let (prefix, message) = message.split_at(PREFIX);
-    let length = u32::try_from(message.len()).expect("a request below 4 GiB");
-    assert_eq!(prefix[1..], length.to_be_bytes(), "the prefix is right");
-    let request = ExportTraceServiceRequest::decode(message).expect("a request that decodes");
-    let mut spans = Vec::new();
-    for part in request
-        .resource_spans
-        .into_iter()
-        .flat_map(|resource| resource.scope_spans)
-    {
-        let scope = part.scope.map(|scope| scope.name).unwrap_or_default();
-        spans.extend(part.spans.into_iter().map(|span| Arrival {
-            number: integer(&span.attributes, "number"),
-            thread: integer(&span.attributes, "thread"),
-            id: span.span_id,
-            scope: scope.clone(),
-        }));
-    }
-    spans
-}
-
-fn integer(attributes: &[KeyValue], key: &str) -> Option<i64> {
-    let attribute = attributes.iter().find(|attribute| attribute.key == key)?;
-    match attribute.value.as_ref()?.value.as_ref()? {
-        Value::IntValue(value) => Some(*value),
-        _ => None,
     }
 }

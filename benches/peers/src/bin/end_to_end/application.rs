@@ -7,6 +7,7 @@ use peers::pace::{self, Pace};
 use peers::process::{self, Report};
 use peers::receiver::Receiver;
 use peers::stack::{Destination, Running, Settings, Stack};
+use peers::transport::Transport;
 use peers::workload::REQUEST;
 
 /// The first argument that makes the program the application.
@@ -19,6 +20,7 @@ const WARM_UP_PACE: Pace = Pace::Even(20_000);
 /// What an application does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
+    pub(crate) transport: Transport,
     pub(crate) requests: u64,
     pub(crate) pace: Pace,
     pub(crate) count_allocations: bool,
@@ -31,14 +33,21 @@ impl Plan {
         let mut report = process::run(&[
             ROLE.to_owned(),
             stack.name().to_owned(),
-            receiver.endpoint(),
+            receiver.endpoint(self.transport.protocol),
+            self.transport.to_string(),
             self.requests.to_string(),
             self.pace.to_string(),
             self.count_allocations.to_string(),
         ]);
         let arrived = receiver.take()?;
-        report.set("delivered", arrived.spans as f64);
+        let delivered = if self.transport.is_countable() {
+            arrived.spans as f64
+        } else {
+            report.get("made") - report.get("dropped")
+        };
+        report.set("delivered", delivered);
         report.set("messages", arrived.requests as f64);
+        report.set("bytes", arrived.bytes as f64);
         Ok(report)
     }
 }
@@ -47,18 +56,22 @@ impl Plan {
 pub(crate) fn run(arguments: &Arguments) {
     let stack: Stack = arguments.at(1);
     let plan = Plan {
-        requests: arguments.at(3),
-        pace: arguments.at(4),
-        count_allocations: arguments.at(5),
+        transport: arguments.at(3),
+        requests: arguments.at(4),
+        pace: arguments.at(5),
+        count_allocations: arguments.at(6),
     };
-    let running = stack.install(&Settings::new(Destination::Grpc(arguments.at(2))));
+    let running = stack.install(&Settings {
+        transport: plan.transport,
+        ..Settings::new(Destination::Collector(arguments.at(2)))
+    });
     let call = REQUEST.for_stack(stack);
     pace::run(WARM_UP, WARM_UP_PACE, |number| call(number as i64));
     running.flush();
-    measure(plan, call, running).print();
+    measure(plan, call, &*running).print();
 }
 
-fn measure(plan: Plan, call: fn(i64), running: Box<dyn Running>) -> Report {
+fn measure(plan: Plan, call: fn(i64), running: &dyn Running) -> Report {
     if plan.count_allocations {
         Allocations::start_counting();
     }
@@ -73,6 +86,7 @@ fn measure(plan: Plan, call: fn(i64), running: Box<dyn Running>) -> Report {
     let spans = requests * REQUEST.spans as f64;
     let mut report = Report::default();
     report.set("made", made as f64);
+    report.set("dropped", running.dropped().unwrap_or(0) as f64);
     report.set("app_ns", paced.thread_cpu.as_nanos() as f64 / requests);
     report.set("process_ns", process.as_nanos() as f64 / requests);
     report.set("spans_per_second", spans / paced.wall.as_secs_f64());

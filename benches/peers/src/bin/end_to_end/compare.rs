@@ -9,6 +9,7 @@ use peers::process::Report;
 use peers::receiver::Receiver;
 use peers::stack::Stack;
 use peers::table::median;
+use peers::transport::Transport;
 
 use crate::application::Plan;
 use crate::rate;
@@ -33,6 +34,7 @@ impl Options {
         let rate: u64 = arguments.value("--rate", 20_000);
         let seconds: f64 = arguments.value("--seconds", or(3.0, 0.2));
         let paced = Plan {
+            transport: Transport::GRPC,
             requests: (rate as f64 * seconds) as u64,
             pace: Pace::Bursts(rate),
             count_allocations: false,
@@ -45,6 +47,7 @@ impl Options {
                 ..paced
             },
             full_speed: Plan {
+                transport: Transport::GRPC,
                 requests: arguments.value("--requests", or(400_000.0, 10_000.0) as u64),
                 pace: Pace::Full,
                 count_allocations: false,
@@ -74,7 +77,7 @@ pub(crate) struct Outcome {
     pub(crate) highest: Option<rate::Highest>,
 }
 
-/// Runs everything.
+/// Runs everything of each stack.
 pub(crate) fn all(options: &Options) -> io::Result<Vec<Outcome>> {
     let mut receiver = Receiver::start()?;
     let paced = rounds(options.runs, options.paced, &mut receiver)?;

@@ -1,9 +1,13 @@
-//! Each stack from the application's call to a collector in another process, over gRPC.
+//! From the application's call to a collector in another process: each stack over gRPC, ours over
+//! each transport, and ours without a collector.
 //!
 //! ```text
 //! cargo run --release -p peers --bin end_to_end [-- --quick] [--runs 5] [--seconds 3]
 //!     [--rate 20000] [--requests 400000] [--step-seconds 2] [--hold-seconds 2]
+//!     [--dead-rate 1000] [--dead-seconds 20] [--stacks] [--transports] [--dead]
 //! ```
+//!
+//! The last three choose what is run; all is, when none is named.
 //!
 //! - *CPU*: paced at `--rate` requests a second, which no stack loses spans at, so it is the cost
 //!   of spans that arrived. The application's is that of its thread inside the requests; the
@@ -16,6 +20,12 @@
 //!   by bisection with steps of `--step-seconds`, then held for `--hold-seconds`. A queue can hide
 //!   an overload for the length of a step, so hold longer for numbers to publish.
 //!
+//! - *By transport*: the same CPU, and the bytes of the bodies that the receiver took, for each
+//!   request of the application. What is lost is what did not arrive, or, where the receiver
+//!   cannot count, what ours says that it did not deliver.
+//!   The requests are much alike, so they compress better than those of most programs.
+//! - *Collector refuses*: CPU of the exporter's threads and of the process, while nothing listens.
+//!
 //! The program ends by itself, uses the loopback only, and prints Markdown.
 
 use std::io;
@@ -27,8 +37,10 @@ use peers::receiver;
 
 mod application;
 mod compare;
+mod dead;
 mod rate;
 mod tables;
+mod transports;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -41,12 +53,30 @@ fn main() -> io::Result<()> {
             application::run(&arguments);
             Ok(())
         }
-        _ => {
-            let results = compare::all(&compare::Options::new(&arguments))?;
-            println!("{}\n", machine::description());
-            println!("{}", tables::main(&results).markdown());
-            print!("{}", tables::relative(&results).markdown());
+        Some(dead::ROLE) => {
+            dead::run(&arguments);
             Ok(())
         }
+        _ => print(&arguments),
     }
+}
+
+fn print(arguments: &Arguments) -> io::Result<()> {
+    let options = compare::Options::new(arguments);
+    let parts = ["--stacks", "--transports", "--dead"];
+    let none_is_named = !parts.iter().any(|part| arguments.has(part));
+    let [stacks, transports, dead] = parts.map(|part| none_is_named || arguments.has(part));
+    println!("{}", machine::description());
+    if stacks {
+        let results = compare::all(&options)?;
+        println!("\n{}", tables::main(&results).markdown());
+        print!("{}", tables::relative(&results).markdown());
+    }
+    if transports {
+        print!("\n{}", transports::table(&options)?.markdown());
+    }
+    if dead {
+        print!("\n{}", dead::table(arguments).markdown());
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::io;
 use peers::pace::Pace;
 use peers::receiver::Receiver;
 use peers::stack::Stack;
+use peers::transport::Transport;
 use peers::workload::REQUEST;
 
 use crate::application::Plan;
@@ -65,6 +66,7 @@ pub(crate) fn highest(
 fn step(stack: Stack, rate: f64, seconds: f64, receiver: &mut Receiver) -> io::Result<Step> {
     let requests_per_second = (rate / REQUEST.spans as f64).max(1.0);
     let plan = Plan {
+        transport: Transport::GRPC,
         requests: (requests_per_second * seconds) as u64,
         pace: Pace::Even(requests_per_second as u64),
         count_allocations: false,

@@ -1,0 +1,189 @@
+//! `OTEL_*` variables: from pairs of names and values to settings, without looking at the process.
+//!
+//! Rules (OpenTelemetry specification, environment variables): an empty value is no value; a value that cannot be read is
+//! warned about and ignored; the variable of the signal goes before the general one.
+
+mod parse;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use self::parse::Variable;
+use crate::config::{Compression, Exporter, HeaderList, Origin, Protocol, Setting};
+use crate::say::Level;
+
+/// A row of the documentation.
+macro_rules! row {
+    ($first:literal $(, $other:literal)*; $default:literal; $meaning:literal) => {
+        concat!("| `", $first, "`", $(", `", $other, "`",)* " | ", $default, " | ", $meaning, " |")
+    };
+}
+
+/// Declares the variables: a field, its type, the parser, the names of which the first that is set holds, and the row of the
+/// documentation. What is declared is read and documented, and nothing else is.
+macro_rules! declare {
+    ($($field:ident: $value:ty = $parser:ident($first:literal $(, $other:literal)*), $default:literal, $meaning:literal;)*) => {
+        /// What the environment says; `None` where it says nothing.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        #[cfg_attr(
+            not(any(feature = "grpc", feature = "http")),
+            allow(dead_code, reason = "without a network there is no destination to describe")
+        )]
+        pub(crate) struct Environment {
+            $(pub(crate) $field: Option<Setting<$value>>,)*
+            /// What was wrong, with the variable's name, and its value unless that is a secret.
+            pub(crate) warnings: Vec<String>,
+        }
+
+        /// Reads the variables out of an environment.
+        pub(crate) fn read(variables: impl IntoIterator<Item = (String, String)>) -> Environment {
+            let mut reader = Reader::new(variables);
+            Environment {
+                $($field: reader.first(&[$first $(, $other)*], parse::$parser),)*
+                warnings: reader.warnings,
+            }
+        }
+
+        /// Every variable that is read.
+        #[cfg(any(test, fuzzing))]
+        pub(crate) const NAMES: &[&str] = &[$($first $(, $other)*),*];
+
+        /// The rows of the documentation.
+        #[cfg(test)]
+        const TABLE: &str = concat!(
+            $(row!($first $(, $other)*; $default; $meaning), "\n",)*
+        );
+
+        #[doc = "The environment variables that have an effect; this module is documentation only."]
+        #[doc = ""]
+        #[doc = "Code beats the environment, which beats the default; [`Handle::explain`](crate::Handle::explain) tells who said what."]
+        #[doc = "Where a row has several names, the first that is set holds."]
+        #[doc = ""]
+        #[doc = "| Variable | Default | Meaning |"]
+        #[doc = "|---|---|---|"]
+        $(#[doc = row!($first $(, $other)*; $default; $meaning)])*
+        #[doc = ""]
+        #[doc = "- An empty value is no value: an empty variable of the signal leaves the general one."]
+        #[doc = "- A wrong value is named on stderr and ignored, as if it were not set; of headers no value is ever shown."]
+        #[doc = "- Numbers are from 0 to 2147483647. Names of choices know no upper and lower case."]
+        #[doc = "- Of booleans, only `true` is true; anything else is false, with a warning unless it is `false`."]
+        #[doc = "- Headers and resource attributes are `key=value,key=value`, percent-encoded. A list that cannot be read is"]
+        #[doc = "  ignored whole. In a header, `;` has to be written as `%3B`, since metadata behind a value is not supported."]
+        #[doc = "- `OTEL_EXPORTER_OTLP_TIMEOUT` bounds one attempt, `OTEL_BSP_EXPORT_TIMEOUT` one export. Here an export that"]
+        #[doc = "  fails is not given up: its records are kept and sent again. So both bound an attempt, and the smaller one holds,"]
+        #[doc = "  where the former has its default if it is not set, and the latter none. `Builder::with_timeout` beats both."]
+        #[doc = "- `OTEL_TRACES_EXPORTER` chooses for programs whose code does not: `Builder::with_transport`, `with_endpoint` and"]
+        #[doc = "  `with_traces_endpoint` beat it. `OTEL_SDK_DISABLED` switches those off too; only `Builder::with_disabled` beats it."]
+        #[doc = "- `OTEL_TRACES_SAMPLER` has no effect: every span is recorded that the filters let through. Nor have"]
+        #[doc = "  `OTEL_PROPAGATORS`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` and the limits of a value's length; `Limits::with_record_bytes`"]
+        #[doc = "  bounds what a value takes."]
+        #[doc = "- `console` and further exporters are not known, and `OTEL_EXPORTER_OTLP_LOGS_*` and `OTEL_BLRP_*` have no effect,"]
+        #[doc = "  since no log records are sent."]
+        pub mod environment {}
+    };
+}
+
+declare! {
+    disabled: bool = boolean("OTEL_SDK_DISABLED"),
+        "`false`", "`true`: nothing is recorded, and no thread is started";
+    log_level: Level = level("OTEL_LOG_LEVEL"),
+        "`info`", "what is said on stderr: `none`, `error`, `warn`, `info`, or `debug` with the effective configuration";
+    exporter: Exporter = exporter("OTEL_TRACES_EXPORTER"),
+        "`otlp`", "`otlp`, `none`, or `otlp/stdout` (feature `file`); of a list, the first that is known";
+    service_name: String = text("OTEL_SERVICE_NAME"),
+        "`unknown_service:<executable>`", "resource attribute `service.name`";
+    resource: Vec<(String, String)> = resource("OTEL_RESOURCE_ATTRIBUTES"),
+        "", "further resource attributes, `key=value,key=value`, percent-encoded";
+    protocol: Protocol = protocol("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
+        "`grpc`", "`grpc`, `http/protobuf` or `http/json`, as far as it is built in; `http/protobuf` is the default without the feature `grpc`";
+    traces_endpoint: String = text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+        "", "where to send spans: the URL itself, to which HTTP appends no path";
+    endpoint: String = text("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        "`http://localhost:4317`", "where to send; HTTP appends `v1/traces`, and its default is `http://localhost:4318`";
+    insecure: bool = boolean("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE"),
+        "`false`", "gRPC to an endpoint without a scheme is not encrypted";
+    headers: HeaderList = headers("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"),
+        "", "headers of each request, `key=value,key=value`, percent-encoded";
+    timeout: Duration = milliseconds("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"),
+        "10000", "one attempt's deadline, milliseconds; 0 is none";
+    compression: Compression = compression("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION"),
+        "`none`", "`none`, `gzip` or `zstd`, as far as it is built in";
+    certificate: PathBuf = path("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"),
+        "the system's roots", "PEM file of the certificates to trust";
+    client_key: PathBuf = path("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"),
+        "", "PEM file of the client's key; only together with its certificate";
+    client_certificate: PathBuf = path("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"),
+        "", "PEM file of the client's certificate and its chain; only together with its key";
+    schedule_delay: Duration = milliseconds("OTEL_BSP_SCHEDULE_DELAY"),
+        "5000", "how long a record waits for others, milliseconds (at least 10)";
+    export_timeout: Duration = milliseconds("OTEL_BSP_EXPORT_TIMEOUT"),
+        "", "a further bound of an attempt, milliseconds; 0 is none";
+    max_queue_size: usize = positive("OTEL_BSP_MAX_QUEUE_SIZE"),
+        "", "records that may wait (at least 8); not set, the memory limit bounds them";
+    max_export_batch_size: usize = positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
+        "8192", "records of one request, at most those that may wait";
+    attributes: u32 = count("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
+        "128", "attributes of a span";
+    events: u32 = count("OTEL_SPAN_EVENT_COUNT_LIMIT"),
+        "128", "events of a span";
+    links: u32 = count("OTEL_SPAN_LINK_COUNT_LIMIT"),
+        "128", "links of a span";
+    attributes_per_event: u32 = count("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
+        "128", "attributes of an event";
+}
+
+/// Variables of the specification whose absence would be a surprise, and the values that change nothing.
+const NOT_READ: [(&str, &[&str]); 4] = [
+    (
+        "OTEL_TRACES_SAMPLER",
+        &["always_on", "parentbased_always_on"],
+    ),
+    ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", &[]),
+    ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", &[]),
+    ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", &[]),
+];
+const NO_EFFECT: &str = "every span that the filters let through is recorded, with values up to Limits::with_record_bytes";
+
+struct Reader {
+    set: HashMap<String, String>,
+    warnings: Vec<String>,
+}
+
+impl Reader {
+    fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let set: HashMap<_, _> = variables
+            .into_iter()
+            .filter(|(name, value)| name.starts_with("OTEL_") && !value.trim().is_empty())
+            .collect();
+        let warnings = NOT_READ
+            .iter()
+            .filter(|(name, harmless)| {
+                let value = set.get(*name).map(|value| value.trim().to_lowercase());
+                value.is_some_and(|value| !harmless.contains(&value.as_str()))
+            })
+            .map(|(name, _)| format!("{name} has no effect yet; {NO_EFFECT}"))
+            .collect();
+        Self { set, warnings }
+    }
+
+    /// The first variable that is set and can be read.
+    fn first<T>(
+        &mut self,
+        names: &[&'static str],
+        parser: fn(&mut Variable<'_>) -> Option<T>,
+    ) -> Option<Setting<T>> {
+        names.iter().find_map(|name| {
+            let mut variable = Variable {
+                name,
+                value: self.set.get(*name)?,
+                warnings: &mut self.warnings,
+            };
+            let value = parser(&mut variable)?;
+            Some(Setting::new(value, Origin::Environment(name)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! A request becomes a line, in buffers that are used again.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::panic::resume_unwind;
+use std::sync::{Arc, Mutex, TryLockError};
+
+use super::log::{self, Log, Place};
+use crate::export::blocking;
+use crate::export::transport::{Answer, Failure, Request, Sending};
+use crate::proto::json;
+use crate::proto::wire::Malformed;
+
+/// A buffer that grew larger is not kept. A request of 1 MiB takes some 4 MiB of JSON.
+const MOST_KEPT: usize = 8 << 20;
+
+#[derive(Default)]
+pub(super) struct Writer {
+    message: Vec<u8>,
+    line: Vec<u8>,
+    log: Log,
+    /// The last line on stdout was not written to its end.
+    is_torn: bool,
+}
+
+/// Writes on a blocking thread. While an earlier write hangs, another one is not begun.
+pub(super) fn send(place: Option<Place>, writer: Arc<Mutex<Writer>>, request: Request) -> Sending {
+    Box::pin(async move {
+        let to = place.clone();
+        let writing = blocking::start(move || {
+            let mut writer = match writer.try_lock() {
+                Ok(writer) => writer,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(failure(place.as_ref(), &"an earlier write still hangs"));
+                }
+            };
+            writer.write(place.as_ref(), request)
+        });
+        let Some(writing) = writing else {
+            return Err(failure(to.as_ref(), &"the system has no thread to give"));
+        };
+        match writing.await.map_err(|error| error.try_into_panic()) {
+            Ok(answer) => answer,
+            // The exporter counts panics, and knows what to do about them.
+            Err(Ok(panic)) => resume_unwind(panic),
+            Err(Err(_)) => Err(Failure::retry("the exporter ends")),
+        }
+    })
+}
+
+impl Writer {
+    fn write(&mut self, place: Option<&Place>, request: Request) -> Result<Answer, Failure> {
+        self.message.clear();
+        self.line.clear();
+        for part in request.parts() {
+            self.message.extend_from_slice(part);
+        }
+        // Its memory is free again, even if the disk hangs.
+        drop(request);
+        json::traces(&self.message, &mut self.line)
+            .map_err(|Malformed| Failure::reject("the request is no OTLP"))?;
+        self.line.push(b'\n');
+        let written = match place {
+            None => print(&self.line, &mut self.is_torn),
+            Some(place) => self.log.append(place, &self.line),
+        };
+        let sent = self.line.len() as u64;
+        for buffer in [&mut self.message, &mut self.line] {
+            if buffer.capacity() > MOST_KEPT {
+                *buffer = Vec::new();
+            }
+        }
+        written.map_err(|error| failure(place, &error))?;
+        Ok(Answer {
+            sent: Some(sent),
+            ..Answer::delivered()
+        })
+    }
+}
+
+fn failure(place: Option<&Place>, reason: &dyn fmt::Display) -> Failure {
+    Failure::retry(match place {
+        None => format!("traces cannot be written to stdout: {reason}"),
+        Some(place) => format!(
+            "traces cannot be written to {}: {reason}",
+            place.path.display()
+        ),
+    })
+}
+
+/// Under stdout's lock, so that the program's own lines do not come in between.
+fn print(line: &[u8], is_torn: &mut bool) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    if *is_torn {
+        stdout.write_all(b"\n")?;
+        *is_torn = false;
+    }
+    let (written, end) = log::put(&mut stdout, line);
+    let end = end.and_then(|()| stdout.flush());
+    *is_torn = end.is_err() && written > 0;
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::export::transport::Kind;
+    use crate::proto::{common, request};
+
+    /// A request whose resource has an attribute of so many bytes.
+    fn request(bytes: usize) -> Request {
+        let key = common::Prefix::new(0x0A, "key");
+        let mut attribute = Vec::new();
+        common::put_str(&mut attribute, &key, &"x".repeat(bytes));
+        let mut resource = Vec::new();
+        crate::proto::wire::put_len(&mut resource, 0x0A, &attribute);
+        let header = request::header(&resource, 0);
+        let (first, second) = header.split_at(header.len() / 2);
+        let parts = [first, second].map(Bytes::copy_from_slice);
+        Request::new(parts.to_vec(), 0)
+    }
+
+    fn place() -> Place {
+        let name = format!("tracing-otlp-writer-{:016x}", fastrand::u64(..));
+        Place::new(std::env::temp_dir().join(name))
+    }
+
+    #[test]
+    fn a_line_counts_as_what_was_sent_and_large_buffers_are_not_kept() {
+        let (mut writer, place) = (Writer::default(), place());
+        for bytes in [10, MOST_KEPT, 20] {
+            let before = std::fs::metadata(&place.path).map_or(0, |file| file.len());
+            let answer = writer
+                .write(Some(&place), request(bytes))
+                .expect("it is written");
+            let after = std::fs::metadata(&place.path).expect("the file").len();
+            assert_eq!(answer.sent, Some(after - before));
+            assert!(answer.sent > Some(bytes as u64));
+            let kept = [&writer.message, &writer.line].map(Vec::capacity);
+            assert!(kept.iter().all(|kept| *kept <= MOST_KEPT), "{kept:?}");
+            assert_eq!(
+                kept.contains(&0),
+                bytes == MOST_KEPT,
+                "small ones are: {kept:?}"
+            );
+        }
+        std::fs::remove_file(&place.path).expect("the file");
+    }
+
+    #[test]
+    fn what_is_no_otlp_is_refused_and_not_written() {
+        let (mut writer, place) = (Writer::default(), place());
+        let request = Request::new(vec![Bytes::from_static(&[0x0A, 5, 1])], 1);
+        let failure = writer
+            .write(Some(&place), request)
+            .expect_err("it is not written");
+        assert_eq!(failure.kind, Kind::Refused);
+        assert!(!place.path.exists());
+    }
+}

@@ -1,0 +1,189 @@
+//! The proxy that the environment names for a host: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, as curl reads them.
+
+mod exceptions;
+
+use std::fmt;
+
+use http::HeaderValue;
+use http::uri::Authority;
+
+use crate::error::Error;
+
+/// curl's default.
+const DEFAULT_PORT: u16 = 1080;
+
+/// What to connect to instead of the destination.
+#[derive(Clone, PartialEq, Eq)]
+pub(in crate::export::otlp) struct Proxy {
+    pub(in crate::export::otlp) host: String,
+    pub(in crate::export::otlp) port: u16,
+    /// `proxy-authorization`, sensitive.
+    pub(in crate::export::otlp) authorization: Option<HeaderValue>,
+}
+
+/// The proxy for a destination, out of variables given as a function; `None` where it is reached directly.
+///
+/// Lower case goes before upper case, and what is empty is not set. `HTTP_PROXY` in upper case is not read where `REQUEST_METHOD`
+/// is set: in a CGI program, it is a header of whoever calls.
+///
+/// # Errors
+///
+/// For a value that is no proxy, or one of a kind that is not supported; the error names the variable.
+pub(in crate::export::otlp) fn proxy_for(
+    variables: &dyn Fn(&str) -> Option<String>,
+    host: &str,
+    port: u16,
+    tls: bool,
+) -> Result<Option<Proxy>, Error> {
+    let set = |name: &'static str| {
+        let value = variables(name)?;
+        let value = value.trim().to_owned();
+        (!value.is_empty()).then_some((name, value))
+    };
+    let of_scheme = if tls {
+        set("https_proxy").or_else(|| set("HTTPS_PROXY"))
+    } else if set("REQUEST_METHOD").is_some() {
+        set("http_proxy")
+    } else {
+        set("http_proxy").or_else(|| set("HTTP_PROXY"))
+    };
+    let of_all = || set("all_proxy").or_else(|| set("ALL_PROXY"));
+    let Some((name, value)) = of_scheme.or_else(of_all) else {
+        return Ok(None);
+    };
+    if let Some((_, list)) = set("no_proxy").or_else(|| set("NO_PROXY"))
+        && exceptions::has(&list, host, port)
+    {
+        return Ok(None);
+    }
+    proxy(name, &value).map(Some)
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("authorization", &self.authorization.is_some())
+            .finish()
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+fn proxy(variable: &str, value: &str) -> Result<Proxy, Error> {
+    let expected = "expected http://host:port or http://user:password@host:port";
+    let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
+    if !scheme.eq_ignore_ascii_case("http") {
+        // What stands before "://" may be anything, also the beginning of a secret; only known names are shown.
+        let known = ["https", "socks4", "socks4a", "socks5", "socks5h", "socks"];
+        let known = known
+            .iter()
+            .find(|known| scheme.eq_ignore_ascii_case(known));
+        let scheme = known.map_or(String::new(), |known| format!(" {known}"));
+        return Err(Error::config(format!(
+            "{variable}: proxies of the kind{scheme} are not supported; {expected}"
+        )));
+    }
+    // The last @, as a password may have one.
+    let end = rest.rfind('@').map_or(0, |at| at + 1);
+    let (user, address) = rest.split_at(end);
+    let user = user.strip_suffix('@');
+    let shown = if user.is_some() { "…@" } else { "" };
+    let wrong = |address: &str| {
+        // Where the host was forgotten, this is a user and a password.
+        let address = if address.contains(':') {
+            "…"
+        } else {
+            address
+        };
+        let address: String = address.chars().take(100).collect();
+        let shown = format!("{shown}{address}");
+        Error::config(format!("{variable}={shown:?} is no proxy; {expected}"))
+    };
+    let place = address.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority: Authority = place.parse().map_err(|_| wrong(address))?;
+    let behind = authority
+        .as_str()
+        .get(authority.host().len()..)
+        .unwrap_or_default();
+    let port = match behind.strip_prefix(':') {
+        None => Some(DEFAULT_PORT),
+        Some(port) => port.parse().ok().filter(|port| *port > 0),
+    };
+    let (Some(port), false) = (port, authority.host().is_empty()) else {
+        return Err(wrong(address));
+    };
+    let authorization = user.map(|user| basic(variable, user)).transpose()?;
+    Ok(Proxy {
+        host: authority.host().trim_matches(['[', ']']).to_owned(),
+        port,
+        authorization,
+    })
+}
+
+/// User and password, which a URL percent-encodes, as RFC 7617 sends them.
+fn basic(variable: &str, user: &str) -> Result<HeaderValue, Error> {
+    let decoded = percent_decoded(user.as_bytes());
+    let with_colon = if user.contains(':') { "" } else { ":" };
+    let decoded = [&decoded, with_colon.as_bytes()].concat();
+    let text = format!("Basic {}", base64(&decoded));
+    let mut value = HeaderValue::try_from(text)
+        .map_err(|_| Error::config(format!("{variable}: user and password cannot be sent")))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn percent_decoded(text: &[u8]) -> Vec<u8> {
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|n| u8::try_from(n).ok())
+    };
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, behind)) = rest.split_first() {
+        rest = behind;
+        if first == b'%'
+            && let [high, low, behind @ ..] = behind
+            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
+        {
+            decoded.push(high << 4 | low);
+            rest = behind;
+        } else {
+            decoded.push(first);
+        }
+    }
+    decoded
+}
+
+/// RFC 4648, with padding. The crate for it is not there in every combination of features that has a proxy.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4_usize {
+            let digit = (bits >> (18 - 6 * place)) as usize & 63;
+            let digit = ALPHABET.get(digit).copied().unwrap_or(b'=');
+            text.push(if place <= group.len() {
+                char::from(digit)
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! From decided values to the running parts.
+
+use std::sync::Arc;
+
+use tracing_subscriber::filter::Targets;
+
+use super::explain::Explanation;
+use super::guard::{Guard, Shared};
+use super::resolve;
+use crate::clock::Clock;
+use crate::config::{self, Batch, Config};
+use crate::error::Error;
+use crate::export::{self, Mailbox, Settings, Size, Transport, Tuning};
+use crate::layer::{Filter, OtlpLayer, Parts};
+use crate::problem::Hook;
+use crate::proto::resource;
+use crate::queue::{Budget, Pool, Queue};
+use crate::stats::Ledger;
+
+/// What was decided before the pipeline starts.
+pub(super) struct Plan {
+    pub(super) config: Config,
+    pub(super) record: config::Record,
+    pub(super) filter: Option<Targets>,
+    /// `None`: nothing is recorded, and no exporter is started.
+    pub(super) transport: Option<Box<dyn Transport>>,
+    /// The most that encoding a request takes beside the records.
+    pub(super) footprint: usize,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) on_error: Option<Hook>,
+    pub(super) explanation: Explanation,
+}
+
+/// Makes the parts and joins them.
+pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
+    let Plan {
+        config,
+        record,
+        filter,
+        transport,
+        footprint,
+        ledger,
+        on_error,
+        explanation,
+    } = plan;
+    let parts = parts(&config, ledger);
+    // What the limit leaves out is 2 MiB in all; the connection's buffers and an answer have a quarter of that.
+    let beyond = footprint.saturating_sub(3 << 19).min(config.memory / 2);
+    parts.budget.reserve(beyond);
+    // Where nothing is exported, nothing passes: a filter that names nothing.
+    let filter = if transport.is_some() {
+        filter
+    } else {
+        Some(Targets::new())
+    };
+    if let Some(filter) = filter {
+        parts.filter.set(filter);
+    }
+    let mailbox = transport
+        .map(|transport| start(&config, &parts, transport, on_error))
+        .transpose()?;
+    let shared = Shared {
+        parts: parts.clone(),
+        mailbox,
+        explanation,
+    };
+    let guard = Guard::new(Arc::new(shared), config.shutdown_timeout);
+    Ok((OtlpLayer::new(parts, record, config.limits), guard))
+}
+
+fn parts(config: &Config, ledger: Arc<Ledger>) -> Parts {
+    let budget = Arc::new(Budget::new(config.memory));
+    let sizes = resolve::sizes(config);
+    let queue = Arc::new(Queue::new(
+        sizes,
+        Pool::new(Arc::clone(&budget), sizes.chunk_bytes),
+    ));
+    Parts {
+        queue,
+        budget,
+        ledger,
+        clock: Arc::new(Clock::new()),
+        filter: Arc::new(Filter::default()),
+    }
+}
+
+/// Starts the exporter, which is reached by the mailbox.
+fn start(
+    config: &Config,
+    parts: &Parts,
+    transport: Box<dyn Transport>,
+    on_error: Option<Hook>,
+) -> Result<Arc<Mailbox>, Error> {
+    let mailbox = Arc::new(Mailbox::default());
+    let Batch {
+        max_bytes,
+        max_records,
+        interval,
+        ..
+    } = config.batch;
+    let settings = Settings {
+        queue: Arc::clone(&parts.queue),
+        budget: Arc::clone(&parts.budget),
+        ledger: Arc::clone(&parts.ledger),
+        clock: Arc::clone(&parts.clock),
+        mailbox: Arc::clone(&mailbox),
+        tuning: Tuning {
+            size: Size {
+                bytes: max_bytes,
+                records: max_records as u64,
+            },
+            interval,
+            record_bytes: config.limits.record_bytes,
+            hold_on_config_error: config.hold_on_config_error,
+        },
+        resource: resource::encode(
+            config
+                .resource
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_str())),
+        ),
+        timeout: config.timeout,
+        on_error,
+    };
+    export::start(settings, transport)?;
+    Ok(mailbox)
+}

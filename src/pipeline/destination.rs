@@ -1,0 +1,196 @@
+//! The builder's methods that say where and how to send.
+
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::builder::Builder;
+use crate::config::{Compression, HeaderList, HeaderProvider, Protocol, Tls};
+
+/// What the code says about the destination.
+#[derive(Default)]
+#[cfg_attr(
+    not(any(feature = "grpc", feature = "http")),
+    allow(
+        dead_code,
+        reason = "without a network there is no destination to describe"
+    )
+)]
+pub(super) struct Wanted {
+    pub(super) protocol: Option<Protocol>,
+    pub(super) endpoint: Option<String>,
+    pub(super) traces_endpoint: Option<String>,
+    pub(super) insecure: Option<bool>,
+    pub(super) headers: WantedHeaders,
+    pub(super) compression: Option<Compression>,
+    pub(super) compression_level: Option<i32>,
+    pub(super) tls: Option<Tls>,
+    pub(super) proxy: Option<bool>,
+    pub(super) user_agent: Option<String>,
+    pub(super) max_response_bytes: Option<usize>,
+}
+
+#[derive(Default)]
+#[cfg_attr(
+    not(any(feature = "grpc", feature = "http")),
+    allow(
+        dead_code,
+        reason = "without a network there is no destination to describe"
+    )
+)]
+pub(super) struct WantedHeaders {
+    pub(super) fixed: HeaderList,
+    pub(super) provider: Option<HeaderProvider>,
+    pub(super) bearer_token_file: Option<PathBuf>,
+}
+
+impl Builder {
+    /// How requests are encoded and carried. Default: `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`, else
+    /// `OTEL_EXPORTER_OTLP_PROTOCOL`, else [`Protocol::Grpc`], and [`Protocol::HttpProtobuf`] without the feature `grpc`.
+    ///
+    /// `build` fails for a protocol whose feature is not enabled.
+    pub fn with_protocol(mut self, protocol: Protocol) -> Self {
+        self.destination.protocol = Some(protocol);
+        self
+    }
+
+    /// Where to send: `http://host:port`, `https://host:port` or `unix:/path`. HTTP appends `v1/traces` to its path; a port
+    /// that is missing is 80 or 443. Default: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` (see
+    /// [`Builder::with_traces_endpoint`]), else `OTEL_EXPORTER_OTLP_ENDPOINT`, else `http://localhost:4317` for gRPC and
+    /// `http://localhost:4318` for HTTP.
+    ///
+    /// It beats `OTEL_TRACES_EXPORTER` too; what switches off every pipeline is `OTEL_SDK_DISABLED`.
+    ///
+    /// `build` fails for what is no endpoint, for one with a user name or a password (use [`Builder::with_header`]), and for
+    /// `https` without the feature `tls`.
+    pub fn with_endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.destination.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// As [`Builder::with_endpoint`], which it beats: the URL itself, to which HTTP appends nothing. Default:
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, unless `with_endpoint` was called.
+    pub fn with_traces_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.destination.traces_endpoint = Some(url.into());
+        self
+    }
+
+    /// Whether gRPC to an endpoint without a scheme (`host:port`) is not encrypted. Where there is a scheme, that one
+    /// decides. Default: `OTEL_EXPORTER_OTLP_TRACES_INSECURE`, else `OTEL_EXPORTER_OTLP_INSECURE`, else false.
+    pub fn with_insecure(mut self, insecure: bool) -> Self {
+        self.destination.insecure = Some(insecure);
+        self
+    }
+
+    /// A header of each request, as it is (not percent-encoded). It replaces one of the same name, also one of
+    /// `OTEL_EXPORTER_OTLP_TRACES_HEADERS` or `OTEL_EXPORTER_OTLP_HEADERS`; others of these are sent too. No text of this
+    /// crate shows the value.
+    ///
+    /// `build` fails for what is no header, and for names that belong to the protocol. It warns when credentials leave the
+    /// machine without encryption.
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        let headers = &mut self.destination.headers.fixed;
+        headers.set(name.into(), value.into());
+        self
+    }
+
+    /// Headers that change while the program runs. They are asked for before each request, on a thread of the exporter's that
+    /// may block; the argument is true when the destination refused the last ones, so that fresh ones are wanted. When it
+    /// fails, panics or takes longer than the time-out, the request is sent later. Default: none.
+    pub fn with_header_provider<F>(mut self, provider: F) -> Self
+    where
+        F: Fn(bool) -> Result<Vec<(String, String)>, Box<dyn Error + Send + Sync>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.destination.headers.provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// The header `authorization: Bearer <token>`, with the token out of a file, which is read again when it changes.
+    /// Default: none.
+    pub fn with_bearer_token_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.destination.headers.bearer_token_file = Some(path.into());
+        self
+    }
+
+    /// How the body of a request is compressed. Default: `OTEL_EXPORTER_OTLP_TRACES_COMPRESSION`, else
+    /// `OTEL_EXPORTER_OTLP_COMPRESSION`, else [`Compression::None`].
+    ///
+    /// `build` fails for a compression whose feature is not enabled.
+    pub fn with_compression(mut self, compression: Compression) -> Self {
+        self.destination.compression = Some(compression);
+        self
+    }
+
+    /// How hard to compress: gzip 0 to 9, zstd 1 to 19. Default: 1 for gzip, since the CPU is the application's, and 3 for
+    /// zstd.
+    ///
+    /// `build` fails for a level that [`Builder::with_compression`]'s does not have. One that the environment's does not
+    /// have is warned about, and the default is used.
+    pub fn with_compression_level(mut self, level: i32) -> Self {
+        self.destination.compression_level = Some(level);
+        self
+    }
+
+    /// Whom to trust, and how to prove who we are, for `https` endpoints. It replaces all of
+    /// `OTEL_EXPORTER_OTLP_CERTIFICATE`, `OTEL_EXPORTER_OTLP_CLIENT_KEY` and `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` and
+    /// their like for traces, which are the default.
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.destination.tls = Some(tls);
+        self
+    }
+
+    /// Whether to go through the proxy that `HTTPS_PROXY` or `HTTP_PROXY` names, unless `NO_PROXY` excludes the host.
+    /// Default: no, whatever these say: a proxy for the program's own requests need not be one for its telemetry.
+    ///
+    /// The proxy is `http://host:port`, with `user:password@` before the host where it wants that. `build` fails for another
+    /// kind, such as SOCKS: to go around it would not be what was asked for.
+    pub fn with_proxy_from_environment(mut self, on: bool) -> Self {
+        self.destination.proxy = Some(on);
+        self
+    }
+
+    /// What stands before this crate's name in the header `user-agent`, such as `checkout/1.2`. Default: nothing.
+    ///
+    /// `build` fails for what is not printable ASCII.
+    pub fn with_user_agent(mut self, prefix: impl Into<String>) -> Self {
+        self.destination.user_agent = Some(prefix.into());
+        self
+    }
+
+    /// The largest answer in bytes, after decompression, from 1 KiB to 64 MiB. Default 4 MiB. What exceeds it is not read.
+    pub fn with_max_response_bytes(mut self, bytes: usize) -> Self {
+        self.destination.max_response_bytes = Some(bytes);
+        self
+    }
+}
+
+impl fmt::Debug for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Destination")
+            .field("protocol", &self.protocol)
+            .field("endpoint", &self.endpoint.as_deref().map(shown))
+            .field(
+                "traces_endpoint",
+                &self.traces_endpoint.as_deref().map(shown),
+            )
+            .field("headers", &self.headers.fixed)
+            .field("compression", &self.compression)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An endpoint without what may be a secret: what stands before an `@`, which `build` refuses, and the query.
+fn shown(endpoint: &str) -> String {
+    if endpoint.contains('@') {
+        return "***".to_owned();
+    }
+    match endpoint.split_once(['?', '#']) {
+        Some((url, _)) => format!("{url}?***"),
+        None => endpoint.to_owned(),
+    }
+}

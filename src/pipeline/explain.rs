@@ -1,0 +1,90 @@
+//! What a pipeline was built with, and who said so.
+
+use std::fmt;
+
+use crate::config::{Origin, Setting};
+
+/// The settings that hold in a pipeline: one a line, with its value and who said it, which is a method, a variable or the
+/// default. Values of headers and the like are masked. Made by [`Handle::explain`](crate::Handle::explain) to be read by
+/// people; `OTEL_LOG_LEVEL=debug` prints it when a pipeline is built.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Explanation {
+    lines: Vec<Line>,
+    warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Line {
+    name: String,
+    value: String,
+    origin: Origin,
+}
+
+/// The features that matter at run time, and whether they are built in.
+const FEATURES: [(&str, bool); 11] = [
+    ("grpc", cfg!(feature = "grpc")),
+    ("http", cfg!(feature = "http")),
+    ("http-json", cfg!(feature = "http-json")),
+    ("file", cfg!(feature = "file")),
+    ("gzip", cfg!(feature = "gzip")),
+    ("zstd", cfg!(feature = "zstd")),
+    ("tls", cfg!(feature = "tls")),
+    ("bundled-roots", cfg!(feature = "bundled-roots")),
+    ("aws-lc", cfg!(feature = "aws-lc")),
+    ("init", cfg!(feature = "init")),
+    ("testing", cfg!(feature = "testing")),
+];
+
+impl Explanation {
+    pub(super) fn state(
+        &mut self,
+        name: impl Into<String>,
+        value: impl fmt::Display,
+        origin: Origin,
+    ) {
+        self.lines.push(Line {
+            name: name.into(),
+            value: value.to_string(),
+            origin,
+        });
+    }
+
+    /// States a setting, and gives its value back.
+    pub(super) fn settle<T: fmt::Debug>(&mut self, name: &str, setting: Setting<T>) -> T {
+        self.state(name, format_args!("{:?}", setting.value), setting.origin);
+        setting.value
+    }
+
+    /// A warning is kept for the explanation; who builds the pipeline says it.
+    pub(super) fn warn(&mut self, warning: impl Into<String>) {
+        self.warnings.push(warning.into());
+    }
+
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let features = FEATURES.iter().filter(|(_, is_built_in)| *is_built_in);
+        let features: Vec<&str> = features.map(|(name, _)| *name).collect();
+        let version = env!("CARGO_PKG_VERSION");
+        writeln!(f, "tracing-otlp {version} [{}]", features.join(", "))?;
+        for Line {
+            name,
+            value,
+            origin,
+        } in &self.lines
+        {
+            writeln!(f, "{name} = {value} ({origin})")?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,278 @@
+//! What holds in the end: the code's values over the environment's over the defaults.
+
+#[cfg(any(feature = "grpc", feature = "http"))]
+mod destination;
+mod exporter;
+#[cfg(any(feature = "grpc", feature = "http"))]
+mod headers;
+mod resource;
+#[cfg(any(feature = "grpc", feature = "http"))]
+mod tls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing_subscriber::filter::Targets;
+
+use super::assemble::Plan;
+use super::builder::{Builder, Events, Recorded};
+use super::explain::Explanation;
+use crate::config::{self, Batch, Config, Limits, Origin, Setting};
+use crate::env::Environment;
+use crate::error::Error;
+use crate::queue::{CHUNK, Sizes};
+use crate::stats::Ledger;
+
+/// What is encoded anew for sending takes several times its size: a request is at most this part of the memory limit then.
+const ENCODED: usize = 16;
+
+/// Decides everything, and notes in the explanation what was decided and by whom.
+pub(super) fn plan(
+    builder: Builder,
+    environment: &Environment,
+    mut explanation: Explanation,
+) -> Result<Plan, Error> {
+    let explained = &mut explanation;
+    let default = Config::default();
+    let names = (builder.service_name, builder.resource);
+    let resource = resource::describe(names.0, names.1, environment, explained);
+    let ledger = Arc::new(Ledger::default());
+    let memory = Setting::of_code(builder.memory, "Builder::with_memory_limit", default.memory);
+    let request_bytes = builder.batch.unwrap_or_default().max_bytes;
+    let way = exporter::Way {
+        disabled: builder.disabled,
+        transport: builder.transport,
+        destination: builder.destination,
+        ledger: Arc::clone(&ledger),
+        request_bytes: request_bytes.min(memory.value / ENCODED),
+    };
+    let (transport, footprint) = exporter::transport(way, environment, explained)?.unzip();
+    let footprint = footprint.filter(|bytes| *bytes > 0);
+    let most_bytes = footprint.map_or(usize::MAX, |_| memory.value / ENCODED);
+    let timeout = timeout(builder.timeout, environment, default.timeout);
+    let config = Config {
+        resource,
+        timeout: explained.settle("timeout", timeout),
+        batch: batch(builder.batch, environment, most_bytes, explained),
+        limits: limits(builder.limits, environment, explained),
+        memory: explained.settle("memory_limit", memory),
+        shutdown_timeout: explained.settle(
+            "shutdown_timeout",
+            Setting::of_code(
+                builder.shutdown_timeout,
+                "Builder::with_shutdown_timeout",
+                default.shutdown_timeout,
+            ),
+        ),
+        hold_on_config_error: explained.settle(
+            "hold_on_config_error",
+            Setting::of_code(
+                builder.hold_on_config_error,
+                "Builder::with_hold_on_config_error",
+                default.hold_on_config_error,
+            ),
+        ),
+    };
+    config.validate()?;
+    let record = record(&builder.record, explained);
+    state_filter(builder.filter.as_ref(), explained);
+    Ok(Plan {
+        config,
+        record,
+        filter: builder.filter,
+        transport,
+        footprint: footprint.unwrap_or_default(),
+        ledger,
+        on_error: builder.on_error,
+        explanation,
+    })
+}
+
+fn state_filter(filter: Option<&Targets>, explained: &mut Explanation) {
+    match filter {
+        Some(filter) => explained.state("filter", filter, Origin::Code("Builder::with_filter")),
+        None => explained.state("filter", "none", Origin::Default),
+    }
+}
+
+/// One attempt's deadline. A bound of the whole export is one of the attempt too, and zero is no bound.
+fn timeout(
+    code: Option<Duration>,
+    environment: &Environment,
+    default: Duration,
+) -> Setting<Duration> {
+    let attempt = Setting::resolve(code, "Builder::with_timeout", environment.timeout, default);
+    let is_shorter = |export: &Setting<Duration>| {
+        !export.value.is_zero() && (attempt.value.is_zero() || export.value < attempt.value)
+    };
+    match environment.export_timeout {
+        Some(export) if code.is_none() && is_shorter(&export) => export,
+        _ => attempt,
+    }
+}
+
+fn limits(code: Option<Limits>, environment: &Environment, explained: &mut Explanation) -> Limits {
+    let default = Limits::default();
+    let mut settle = |name: &str, of: fn(&Limits) -> u32, environment: Option<Setting<u32>>| {
+        let code = code.as_ref().map(of);
+        let setting = Setting::resolve(code, "Builder::with_limits", environment, of(&default));
+        explained.settle(name, setting)
+    };
+    let counts = Limits {
+        attributes: settle(
+            "limits.attributes",
+            |l| l.attributes,
+            environment.attributes,
+        ),
+        events: settle("limits.events", |l| l.events, environment.events),
+        links: settle("limits.links", |l| l.links, environment.links),
+        attributes_per_event: settle(
+            "limits.attributes_per_event",
+            |l| l.attributes_per_event,
+            environment.attributes_per_event,
+        ),
+        ..default
+    };
+    let bytes = code.map(|limits| limits.record_bytes);
+    let bytes = Setting::of_code(bytes, "Builder::with_limits", default.record_bytes);
+    Limits {
+        record_bytes: explained.settle("limits.record_bytes", bytes),
+        ..counts
+    }
+}
+
+fn batch(
+    code: Option<Batch>,
+    environment: &Environment,
+    most_bytes: usize,
+    explained: &mut Explanation,
+) -> Batch {
+    const CODE: &str = "Builder::with_batch";
+    let default = Batch::default();
+    let interval = Setting::resolve(
+        code.map(|batch| batch.interval),
+        CODE,
+        environment.schedule_delay,
+        default.interval,
+    );
+    let bytes = code.map(|batch| batch.max_bytes);
+    let mut bytes = Setting::of_code(bytes, CODE, default.max_bytes);
+    if bytes.value > most_bytes {
+        bytes = Setting::new(most_bytes, Origin::Code("Builder::with_memory_limit"));
+    }
+    let queue = Setting::resolve(
+        code.map(|batch| batch.max_queue_records),
+        CODE,
+        // Below eight, chunks of an eighth of the queue would be empty.
+        environment
+            .max_queue_size
+            .map(|set| Setting::new(Some(set.value.max(8)), set.origin)),
+        default.max_queue_records,
+    );
+    let records = Setting::resolve(
+        code.map(|batch| batch.max_records),
+        CODE,
+        environment.max_export_batch_size,
+        default.max_records,
+    );
+    let batch = Batch {
+        interval: explained.settle("batch.interval", interval),
+        max_bytes: explained.settle("batch.max_bytes", bytes),
+        max_records: {
+            let records = fitting(records, queue, explained);
+            explained.settle("batch.max_records", records)
+        },
+        max_queue_records: queue.value,
+    };
+    let shown = queue
+        .value
+        .map_or("not limited".to_owned(), |most| most.to_string());
+    explained.state("batch.max_queue_records", shown, queue.origin);
+    batch
+}
+
+/// A request of the environment's or the default's size fits the queue. The code's is validated.
+fn fitting(
+    records: Setting<usize>,
+    queue: Setting<Option<usize>>,
+    explained: &mut Explanation,
+) -> Setting<usize> {
+    let most = queue.value.unwrap_or(usize::MAX);
+    match records.origin {
+        Origin::Code(_) => return records,
+        _ if records.value <= most => return records,
+        Origin::Environment(name) => explained.warn(format!(
+            "{name}={} exceeds {}: {most} is used",
+            records.value, queue.origin
+        )),
+        Origin::Default => {}
+    }
+    Setting::new(most, queue.origin)
+}
+
+fn record(code: &Recorded, explained: &mut Explanation) -> config::Record {
+    let default = config::Record::default();
+    let mut settle = |name: &str, code: Option<bool>, method, default| {
+        explained.settle(name, Setting::of_code(code, method, default))
+    };
+    let events = code.events.map(|events| events == Events::SpanEvents);
+    config::Record {
+        location: settle(
+            "record.location",
+            code.location,
+            "Builder::with_location",
+            default.location,
+        ),
+        target: settle(
+            "record.target",
+            code.target,
+            "Builder::with_target",
+            default.target,
+        ),
+        level: settle(
+            "record.level",
+            code.level,
+            "Builder::with_level",
+            default.level,
+        ),
+        threads: settle(
+            "record.threads",
+            code.threads,
+            "Builder::with_threads",
+            default.threads,
+        ),
+        events: settle(
+            "record.events",
+            events,
+            "Builder::with_events",
+            default.events,
+        ),
+    }
+}
+
+pub(super) fn sizes(config: &Config) -> Sizes {
+    let Batch {
+        max_bytes,
+        max_records,
+        max_queue_records,
+        ..
+    } = config.batch;
+    let chunk_bytes = CHUNK.min(config.memory / 64).min(max_bytes);
+    // With the specification's queue, an eighth of it may wait in a chunk.
+    let eighth = max_queue_records.map_or(usize::MAX, |records| (records / 8).max(1));
+    let half = max_queue_records.map_or(usize::MAX, |records| (records / 2).max(1));
+    Sizes {
+        chunk_bytes,
+        chunk_records: max_records.min(eighth),
+        // Chunks that are pushed are full, or half full where a large record did not fit; the budget is reached first.
+        ring: max_queue_records
+            .unwrap_or(2 * config.memory / chunk_bytes + 64)
+            .min(1 << 16),
+        max_records: max_queue_records.unwrap_or(usize::MAX),
+        wake_bytes: max_bytes.min(config.memory / 4),
+        wake_records: max_records.min(half),
+    }
+}
+
+#[cfg(test)]
+mod tests;

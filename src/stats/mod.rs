@@ -1,0 +1,415 @@
+//! The ledger: counters that always balance, and what users see of them.
+//!
+//! accepted = delivered + rejected + dropped{reason} + held, for every record since the pipeline was built.
+
+mod details;
+mod latency;
+mod recent;
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use self::details::Details;
+pub use self::details::LastError;
+use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+
+/// Declares every reason once: the variant, its name in text, its documentation.
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal,)+) => {
+        /// Why a record was dropped. Every drop has exactly one reason.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum DropReason {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl DropReason {
+            /// All reasons, in the order of their declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The reason's name, as it stands in the text of [`Stats`].
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The queue or the memory budget was full when the record ended; the newest is dropped.
+    QueueFull = "queue_full",
+    /// The memory budget had no room for the record when its span was opened.
+    OpenSpans = "open_spans",
+    /// It was recorded from within the formatting of another record's field, more than four levels deep.
+    Reentrant = "reentrant",
+    /// It waited for a collector that did not take it while newer records needed the memory; the oldest is dropped.
+    Evicted = "evicted",
+    /// It ended after the pipeline was shut down, or was not delivered by then.
+    Shutdown = "shutdown",
+    /// It was in the exporter's hands when the exporter panicked.
+    ExporterPanic = "exporter_panic",
+    /// The collector calls it too large, by itself and shortened to a quarter of the record limit.
+    TooLarge = "too_large",
+    /// The collector said that it does not take this signal at all, and is left in peace for a while.
+    NoPipeline = "no_pipeline",
+}
+
+const REASONS: usize = DropReason::ALL.len();
+
+/// The counters. Any thread adds, any thread reads; Relaxed throughout, since each is a number on its own: what makes
+/// a sum exact is that the reader has synchronized with the writers (by a flush), not the counters.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// Records that never reached a lane: they count as accepted beside those that the lanes count.
+    refused: AtomicU64,
+    delivered: AtomicU64,
+    rejected: AtomicU64,
+    dropped: [AtomicU64; REASONS],
+    /// Records in the exporter's hands: backlog and in flight. Written by the exporter alone.
+    exporter_holds: AtomicU64,
+    /// Records of the request that is on its way, or waits to be sent again. Written by the exporter alone.
+    in_flight: AtomicU64,
+    requests: AtomicU64,
+    retries: AtomicU64,
+    ambiguous: AtomicU64,
+    splits: AtomicU64,
+    odd_answers: AtomicU64,
+    sent_bytes: AtomicU64,
+    truncated: AtomicU64,
+    panics: AtomicU64,
+    /// Written once a request, by the exporter.
+    details: Mutex<Details>,
+}
+
+impl Ledger {
+    /// A record was dropped before it reached a lane.
+    pub(crate) fn refuse(&self, reason: DropReason) {
+        add(&self.refused, 1);
+        self.dropped(reason, 1);
+    }
+
+    /// Records were dropped after a lane had counted them.
+    pub(crate) fn dropped(&self, reason: DropReason, records: u64) {
+        add(&self.dropped[reason as usize], records);
+    }
+
+    /// A request of so many bytes was answered well.
+    pub(crate) fn delivered(&self, records: u64, bytes: u64) {
+        add(&self.delivered, records);
+        add(&self.sent_bytes, bytes);
+        lock(&self.details).delivered(records, bytes);
+    }
+
+    /// Records were refused for good, by an answer of this name.
+    pub(crate) fn rejected(&self, records: u64, answer: &str) {
+        if records > 0 {
+            add(&self.rejected, records);
+            lock(&self.details).rejected(records, answer);
+        }
+    }
+
+    /// A request was answered, or failed, after so long.
+    pub(crate) fn request(&self, took: Duration) {
+        add(&self.requests, 1);
+        lock(&self.details).latency.record(took);
+    }
+
+    pub(crate) fn failed(&self, message: &str) {
+        lock(&self.details).failed(message);
+    }
+
+    pub(crate) fn retry(&self) {
+        add(&self.retries, 1);
+    }
+
+    pub(crate) fn split(&self) {
+        add(&self.splits, 1);
+    }
+
+    pub(crate) fn odd_answer(&self) {
+        add(&self.odd_answers, 1);
+    }
+
+    /// A request failed, or was sent twice, although it may have been taken.
+    pub(crate) fn ambiguous(&self) {
+        add(&self.ambiguous, 1);
+    }
+
+    pub(crate) fn truncated(&self, values: u64) {
+        add(&self.truncated, values);
+    }
+
+    pub(crate) fn panicked(&self) {
+        add(&self.panics, 1);
+    }
+
+    /// What the exporter has in its hands, and what of that is on its way.
+    pub(crate) fn exporter_holds(&self, records: u64, in_flight: u64) {
+        self.exporter_holds.store(records, Ordering::Relaxed);
+        self.in_flight.store(in_flight, Ordering::Relaxed);
+    }
+
+    /// Records that were dropped before they reached a lane.
+    pub(crate) fn refused(&self) -> u64 {
+        get(&self.refused)
+    }
+
+    /// What is known now, given what the queue counted: records that lanes took in, those that still wait, those that were
+    /// lost since the ring was full, and those that came when the exporter had gone.
+    pub(crate) fn snapshot(&self, appended: u64, queued: u64, lost: u64, late: u64) -> Stats {
+        let mut dropped = std::array::from_fn(|reason| get(&self.dropped[reason]));
+        dropped[DropReason::QueueFull as usize] += lost;
+        dropped[DropReason::Shutdown as usize] += late;
+        let details = lock(&self.details);
+        let (records_per_second, bytes_per_second) = details.rate();
+        Stats {
+            accepted: appended + get(&self.refused),
+            delivered: get(&self.delivered),
+            rejected: get(&self.rejected),
+            dropped,
+            held: queued + get(&self.exporter_holds),
+            queued,
+            in_flight: get(&self.in_flight),
+            requests: get(&self.requests),
+            retries: get(&self.retries),
+            ambiguous: get(&self.ambiguous),
+            splits: get(&self.splits),
+            odd_answers: get(&self.odd_answers),
+            sent_bytes: get(&self.sent_bytes),
+            records_per_second,
+            bytes_per_second,
+            latency: [0.5, 0.99].map(|share| details.latency.quantile(share)),
+            last_success: details.last_success,
+            last_error: details.last_error.clone(),
+            rejections: details.rejections.clone(),
+            truncated: get(&self.truncated),
+            panics: get(&self.panics),
+        }
+    }
+}
+
+fn add(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+/// The ledger at one moment, in records since the pipeline was built.
+///
+/// Exact when nothing is being recorded or exported, for instance after a flush; while threads are at work, each number
+/// is right or a moment behind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stats {
+    accepted: u64,
+    delivered: u64,
+    rejected: u64,
+    dropped: [u64; REASONS],
+    held: u64,
+    queued: u64,
+    in_flight: u64,
+    requests: u64,
+    retries: u64,
+    ambiguous: u64,
+    splits: u64,
+    odd_answers: u64,
+    sent_bytes: u64,
+    records_per_second: f64,
+    bytes_per_second: f64,
+    /// The median, and what 99 of 100 do not exceed.
+    latency: [Option<Duration>; 2],
+    last_success: Option<SystemTime>,
+    last_error: Option<LastError>,
+    rejections: Vec<(String, u64)>,
+    truncated: u64,
+    panics: u64,
+}
+
+impl Stats {
+    /// Records that ended, or were refused when they began; each is in exactly one of the other numbers.
+    pub fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// Records that the collector took.
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Records that the collector refused for good.
+    pub fn rejected(&self) -> u64 {
+        self.rejected
+    }
+
+    /// Records dropped for any reason.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.iter().sum()
+    }
+
+    /// Records dropped for this reason.
+    pub fn dropped_for(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize]
+    }
+
+    /// Records in lanes, queue, backlog and requests in flight.
+    pub fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// Records among the held that wait in lanes and queue, where the exporter has not seen them.
+    pub fn queued(&self) -> u64 {
+        self.queued
+    }
+
+    /// Records among the held that are on their way, or wait to be sent again.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// Records rejected, by the answer that rejected them, as in `("gRPC INVALID_ARGUMENT (3)", 512)`. Partial success is among
+    /// them, as `"partial success"`. At most 32 kinds are told apart.
+    pub fn rejections(&self) -> &[(String, u64)] {
+        &self.rejections
+    }
+
+    /// Requests that got an answer or failed.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Requests that failed in a way that may pass, and will be or were sent again.
+    pub fn retries(&self) -> u64 {
+        self.retries
+    }
+
+    /// Requests that failed, or were sent again at once, although they may have been taken: what arrived twice is among their
+    /// records.
+    pub fn ambiguous(&self) -> u64 {
+        self.ambiguous
+    }
+
+    /// Requests that were too large for the collector and were split.
+    pub fn splits(&self) -> u64 {
+        self.splits
+    }
+
+    /// Answers that said yes, with something beside that could not be read.
+    pub fn odd_answers(&self) -> u64 {
+        self.odd_answers
+    }
+
+    /// Bytes of the bodies of the requests that were taken, as they were sent: compressed, where they were.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes
+    }
+
+    /// Records delivered a second, over the last minute.
+    pub fn records_per_second(&self) -> f64 {
+        self.records_per_second
+    }
+
+    /// Bytes of delivered requests' bodies a second, over the last minute.
+    pub fn bytes_per_second(&self) -> f64 {
+        self.bytes_per_second
+    }
+
+    /// How long half of all requests took at most, from the first byte to the answer or the failure. `None` before the first.
+    pub fn latency_p50(&self) -> Option<Duration> {
+        self.latency[0]
+    }
+
+    /// How long 99 of 100 requests took at most. It is at most an eighth too high, as [`Stats::latency_p50`] is.
+    pub fn latency_p99(&self) -> Option<Duration> {
+        self.latency[1]
+    }
+
+    /// When a request was last taken.
+    pub fn last_success(&self) -> Option<SystemTime> {
+        self.last_success
+    }
+
+    /// What went wrong last with a request, and when. It stays when later requests are taken.
+    pub fn last_error(&self) -> Option<&LastError> {
+        self.last_error.as_ref()
+    }
+
+    /// Field values that were cut at a limit.
+    pub fn truncated(&self) -> u64 {
+        self.truncated
+    }
+
+    /// Panics of the exporter that were caught.
+    pub fn panics(&self) -> u64 {
+        self.panics
+    }
+
+    /// Whether accepted = delivered + rejected + dropped + held.
+    pub fn is_balanced(&self) -> bool {
+        self.accepted == self.delivered + self.rejected + self.dropped() + self.held
+    }
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            accepted,
+            delivered,
+            rejected,
+            held,
+            ..
+        } = self;
+        write!(
+            f,
+            "accepted {accepted} = delivered {delivered} + rejected {rejected} + dropped {}",
+            self.dropped()
+        )?;
+        let mut opened = false;
+        for reason in DropReason::ALL
+            .iter()
+            .filter(|reason| self.dropped_for(**reason) > 0)
+        {
+            let separator = if opened { ", " } else { " (" };
+            write!(
+                f,
+                "{separator}{} {}",
+                reason.name(),
+                self.dropped_for(*reason)
+            )?;
+            opened = true;
+        }
+        write!(f, "{} + held {held}", if opened { ")" } else { "" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_names_the_reasons_that_occurred() {
+        let ledger = Ledger::default();
+        ledger.refuse(DropReason::OpenSpans);
+        ledger.dropped(DropReason::Evicted, 2);
+        ledger.delivered(3, 90);
+        let stats = ledger.snapshot(6, 1, 0, 0);
+        assert!(stats.is_balanced(), "{stats}");
+        let text =
+            "accepted 7 = delivered 3 + rejected 0 + dropped 3 (open_spans 1, evicted 2) + held 1";
+        assert_eq!(stats.to_string(), text);
+        assert!(stats.last_success().is_some() && stats.last_error().is_none());
+    }
+
+    #[test]
+    fn rejections_are_told_apart_by_their_answer() {
+        let ledger = Ledger::default();
+        ledger.rejected(2, "HTTP 400");
+        ledger.rejected(3, "HTTP 401");
+        ledger.rejected(4, "HTTP 400");
+        ledger.rejected(0, "HTTP 500");
+        let stats = ledger.snapshot(9, 0, 0, 0);
+        assert_eq!(stats.rejected(), 9);
+        let expected = [("HTTP 400".to_owned(), 6), ("HTTP 401".to_owned(), 3)];
+        assert_eq!(stats.rejections(), expected);
+    }
+}
