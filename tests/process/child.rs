@@ -90,6 +90,13 @@ impl Child {
         writeln!(stdin, "{word}").expect("the child listens");
     }
 
+    /// Sends a signal, by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.process.id());
+        let sent = Command::new("sh").args(["-c", &command]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "{command}");
+    }
+
     /// Waits for the end of the process, so long at most.
     #[track_caller]
     pub(crate) fn end(mut self, within: Duration) -> Ended {

@@ -18,6 +18,8 @@ pub(crate) const MEMORY: usize = 4 << 20;
 pub(crate) const THREADS: u64 = 64;
 pub(crate) const SPANS: u64 = 2_000;
 pub(crate) const LATE: u64 = 100;
+/// What the stopped child records before it is stopped, and once more afterwards.
+pub(crate) const BEFORE: u64 = 100;
 /// Threads that end as soon as they have recorded.
 pub(crate) const SHORT: u64 = 10_000;
 
@@ -41,6 +43,7 @@ pub(crate) fn run(name: &str) {
             in_runtime(tokio::runtime::Builder::new_multi_thread().worker_threads(4));
         }
         "local_set" => in_local_set(),
+        "stopped" => stopped(),
         "overload" => overload(|builder| builder),
         "overload_encoded" => overload(encoded),
         "short_threads" => short_threads(),
@@ -157,6 +160,31 @@ async fn application() {
     task.await.expect("it records");
 }
 
+/// Its parent stops it while a request is on its way, and lets it go on.
+fn stopped() {
+    let guard = start(|builder| {
+        builder
+            .with_timeout(Duration::from_millis(300))
+            .with_batch(Batch::default().with_interval(Duration::from_millis(20)))
+    });
+    let handle = guard.handle();
+    record(0..BEFORE);
+    tell(&handle);
+    hear();
+    record(BEFORE..2 * BEFORE);
+    let _ = handle.shutdown(Duration::from_secs(10));
+    tell(&handle);
+}
+
+/// Waits for the parent's word.
+fn hear() {
+    let mut word = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut word)
+        .expect("the parent's word");
+}
+
 /// Each request is encoded as JSON and compressed.
 fn encoded(builder: Builder) -> Builder {
     builder
@@ -198,11 +226,7 @@ fn overload(configure: impl FnOnce(Builder) -> Builder) {
     println!("most_waits {}", waits[waits.len() - 1]);
     tell(&handle);
 
-    let mut word = String::new();
-    std::io::stdin()
-        .lock()
-        .read_line(&mut word)
-        .expect("the parent's word");
+    hear();
     record(THREADS * SPANS..THREADS * SPANS + LATE);
     let _ = handle.flush(Duration::from_secs(10));
     let _ = handle.shutdown(Duration::from_secs(2));

@@ -1,4 +1,4 @@
-//! What needs a process of its own: ends of processes (fault F41), and memory under overload and over many threads (faults
+//! What needs a process of its own: ends and stops of processes (faults F28 and F41), and memory under overload and over many threads (faults
 //! F35, F36, F42).
 //!
 //! The children are this same program, with a `main` of their own; so there is no harness.
@@ -23,13 +23,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use child::{Child, NAME};
-use children::{LATE, MEMORY, SHORT, SHUTDOWN, SPANS, THREADS};
+use children::{BEFORE, LATE, MEMORY, SHORT, SHUTDOWN, SPANS, THREADS};
 use collector::{Collector, Manner};
 
 /// For a process to start and to end, on a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
 
-const TESTS: [(&str, fn()); 9] = [
+const TESTS: [(&str, fn()); 10] = [
     (
         "f38_a_thread_that_cannot_be_started_is_an_error",
         f38_a_thread_that_cannot_be_started_is_an_error,
@@ -51,6 +51,10 @@ const TESTS: [(&str, fn()); 9] = [
         f41_a_guard_that_is_leaked_holds_up_nothing,
     ),
     ("f41_exit_never_waits", f41_exit_never_waits),
+    (
+        "f28_a_process_that_was_stopped_sends_its_batch_once_more",
+        f28_a_process_that_was_stopped_sends_its_batch_once_more,
+    ),
     (
         "f35_overload_blocks_no_thread_and_keeps_to_the_memory",
         f35_overload_blocks_no_thread_and_keeps_to_the_memory,
@@ -179,6 +183,35 @@ fn f38_a_thread_that_cannot_be_started_is_an_error() {
         return;
     }
     assert_eq!(ended.number("refused"), 1);
+}
+
+fn f28_a_process_that_was_stopped_sends_its_batch_once_more() {
+    let collector = Collector::start();
+    collector.answers(|_| Manner::Hang);
+    let mut child = Child::start("stopped", &collector);
+    child.read(Duration::from_secs(10));
+    collector.wait("a request on its way", |log| log.in_flight > 0);
+    child.signal("STOP");
+    // As a lid that is closed: longer than the attempt had.
+    std::thread::sleep(Duration::from_millis(700));
+    let before = collector.look(|log| log.requests.len());
+    collector.answers(|_| Manner::Take);
+    child.signal("CONT");
+    child.say("go");
+    let ended = child.end(Duration::from_secs(15));
+    assert_eq!(
+        ["accepted", "delivered", "held", "balanced"].map(|name| ended.number(name)),
+        [2 * BEFORE, 2 * BEFORE, 0, 1]
+    );
+    collector.look(|log| {
+        let numbers = log.numbers();
+        assert_eq!(numbers.len() as u64, 2 * BEFORE);
+        assert!(
+            numbers.values().all(|times| *times == 1),
+            "none was taken before"
+        );
+        assert!(log.requests.len() - before <= 10, "no burst: {log:?}");
+    });
 }
 
 fn f35_overload_blocks_no_thread_and_keeps_to_the_memory() {
