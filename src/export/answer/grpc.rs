@@ -8,7 +8,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::super::text::printable;
+use super::super::text::{percent_decoded, printable};
 use super::super::transport::{Answer, Code, Failure, Kind};
 use super::{LONGEST_TEXT, Received, Sent};
 use super::{is_grpc, is_html, is_too_large, media_type, odd, refusal, status, taken};
@@ -105,7 +105,7 @@ fn status_of<'a>(received: &Received<'a>) -> Option<Status<'a>> {
                 raw,
                 text: headers
                     .get("grpc-message")
-                    .map(|text| percent_decoded(text.as_bytes()))
+                    .map(|text| message_text(text.as_bytes()))
                     .unwrap_or_default(),
                 retry_delay: retry_delay(headers),
             })
@@ -191,24 +191,8 @@ fn length_of(bytes: [u8; 4]) -> usize {
 }
 
 /// `grpc-message` is percent-encoded UTF-8; "decoders MUST NOT fail" for what is not.
-fn percent_decoded(text: &[u8]) -> String {
-    let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((first, behind)) = rest.split_first() {
-        let encoded = digit(behind.first()).zip(digit(behind.get(1)));
-        match encoded.and_then(|(high, low)| u8::try_from(high << 4 | low).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = behind.get(2..).unwrap_or_default();
-            }
-            _ => {
-                bytes.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+fn message_text(text: &[u8]) -> String {
+    String::from_utf8_lossy(&percent_decoded(text)).into_owned()
 }
 
 fn lossy(value: &HeaderValue) -> Cow<'_, str> {

@@ -20,7 +20,7 @@ mod stream;
 mod tls;
 mod whole;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "gzip")]
@@ -45,6 +45,7 @@ use super::transport::{Answer, Failure, Request, Sending, Transport};
 use crate::config::{Compression, Protocol};
 use crate::error::Error;
 use crate::stats::Ledger;
+use crate::sync::lock;
 
 const AGENT: &str = concat!("tracing-otlp-rust/", env!("CARGO_PKG_VERSION"));
 
@@ -414,10 +415,6 @@ fn content_type(protocol: Protocol) -> &'static str {
         Protocol::HttpProtobuf => "application/x-protobuf",
         Protocol::HttpJson => "application/json",
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

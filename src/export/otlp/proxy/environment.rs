@@ -4,10 +4,13 @@ mod exceptions;
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use http::uri::Authority;
 
 use crate::error::Error;
+use crate::export::text::percent_decoded;
 
 /// curl's default.
 const DEFAULT_PORT: u16 = 1080;
@@ -135,54 +138,11 @@ fn basic(variable: &str, user: &str) -> Result<HeaderValue, Error> {
     let decoded = percent_decoded(user.as_bytes());
     let with_colon = if user.contains(':') { "" } else { ":" };
     let decoded = [&decoded, with_colon.as_bytes()].concat();
-    let text = format!("Basic {}", base64(&decoded));
+    let text = format!("Basic {}", STANDARD.encode(&decoded));
     let mut value = HeaderValue::try_from(text)
         .map_err(|_| Error::config(format!("{variable}: user and password cannot be sent")))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn percent_decoded(text: &[u8]) -> Vec<u8> {
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|n| u8::try_from(n).ok())
-    };
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&first, behind)) = rest.split_first() {
-        rest = behind;
-        if first == b'%'
-            && let [high, low, behind @ ..] = behind
-            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
-        {
-            decoded.push(high << 4 | low);
-            rest = behind;
-        } else {
-            decoded.push(first);
-        }
-    }
-    decoded
-}
-
-/// RFC 4648, with padding. The crate for it is not there in every combination of features that has a proxy.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(group.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4_usize {
-            let digit = (bits >> (18 - 6 * place)) as usize & 63;
-            let digit = ALPHABET.get(digit).copied().unwrap_or(b'=');
-            text.push(if place <= group.len() {
-                char::from(digit)
-            } else {
-                '='
-            });
-        }
-    }
-    text
 }
 
 #[cfg(test)]

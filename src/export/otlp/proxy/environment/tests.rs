@@ -221,12 +221,6 @@ proptest! {
     }
 
     #[test]
-    fn base64_is_that_of_the_library(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
-        use ::base64::Engine;
-        prop_assert_eq!(base64(&bytes), ::base64::engine::general_purpose::STANDARD.encode(&bytes));
-    }
-
-    #[test]
     fn any_list_and_host_are_read_without_a_panic(list in any::<String>(), host in any::<String>(), port in any::<u16>()) {
         let _ = exceptions::has(&list, &host, port);
         let _ = one(&list);
