@@ -110,14 +110,13 @@ impl OtlpLayer {
         }
     }
 
-    /// Decides, when the first span is entered, whether the mirror is right: nothing that comes and goes (`reload`) may stand
-    /// before the layer. Such a thing hides the layer from the dispatcher.
+    /// Whether the layer sees every span being entered: nothing that comes and goes (`reload`) may stand before it. Such a
+    /// thing hides the layer from the dispatcher.
     #[cold]
-    fn trust_mirror(&self) -> bool {
+    fn sees_all(&self) -> bool {
         dispatcher::get_default(|dispatch| {
             let found = dispatch.downcast_ref::<Self>();
-            self.mirror
-                .trust(found.is_some_and(|found| std::ptr::eq(found, self)))
+            found.is_some_and(|found| std::ptr::eq(found, self))
         })
     }
 
@@ -337,7 +336,7 @@ where
 
     #[inline]
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
-        if self.mirror.is_trusted() || self.mirror.is_asked() && self.trust_mirror() {
+        if self.mirror.takes(|| self.sees_all()) {
             self.mirror.enter(id.into_u64());
         } else {
             self.home.catch(id, &context);

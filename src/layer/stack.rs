@@ -77,13 +77,21 @@ impl Mirror {
             .compare_exchange(UNASKED, ASKED, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// Whether the mirror waits for the verdict of [`Mirror::trust`].
-    pub(super) fn is_asked(&self) -> bool {
-        self.state.load(Ordering::Relaxed) == ASKED
+    /// Whether a span that is entered now belongs into the mirror; of the first one, `sees_all` tells whether the layer sees
+    /// every span being entered.
+    ///
+    /// One look at the state: of threads that enter their first spans at once, whoever comes second finds the verdict.
+    #[inline]
+    pub(super) fn takes(&self, sees_all: impl FnOnce() -> bool) -> bool {
+        match self.state.load(Ordering::Relaxed) {
+            TRUSTED => true,
+            ASKED => self.decide(sees_all()),
+            _ => false,
+        }
     }
 
-    /// Whether the layer sees every span being entered from now on; says whether the mirror is trusted.
-    pub(super) fn trust(&self, sees_all: bool) -> bool {
+    #[cold]
+    fn decide(&self, sees_all: bool) -> bool {
         let verdict = if sees_all { TRUSTED } else { BROKEN };
         // Of two threads the first one decides, and a mirror that is broken stays so.
         let _ = self
@@ -269,7 +277,7 @@ mod tests {
         fn it_mirrors_the_registrys_stack(steps in proptest::collection::vec((1_u64..6, any::<bool>()), 0..60)) {
             let mirror = Mirror::new();
             mirror.ask();
-            mirror.trust(true);
+            mirror.decide(true);
             let mut model: Vec<(u64, bool)> = Vec::new();
             for (span, enters) in steps {
                 if enters && model.len() < DEPTH {
@@ -286,12 +294,32 @@ mod tests {
         }
     }
 
+    /// A verdict that comes while another thread looks is the other thread's too.
+    #[test]
+    fn threads_that_enter_their_first_spans_at_once_are_all_mirrored() {
+        for _ in 0..2_000 {
+            let mirror = Mirror::new();
+            mirror.ask();
+            let start = std::sync::Barrier::new(4);
+            let enter = || {
+                start.wait();
+                mirror.takes(|| true)
+            };
+            std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(enter)).collect();
+                for thread in threads {
+                    assert!(thread.join().expect("no thread panics"));
+                }
+            });
+        }
+    }
+
     #[test]
     fn layers_beyond_the_room_ask_the_registry_and_so_do_deep_stacks() {
         let mirrors: Vec<Mirror> = (0..=LAYERS).map(|_| Mirror::new()).collect();
         mirrors.iter().for_each(|mirror| {
             mirror.ask();
-            mirror.trust(true);
+            mirror.decide(true);
         });
         mirrors.iter().for_each(|mirror| mirror.enter(1));
         assert_eq!(
@@ -301,7 +329,7 @@ mod tests {
         mirrors.iter().for_each(|mirror| mirror.exit(1));
         let deep = Mirror::new();
         deep.ask();
-        deep.trust(true);
+        deep.decide(true);
         (1..=DEPTH as u64).for_each(|id| deep.enter(id));
         assert!(deep.is_trusted());
         deep.enter(99);

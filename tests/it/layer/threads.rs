@@ -150,13 +150,23 @@ fn a_span_is_closed_on_another_thread() {
 
 #[test]
 fn the_last_of_many_handles_closes() {
+    (0..50).for_each(|_| the_last_of_eight_handles_closes());
+}
+
+/// A span is the first that is entered in its subscriber, by all threads at once.
+fn the_last_of_eight_handles_closes() {
+    let start = &Barrier::new(8);
     let spans = record_shared(|dispatch| {
         let span = info_span!("shared");
         thread::scope(|threads| {
             for _ in 0..8 {
                 let span = span.clone();
-                threads.spawn(|| {
-                    with_default(dispatch, move || span.in_scope(|| info!("event")));
+                threads.spawn(move || {
+                    with_default(dispatch, || {
+                        start.wait();
+                        span.in_scope(|| info!("event"));
+                    });
+                    drop(span);
                 });
             }
         });
