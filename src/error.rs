@@ -21,6 +21,8 @@ enum Kind {
     Timeout,
     Undelivered,
     Subscriber,
+    Started,
+    Disabled,
 }
 
 impl Error {
@@ -47,6 +49,31 @@ impl Error {
     /// A global subscriber was set before `init` was called.
     pub fn is_subscriber(&self) -> bool {
         self.kind == Kind::Subscriber
+    }
+
+    /// A span has started: its parent is fixed, and nothing was changed.
+    pub fn is_started(&self) -> bool {
+        self.kind == Kind::Started
+    }
+
+    /// A span is disabled, or no layer of this crate records it.
+    pub fn is_disabled(&self) -> bool {
+        self.kind == Kind::Disabled
+    }
+
+    pub(crate) fn started() -> Self {
+        Self::new(
+            Kind::Started,
+            "the span has started (it was entered, has a child, an event or a link, or its context was asked for), so its \
+             parent is fixed; set the parent right after the span is created",
+        )
+    }
+
+    pub(crate) fn disabled() -> Self {
+        Self::new(
+            Kind::Disabled,
+            "the span is disabled by a filter, or no layer of tracing-otlp is in its subscriber",
+        )
     }
 
     pub(crate) fn config(message: impl Into<String>) -> Self {

@@ -132,17 +132,20 @@
 
 mod clock;
 mod config;
+mod context;
 mod env;
 mod error;
 mod export;
 mod id;
 mod layer;
+mod model;
 mod pipeline;
 mod problem;
 mod proto;
 mod queue;
 mod quiet;
 mod report;
+mod sampler;
 mod say;
 mod stats;
 mod sync;
@@ -150,6 +153,9 @@ mod sync;
 pub mod testing;
 
 pub use self::config::{Batch, Compression, Limits, Protocol, Tls};
+pub use self::context::{
+    Baggage, Context, Extractor, Injector, Propagator, SpanContext, TraceFlags, TraceState,
+};
 pub use self::env::environment;
 pub use self::error::Error;
 #[cfg(feature = "file")]
@@ -157,11 +163,13 @@ pub use self::export::File;
 pub use self::export::{Answer, Failure, Request, Sending, Transport};
 pub use self::id::{SpanId, TraceId};
 pub use self::layer::OtlpLayer;
+pub use self::model::{SpanKind, Status, Value};
 #[cfg(feature = "init")]
 pub use self::pipeline::init;
 pub use self::pipeline::{Builder, Events, Explanation, Guard, Handle, layer};
 pub use self::problem::{Problem, ProblemKind};
 pub use self::report::Report;
+pub use self::sampler::{Candidate, Decision, Sampler, Sampling, ShouldSample};
 pub use self::stats::{DropReason, LastError, Stats};
 
 /// The parsers that read what others wrote, for the fuzz targets.

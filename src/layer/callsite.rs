@@ -9,6 +9,7 @@ use tracing_core::{Metadata, field::Field};
 
 use super::filter::Filter;
 use crate::config;
+use crate::model::SpanKind;
 use crate::proto::common::{self, Prefix};
 use crate::proto::trace;
 use crate::sync::{AtomicU64, Ordering};
@@ -144,7 +145,7 @@ impl Builder<'_> {
             trace::put_name(&mut self.constants, metadata.name());
         }
         if is_span && !late_kind {
-            trace::put_kind(&mut self.constants, trace::Kind::Internal);
+            trace::put_kind(&mut self.constants, SpanKind::Internal);
         }
         self.put_attributes(is_span);
         let thread_bits = super::thread::KEYS.map(|key| self.bit(key));

@@ -11,6 +11,7 @@ mod registry;
 mod scratch;
 mod span;
 mod stack;
+mod start;
 mod store;
 mod table;
 mod thread;
@@ -39,10 +40,12 @@ use self::visit::{Bounds, Fields};
 use self::written::Written;
 use crate::clock::Clock;
 use crate::config;
+use crate::context::Propagators;
 use crate::id::{SpanId, TraceId};
 use crate::proto::trace::{self, HAS_IS_REMOTE, Ids, RANDOM, SAMPLED};
 use crate::queue::{self, Queue, Refused};
 use crate::quiet::{self, Gate};
+use crate::sampler::Sampler;
 use crate::stats::{DropReason, Ledger};
 
 /// The layer that turns spans and events into OTLP. Made by [`Builder::build`](crate::Builder::build); add it to a
@@ -68,6 +71,8 @@ pub(crate) struct Parts {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) filter: Arc<Filter>,
+    pub(crate) sampler: Sampler,
+    pub(crate) propagators: Propagators,
 }
 
 impl fmt::Debug for OtlpLayer {

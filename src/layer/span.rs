@@ -5,6 +5,7 @@ use tracing_core::Metadata;
 use super::user;
 use super::visit::{Mark, What};
 use super::written::Written;
+use crate::model::SpanKind;
 use crate::proto::common;
 use crate::proto::trace::{self, Code, Dropped, Ids};
 use crate::proto::wire::{Content, Reader};
@@ -199,7 +200,7 @@ impl OpenSpan {
             trace::put_name(&mut self.record, self.metadata.name());
         }
         if late_kind && !self.written.kind {
-            trace::put_kind(&mut self.record, trace::Kind::Internal);
+            trace::put_kind(&mut self.record, SpanKind::Internal);
         }
     }
 

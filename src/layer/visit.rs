@@ -10,8 +10,9 @@ use super::scratch::Scratch;
 use super::thread;
 use super::user;
 use super::written::Written;
+use crate::model::SpanKind;
 use crate::proto::common::{self, Prefix};
-use crate::proto::trace::{self, Code, Kind};
+use crate::proto::trace::{self, Code};
 
 /// One field of a late `record`, which is merged into its span under the span's lock.
 #[derive(Clone, Copy, Debug)]
@@ -231,7 +232,7 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
                     trace::cut_kind(&mut self.scratch.record);
                 }
                 self.written.kind = true;
-                let kind = Kind::from_name(value).unwrap_or(Kind::Internal);
+                let kind = SpanKind::from_name(value).unwrap_or_default();
                 trace::put_kind(&mut self.scratch.record, kind);
             }
             Role::StatusDescription => self.status(Code::Error, value),

@@ -9,12 +9,14 @@ use super::guard::{Guard, Shared};
 use super::resolve;
 use crate::clock::Clock;
 use crate::config::{self, Batch, Config};
+use crate::context::Propagators;
 use crate::error::Error;
 use crate::export::{self, Mailbox, Settings, Size, Transport, Tuning};
 use crate::layer::{Filter, OtlpLayer, Parts};
 use crate::problem::Hook;
 use crate::proto::resource;
 use crate::queue::{Budget, Pool, Queue};
+use crate::sampler::Sampler;
 use crate::stats::Ledger;
 
 /// What was decided before the pipeline starts.
@@ -22,6 +24,8 @@ pub(super) struct Plan {
     pub(super) config: Config,
     pub(super) record: config::Record,
     pub(super) filter: Option<Targets>,
+    pub(super) sampler: Sampler,
+    pub(super) propagators: Propagators,
     /// `None`: nothing is recorded, and no exporter is started.
     pub(super) transport: Option<Box<dyn Transport>>,
     /// The most that encoding a request takes beside the records.
@@ -37,13 +41,15 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         config,
         record,
         filter,
+        sampler,
+        propagators,
         transport,
         footprint,
         ledger,
         on_error,
         explanation,
     } = plan;
-    let parts = parts(&config, ledger);
+    let parts = parts(&config, ledger, sampler, propagators);
     // What the limit leaves out is 2 MiB in all; the connection's buffers and an answer have a quarter of that.
     let beyond = footprint.saturating_sub(3 << 19).min(config.memory / 2);
     parts.budget.reserve(beyond);
@@ -68,7 +74,12 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
     Ok((OtlpLayer::new(parts, record, config.limits), guard))
 }
 
-fn parts(config: &Config, ledger: Arc<Ledger>) -> Parts {
+fn parts(
+    config: &Config,
+    ledger: Arc<Ledger>,
+    sampler: Sampler,
+    propagators: Propagators,
+) -> Parts {
     let budget = Arc::new(Budget::new(config.memory));
     let sizes = resolve::sizes(config);
     let queue = Arc::new(Queue::new(
@@ -81,6 +92,8 @@ fn parts(config: &Config, ledger: Arc<Ledger>) -> Parts {
         ledger,
         clock: Arc::new(Clock::new()),
         filter: Arc::new(Filter::default()),
+        sampler,
+        propagators,
     }
 }
 

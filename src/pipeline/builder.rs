@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::export::Transport;
 use crate::layer::OtlpLayer;
 use crate::problem::{Hook, Problem};
+use crate::sampler::Sampler;
 use crate::say::{self, Level, say};
 
 /// Begins a pipeline: a layer and the exporter behind it.
@@ -62,6 +63,7 @@ pub struct Builder {
     pub(super) disabled: Option<bool>,
     pub(super) record: Recorded,
     pub(super) filter: Option<Targets>,
+    pub(super) sampler: Option<Sampler>,
     pub(super) transport: Option<Box<dyn Transport>>,
     pub(super) on_error: Option<Hook>,
 }
@@ -191,6 +193,12 @@ impl Builder {
     /// span that it hides is skipped: its children belong to its nearest ancestor that is recorded. Default: no filter.
     pub fn with_filter(mut self, filter: impl Into<Targets>) -> Self {
         self.filter = Some(filter.into());
+        self
+    }
+
+    /// Which spans are recorded. Default: `OTEL_TRACES_SAMPLER`, else as the parent was sampled, and a root always.
+    pub fn with_sampler(mut self, sampler: Sampler) -> Self {
+        self.sampler = Some(sampler);
         self
     }
 

@@ -7,19 +7,22 @@ use super::wire::{
 };
 
 /// KeyValue.key and KeyValue.value.
-const KEY: u8 = tag(1, LEN);
-const VALUE: u8 = tag(2, LEN);
+pub(super) const KEY: u8 = tag(1, LEN);
+pub(super) const VALUE: u8 = tag(2, LEN);
 
 /// AnyValue: "The value is one of the listed fields. It is valid for all values to be unspecified."
-const STRING_VALUE: u8 = tag(1, LEN);
-const BOOL_VALUE: u8 = tag(2, VARINT);
-const INT_VALUE: u8 = tag(3, VARINT);
-const DOUBLE_VALUE: u8 = tag(4, FIXED64);
-const ARRAY_VALUE: u8 = tag(5, LEN);
-const BYTES_VALUE: u8 = tag(7, LEN);
+pub(super) const STRING_VALUE: u8 = tag(1, LEN);
+pub(super) const BOOL_VALUE: u8 = tag(2, VARINT);
+pub(super) const INT_VALUE: u8 = tag(3, VARINT);
+pub(super) const DOUBLE_VALUE: u8 = tag(4, FIXED64);
+pub(super) const ARRAY_VALUE: u8 = tag(5, LEN);
+pub(super) const KVLIST_VALUE: u8 = tag(6, LEN);
+pub(super) const BYTES_VALUE: u8 = tag(7, LEN);
 
 /// ArrayValue.values.
-const ARRAY_VALUES: u8 = tag(1, LEN);
+pub(super) const ARRAY_VALUES: u8 = tag(1, LEN);
+/// KeyValueList.values.
+pub(super) const KVLIST_VALUES: u8 = tag(1, LEN);
 
 /// What stands before the key in a prefix: the attribute's tag and one byte for its length.
 const ROOM: usize = 2;

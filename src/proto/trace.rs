@@ -7,6 +7,7 @@ use super::wire::{
     self, Content, FIXED32, FIXED64, LEN, Malformed, Reader, VARINT, put_varint, tag,
 };
 use crate::id::{SpanId, TraceId};
+use crate::model::SpanKind;
 
 const TRACE_ID: u8 = tag(1, LEN);
 const SPAN_ID: u8 = tag(2, LEN);
@@ -58,35 +59,6 @@ pub(crate) struct Ids {
     pub(crate) flags: u32,
 }
 
-/// SpanKind. "Unspecified. Do NOT use as default. Implementations MAY assume SpanKind to be INTERNAL when receiving
-/// UNSPECIFIED": so INTERNAL is written out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Kind {
-    Internal = 1,
-    Server = 2,
-    Client = 3,
-    Producer = 4,
-    Consumer = 5,
-}
-
-impl Kind {
-    /// By its name in any case, as the field `otel.kind` gives it.
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        const NAMES: [(&str, Kind); 5] = [
-            ("internal", Kind::Internal),
-            ("server", Kind::Server),
-            ("client", Kind::Client),
-            ("producer", Kind::Producer),
-            ("consumer", Kind::Consumer),
-        ];
-        NAMES
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, kind)| *kind)
-    }
-}
-
 /// Status.StatusCode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -135,8 +107,8 @@ pub(crate) fn put_name(out: &mut Vec<u8>, name: &str) {
     wire::put_len(out, NAME, name.as_bytes());
 }
 
-pub(crate) fn put_kind(out: &mut Vec<u8>, kind: Kind) {
-    out.extend_from_slice(&[KIND, kind as u8]);
+pub(crate) fn put_kind(out: &mut Vec<u8>, kind: SpanKind) {
+    out.extend_from_slice(&[KIND, kind.number()]);
 }
 
 /// What a span has that is counted.

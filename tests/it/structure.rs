@@ -5,19 +5,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from lower ranks.
-const RANKS: [(&str, u8); 18] = [
+const RANKS: [(&str, u8); 21] = [
     ("id", 0),
+    ("model", 0),
     ("problem", 0),
     ("quiet", 0),
     ("report", 0),
     ("say", 0),
     ("sync", 0),
     ("clock", 1),
+    ("context", 1),
     ("error", 1),
     ("proto", 1),
     ("stats", 1),
     ("config", 2),
     ("queue", 2),
+    ("sampler", 2),
     ("env", 3),
     ("export", 3),
     ("layer", 3),

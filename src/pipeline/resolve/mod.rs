@@ -18,6 +18,7 @@ use super::assemble::Plan;
 use super::builder::{Builder, Events, Recorded};
 use super::explain::Explanation;
 use crate::config::{self, Batch, Config, Limits, Origin, Setting};
+use crate::context::Propagators;
 use crate::env::Environment;
 use crate::error::Error;
 use crate::queue::{CHUNK, Sizes};
@@ -80,6 +81,8 @@ pub(super) fn plan(
         config,
         record,
         filter: builder.filter,
+        sampler: builder.sampler.unwrap_or_default(),
+        propagators: Propagators::default(),
         transport,
         footprint: footprint.unwrap_or_default(),
         ledger,

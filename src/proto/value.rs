@@ -1,0 +1,110 @@
+//! Attributes whose key and value are known only at run time: a [`Value`] written, and read again.
+//!
+//! What a callsite's fields say goes a faster way (see [`super::common`]).
+
+use std::borrow::Cow;
+
+use super::common::{
+    ARRAY_VALUE, ARRAY_VALUES, BOOL_VALUE, BYTES_VALUE, DOUBLE_VALUE, INT_VALUE, KEY, KVLIST_VALUE,
+    KVLIST_VALUES, STRING_VALUE, VALUE,
+};
+use super::wire::{self, Content, Malformed, Reader, put_varint};
+use crate::model::Value;
+
+/// Appends an attribute with this tag.
+pub(crate) fn put_attribute(out: &mut Vec<u8>, tag: u8, key: &str, value: &Value<'_>) {
+    put_nested(out, tag, |out| {
+        wire::put_len(out, KEY, key.as_bytes());
+        put_nested(out, VALUE, |out| put_any(out, value));
+    });
+}
+
+/// The content of an `AnyValue`.
+fn put_any(out: &mut Vec<u8>, value: &Value<'_>) {
+    match value {
+        Value::Empty => {}
+        Value::Str(text) => wire::put_len(out, STRING_VALUE, text.as_bytes()),
+        Value::Bool(value) => out.extend_from_slice(&[BOOL_VALUE, u8::from(*value)]),
+        Value::Int(value) => {
+            out.push(INT_VALUE);
+            put_varint(out, *value as u64);
+        }
+        Value::Double(value) => {
+            out.push(DOUBLE_VALUE);
+            out.extend_from_slice(&value.to_bits().to_le_bytes());
+        }
+        Value::Bytes(bytes) => wire::put_len(out, BYTES_VALUE, bytes),
+        Value::Array(values) => put_nested(out, ARRAY_VALUE, |out| {
+            for value in values {
+                put_nested(out, ARRAY_VALUES, |out| put_any(out, value));
+            }
+        }),
+        Value::Map(pairs) => put_nested(out, KVLIST_VALUE, |out| {
+            for (key, value) in pairs {
+                put_attribute(out, KVLIST_VALUES, key, value);
+            }
+        }),
+    }
+}
+
+/// A message of which the length is known when it is written.
+fn put_nested(out: &mut Vec<u8>, tag: u8, write: impl FnOnce(&mut Vec<u8>)) {
+    out.extend_from_slice(&[tag, 0]);
+    let start = out.len();
+    write(out);
+    wire::set_len(out, start);
+}
+
+/// The key and the value of a `KeyValue`.
+pub(crate) fn read_attribute(message: &[u8]) -> Result<(&str, Value<'_>), Malformed> {
+    let (mut key, mut value) = ("", Value::Empty);
+    let mut reader = Reader::new(message);
+    while let Some((field, content)) = reader.next()? {
+        match (field, content) {
+            (1, Content::Bytes(bytes)) => key = text(bytes)?,
+            (2, Content::Bytes(bytes)) => value = read_any(bytes)?,
+            _ => {}
+        }
+    }
+    Ok((key, value))
+}
+
+fn read_any(message: &[u8]) -> Result<Value<'_>, Malformed> {
+    let mut value = Value::Empty;
+    let mut reader = Reader::new(message);
+    while let Some((field, content)) = reader.next()? {
+        value = match (field, content) {
+            (1, Content::Bytes(bytes)) => Value::Str(Cow::Borrowed(text(bytes)?)),
+            (2, Content::Varint(bit)) => Value::Bool(bit != 0),
+            (3, Content::Varint(bits)) => Value::Int(bits as i64),
+            (4, Content::Fixed64(bits)) => Value::Double(f64::from_bits(bits)),
+            (5, Content::Bytes(bytes)) => Value::Array(each(bytes, read_any)?),
+            (6, Content::Bytes(bytes)) => {
+                let pair = |pair| read_attribute(pair).map(|(key, value)| (key.into(), value));
+                Value::Map(each(bytes, pair)?)
+            }
+            (7, Content::Bytes(bytes)) => Value::Bytes(Cow::Borrowed(bytes)),
+            _ => continue,
+        };
+    }
+    Ok(value)
+}
+
+/// The items of an array or a map.
+fn each<'a, T>(
+    message: &'a [u8],
+    read: impl Fn(&'a [u8]) -> Result<T, Malformed>,
+) -> Result<Vec<T>, Malformed> {
+    let mut items = Vec::new();
+    let mut reader = Reader::new(message);
+    while let Some((field, content)) = reader.next()? {
+        if let (1, Content::Bytes(bytes)) = (field, content) {
+            items.push(read(bytes)?);
+        }
+    }
+    Ok(items)
+}
+
+fn text(bytes: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(bytes).map_err(|_| Malformed)
+}
