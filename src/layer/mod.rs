@@ -7,8 +7,11 @@
 mod callsite;
 mod event;
 mod filter;
+mod fresh;
+mod open;
 mod registry;
 mod scratch;
+mod shard;
 mod span;
 mod stack;
 mod start;
@@ -31,21 +34,23 @@ use tracing_subscriber::registry::LookupSpan;
 
 use self::callsite::{Template, Templates};
 pub(crate) use self::filter::Filter;
+use self::fresh::{Entered, Start};
+use self::open::New;
 use self::registry::Home;
 use self::scratch::Scratch;
 use self::span::{OpenSpan, Place, SpanBounds};
 use self::stack::Mirror;
-use self::store::{Opened, Store};
+use self::store::Store;
 use self::visit::{Bounds, Fields};
 use self::written::Written;
 use crate::clock::Clock;
 use crate::config;
 use crate::context::Propagators;
 use crate::id::{SpanId, TraceId};
-use crate::proto::trace::{self, HAS_IS_REMOTE, Ids, RANDOM, SAMPLED};
+use crate::proto::trace::{HAS_IS_REMOTE, IS_REMOTE, Ids, RANDOM, SAMPLED};
 use crate::queue::{self, Queue, Refused};
 use crate::quiet::{self, Gate};
-use crate::sampler::Sampler;
+use crate::sampler::{Decision, Parent, Sampler};
 use crate::stats::{DropReason, Ledger};
 
 /// The layer that turns spans and events into OTLP. Made by [`Builder::build`](crate::Builder::build); add it to a
@@ -131,74 +136,66 @@ impl OtlpLayer {
         quiet::gate() == Gate::Open
     }
 
-    /// The place of a new span.
+    /// The place of a new span, of which nothing is decided yet.
     #[inline]
     fn place(&self, parent: Option<&Place>) -> Place {
         let span = SpanId::random();
         match parent {
             Some(parent) => Place {
-                ids: Ids { span, ..parent.ids },
-                epoch: parent.epoch,
+                ids: Ids {
+                    span,
+                    flags: parent.ids.flags & !(SAMPLED | IS_REMOTE),
+                    ..parent.ids
+                },
+                ..*parent
             },
-            None => {
-                let flags = HAS_IS_REMOTE | SAMPLED | RANDOM;
-                Place {
-                    ids: Ids {
-                        trace: TraceId::random(),
-                        span,
-                        flags,
-                    },
-                    epoch: self.parts.clock.epoch(),
-                }
-            }
+            None => Place {
+                ids: Ids {
+                    trace: TraceId::random(),
+                    span,
+                    flags: HAS_IS_REMOTE | RANDOM,
+                },
+                epoch: self.parts.clock.epoch(),
+                is_recorded: true,
+                has_extra: false,
+            },
         }
     }
 
-    /// Writes a new span into `scratch` and hands it to the store.
     #[inline]
     fn open(
         &self,
         template: &Template,
         attributes: &Attributes<'_>,
-        id: &Id,
-        parent: Option<Place>,
+        id: u64,
+        parent: Option<(u64, Place)>,
     ) {
-        let place = self.place(parent.as_ref());
-        let start = self.parts.clock.at(place.epoch);
-        scratch::with(|scratch| {
-            trace::put_head(&mut scratch.record, &place.ids, start);
-            if let Some(parent) = parent {
-                trace::put_parent(&mut scratch.record, parent.ids.span);
+        let mut place = self.place(parent.as_ref().map(|(_, place)| place));
+        let asked = match &parent {
+            None => Parent::None,
+            Some((_, parent)) => Parent::Local {
+                sampled: parent.ids.flags & SAMPLED != 0,
+            },
+        };
+        let new = |place, start| New {
+            template,
+            attributes,
+            id,
+            parent,
+            place,
+            start,
+        };
+        match self.parts.sampler.early(place.ids.trace, asked) {
+            Some(decision @ Decision::RecordAndSample) => {
+                place.decide(decision);
+                self.open_recorded(&new(place, Start::Plain));
             }
-            scratch.record.extend_from_slice(&template.constants);
-            let bounds = Bounds {
-                attributes: self.bounds.attributes,
-                bytes: self.bounds.bytes,
-            };
-            let written = Written::new(template);
-            let mut fields = Fields::<false>::new(template, scratch, written, bounds);
-            if self.config.threads {
-                fields.put_thread();
+            Some(decision @ Decision::Drop) if parent.is_some() || !template.late_kind => {
+                place.decide(decision);
+                self.open_bare(&new(place, Start::Plain), false);
             }
-            attributes.record(&mut fields);
-            let written = &fields.written;
-            self.truncated(written.truncated);
-            let opened = Opened {
-                place: &place,
-                metadata: template.metadata,
-                is_late: template.is_late,
-                written,
-            };
-            if self
-                .store
-                .open(id.into_u64(), &opened, &mut fields.scratch.record)
-            {
-                self.mirror.created(id.into_u64(), place);
-            } else {
-                self.parts.ledger.refuse(DropReason::OpenSpans);
-                self.store.open_bare(id.into_u64(), place);
-            }
-        });
+            early => self.open_slowly(new(place, Start::Plain), early),
+        }
     }
 
     /// Counts values that were cut.
@@ -243,6 +240,10 @@ impl OtlpLayer {
             self.complete(span);
         }
         span.finish(end);
+        if span.place.ids.flags & SAMPLED == 0 {
+            // Recorded, and not to be exported (specification, recording only).
+            return;
+        }
         let record = queue::Record {
             scope: span.metadata.target(),
             message: &span.record,
@@ -291,7 +292,7 @@ where
             return;
         }
         let parent = registry::parent(self, attributes, id, &context);
-        self.open(template, attributes, id, parent);
+        self.open(template, attributes, id.into_u64(), parent);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
@@ -299,7 +300,7 @@ where
             return;
         }
         let Some(metadata) = self.store.update(id.into_u64(), |span, _| span.metadata) else {
-            return;
+            return self.store.missed(id.into_u64(), values.len());
         };
         let template = self.templates.get(metadata);
         scratch::with(|scratch| self.merge(template, id, values, scratch));
@@ -309,9 +310,13 @@ where
         if !self.is_open() {
             return;
         }
-        if let Some(place) = self.store.place(follows.into_u64()) {
+        if let Some(place) = self.settle(follows.into_u64()) {
+            let ids = Ids {
+                flags: place.ids.flags & !IS_REMOTE,
+                ..place.ids
+            };
             self.store.update(id.into_u64(), |span, account| {
-                span.add_link(&place.ids, &self.bounds, account)
+                span.add_link(&ids, &self.bounds, account)
             });
         }
     }
@@ -326,25 +331,32 @@ where
         if !template.passes(&self.parts.filter) {
             return;
         }
-        let Some((id, epoch)) = registry::span_of(self, event, &context) else {
+        let Some((id, place)) = registry::span_of(self, event, &context) else {
             return;
         };
+        if !place.is_recorded {
+            return;
+        }
         if gate == Gate::TooDeep {
             self.store.update(id, |span, _| {
                 span.dropped_events = span.dropped_events.saturating_add(1)
             });
             return;
         }
-        let time = self.parts.clock.at(epoch);
+        let time = self.parts.clock.at(place.epoch);
         scratch::with(|scratch| self.add_event(template, event, id, time, scratch));
     }
 
     #[inline]
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+        let entered = self.store.entered(id.into_u64());
         if self.mirror.takes(|| self.sees_all()) {
-            self.mirror.enter(id.into_u64());
+            self.mirror.enter(id.into_u64(), entered);
         } else {
             self.home.catch(id, &context);
+        }
+        if entered == Entered::Look {
+            self.enter_slowly(id.into_u64());
         }
     }
 

@@ -16,7 +16,6 @@ use tracing_subscriber::registry::LookupSpan;
 use super::OtlpLayer;
 use super::span::Place;
 use super::stack::Current;
-use super::store::Store;
 
 /// The dispatcher that this layer belongs to. While a span or an event is dispatched, a scoped dispatcher is hidden, so it
 /// is kept from before.
@@ -64,12 +63,12 @@ impl Home {
         span.extensions_mut().remove::<Here>();
     }
 
-    /// The nearest ancestor of a span that the store knows.
+    /// The nearest ancestor of a span that the layer knows.
     #[cold]
-    fn ancestor(&self, id: &Id, store: &Store) -> Option<(u64, Place)> {
+    fn ancestor(&self, id: &Id, layer: &OtlpLayer) -> Option<(u64, Place)> {
         let dispatch = self.0.get()?.upgrade()?;
         let span = dispatch.downcast_ref::<Registry>()?.span(id)?;
-        span.scope().find_map(|span| known(&span.id(), store))
+        span.scope().find_map(|span| known(&span.id(), layer))
     }
 }
 
@@ -87,49 +86,51 @@ where
     }
 }
 
-/// The place of a new span's parent; `None` for a root.
+/// A new span's parent and its place; `None` for a root.
 #[inline]
 pub(super) fn parent<S>(
     layer: &OtlpLayer,
     attributes: &Attributes<'_>,
     id: &Id,
     context: &Context<'_, S>,
-) -> Option<Place>
+) -> Option<(u64, Place)>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let place = if attributes.is_contextual() {
-        let (current, place) = current(layer, context)?;
-        place.or_else(|| layer.store.place(current))
+    let (parent, place) = if attributes.is_contextual() {
+        current(layer, context)?
     } else {
-        layer.store.place(attributes.parent()?.into_u64())
+        (attributes.parent()?.into_u64(), None)
     };
-    // The new span itself is not in the store yet, so this finds its parent or what is above.
-    place.or_else(|| ancestor(id, context, &layer.store).map(|(_, place)| place))
+    match place.or_else(|| layer.settle(parent)) {
+        Some(place) => Some((parent, place)),
+        // The new span itself is not in the store yet, so this finds its parent or what is above.
+        None => ancestor(id, context, layer),
+    }
 }
 
-/// The nearest ancestor that the store knows, of a span that no per-layer filter hides.
+/// The nearest ancestor that the layer knows, of a span that no per-layer filter hides.
 #[cold]
-fn ancestor<S>(id: &Id, context: &Context<'_, S>, store: &Store) -> Option<(u64, Place)>
+fn ancestor<S>(id: &Id, context: &Context<'_, S>, layer: &OtlpLayer) -> Option<(u64, Place)>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let mut scope = context.span(id)?.scope();
-    scope.find_map(|span| known(&span.id(), store))
+    scope.find_map(|span| known(&span.id(), layer))
 }
 
-fn known(id: &Id, store: &Store) -> Option<(u64, Place)> {
+fn known(id: &Id, layer: &OtlpLayer) -> Option<(u64, Place)> {
     let id = id.into_u64();
-    store.place(id).map(|place| (id, place))
+    layer.settle(id).map(|place| (id, place))
 }
 
-/// The span that an event belongs to, and the epoch of its trace.
+/// The span that an event belongs to, and its place.
 #[inline]
 pub(super) fn span_of<S>(
     layer: &OtlpLayer,
     event: &Event<'_>,
     context: &Context<'_, S>,
-) -> Option<(u64, u64)>
+) -> Option<(u64, Place)>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -138,11 +139,9 @@ where
     } else {
         (event.parent()?.into_u64(), None)
     };
-    if let Some(place) = place.or_else(|| layer.store.place(id)) {
-        return Some((id, place.epoch));
+    if let Some(place) = place.or_else(|| layer.settle(id)) {
+        return Some((id, place));
     }
     let id = Id::from_u64(id);
-    let (id, place) =
-        ancestor(&id, context, &layer.store).or_else(|| layer.home.ancestor(&id, &layer.store))?;
-    Some((id, place.epoch))
+    ancestor(&id, context, layer).or_else(|| layer.home.ancestor(&id, layer))
 }

@@ -2,15 +2,19 @@
 
 use tracing_core::Metadata;
 
+use super::fresh::Start;
 use super::user;
 use super::visit::{Mark, What};
 use super::written::Written;
-use crate::model::SpanKind;
+use crate::context::{Baggage, TraceState};
+use crate::id::SpanId;
+use crate::model::{SpanKind, Value};
 use crate::proto::common;
 use crate::proto::trace::{self, Code, Dropped, Ids};
+use crate::proto::value;
 use crate::proto::wire::{Content, Reader};
 
-use super::store::Account;
+use super::shard::Account;
 
 /// More than the tags and lengths of an event or a status take.
 const FRAME: usize = 16;
@@ -21,11 +25,32 @@ pub(super) struct Place {
     pub(super) ids: Ids,
     /// The clock's anchor of the trace's local root.
     pub(super) epoch: u64,
+    /// Whether the span is recorded, sampled or not.
+    pub(super) is_recorded: bool,
+    /// Whether there is an [`Extra`].
+    pub(super) has_extra: bool,
+}
+
+/// What else a trace carries along, if it came from another process or a sampler said so.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Extra {
+    pub(super) trace_state: TraceState,
+    pub(super) baggage: Baggage,
+    /// B3's debug flag.
+    pub(super) debug: bool,
+}
+
+impl Extra {
+    pub(super) fn is_empty(&self) -> bool {
+        self.trace_state.is_empty() && self.baggage.is_empty() && !self.debug
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct OpenSpan {
     pub(super) place: Place,
+    pub(super) start: Start,
+    pub(super) extra: Extra,
     pub(super) metadata: &'static Metadata<'static>,
     /// Whether the callsite leaves the name or the kind to the end.
     pub(super) is_late: bool,
@@ -152,6 +177,20 @@ impl OpenSpan {
         0
     }
 
+    /// Attributes that came by name.
+    pub(super) fn put_attributes(
+        &mut self,
+        attributes: &[(String, Value<'_>)],
+        bounds: &SpanBounds,
+        account: &mut Account,
+    ) {
+        for (key, value) in attributes {
+            let mut attribute = Vec::new();
+            value::put_attribute(&mut attribute, trace::SPAN_ATTRIBUTE, key, value);
+            self.merge_attribute(0, &attribute, bounds, account);
+        }
+    }
+
     /// A name has a few bytes whether or not there is room; more of it where there is.
     fn set_name(&mut self, field: &[u8], bounds: &SpanBounds, account: &mut Account) -> u32 {
         if std::mem::replace(&mut self.written.name, true) {
@@ -204,9 +243,18 @@ impl OpenSpan {
         }
     }
 
+    /// Takes another place. The few bytes of a parent are not worth a charge.
+    pub(super) fn set_place(&mut self, place: Place, parent: Option<SpanId>) {
+        self.place = place;
+        trace::set_ids(&mut self.record, &place.ids, parent);
+    }
+
     /// Writes the end. The few bytes are not worth a charge: the record leaves for its chunk at once.
     #[inline]
     pub(super) fn finish(&mut self, end: u64) {
+        if self.place.has_extra {
+            trace::put_trace_state(&mut self.record, self.extra.trace_state.as_str());
+        }
         let dropped = Dropped {
             attributes: self.written.dropped,
             events: self.dropped_events,

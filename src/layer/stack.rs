@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 
+use super::fresh::Entered;
 use super::span::Place;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -52,7 +53,15 @@ struct Stack {
     /// A bit for each span that is on the stack already, further below: the Registry does not count it again.
     again: Cell<u32>,
     /// The span that was created last; as a rule it is entered next, and current when its children and events come.
-    created: Cell<Option<(u64, Place)>>,
+    created: Cell<Option<Created>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Created {
+    id: u64,
+    place: Place,
+    /// Its place is fixed, and this is it.
+    has_started: bool,
 }
 
 thread_local! {
@@ -116,7 +125,24 @@ impl Mirror {
     pub(super) fn created(&self, id: u64, place: Place) {
         self.with(|stack| {
             if let Some(stack) = stack {
-                stack.created.set(Some((id, place)));
+                stack.created.set(Some(Created {
+                    id,
+                    place,
+                    has_started: false,
+                }));
+            }
+        });
+    }
+
+    /// A span that is entered on this thread has started, there.
+    pub(super) fn started(&self, id: u64, place: Place) {
+        self.with(|stack| {
+            if let Some(stack) = stack {
+                stack.created.set(Some(Created {
+                    id,
+                    place,
+                    has_started: true,
+                }));
             }
         });
     }
@@ -126,10 +152,7 @@ impl Mirror {
     pub(super) fn closed(&self, id: u64) {
         self.with(|stack| {
             if let Some(stack) = stack
-                && stack
-                    .created
-                    .get()
-                    .is_some_and(|(created, _)| created == id)
+                && stack.created.get().is_some_and(|created| created.id == id)
             {
                 stack.created.set(None);
             }
@@ -137,8 +160,14 @@ impl Mirror {
     }
 
     #[inline]
-    pub(super) fn enter(&self, id: u64) {
-        if !self.with(|stack| stack.is_some_and(|stack| stack.push(id))) {
+    pub(super) fn enter(&self, id: u64, entered: Entered) {
+        let pushed = self.with(|stack| {
+            stack.is_some_and(|stack| {
+                stack.start(id, entered);
+                stack.push(id)
+            })
+        });
+        if !pushed {
             self.claim(id);
         }
     }
@@ -186,6 +215,21 @@ impl Stack {
             entered: [const { Cell::new(0) }; DEPTH],
             again: Cell::new(0),
             created: Cell::new(None),
+        }
+    }
+
+    /// What is known of the span that was created here, now that it is entered.
+    #[inline]
+    fn start(&self, id: u64, entered: Entered) {
+        if let Some(created) = self.created.get()
+            && created.id == id
+            && !created.has_started
+        {
+            self.created
+                .set((entered == Entered::Now).then_some(Created {
+                    has_started: true,
+                    ..created
+                }));
         }
     }
 
@@ -247,7 +291,11 @@ impl Stack {
             if self.again.get() >> top & 1 == 0 {
                 let id = self.entered.get(top).map_or(0, Cell::get);
                 return match self.created.get() {
-                    Some((created, place)) if created == id => Current::Ours(id, place),
+                    Some(Created {
+                        id: created,
+                        place,
+                        has_started: true,
+                    }) if created == id => Current::Ours(id, place),
                     _ => Current::Span(id),
                 };
             }
@@ -282,7 +330,7 @@ mod tests {
             for (span, enters) in steps {
                 if enters && model.len() < DEPTH {
                     model.push((span, model.iter().any(|(known, _)| *known == span)));
-                    mirror.enter(span);
+                    mirror.enter(span, Entered::Before);
                 } else if let Some(at) = model.iter().rposition(|(known, _)| *known == span) {
                     model.remove(at);
                     mirror.exit(span);
@@ -321,7 +369,9 @@ mod tests {
             mirror.ask();
             mirror.decide(true);
         });
-        mirrors.iter().for_each(|mirror| mirror.enter(1));
+        mirrors
+            .iter()
+            .for_each(|mirror| mirror.enter(1, Entered::Before));
         assert_eq!(
             mirrors.iter().filter(|mirror| mirror.is_trusted()).count(),
             LAYERS
@@ -330,9 +380,9 @@ mod tests {
         let deep = Mirror::new();
         deep.ask();
         deep.decide(true);
-        (1..=DEPTH as u64).for_each(|id| deep.enter(id));
+        (1..=DEPTH as u64).for_each(|id| deep.enter(id, Entered::Before));
         assert!(deep.is_trusted());
-        deep.enter(99);
+        deep.enter(99, Entered::Before);
         assert!(matches!(deep.current(), Current::Unknown));
     }
 }

@@ -10,20 +10,22 @@ pub(super) struct Table<V> {
     /// What is left of the hash is the number of a line: 64 less the bits that it has.
     shift: u32,
     len: usize,
+    least: usize,
 }
 
-const LEAST: usize = 64;
 /// Places that neighbours share: a cache line of 64 bytes.
 const LINE: u64 = 4;
 /// 2^64 divided by the golden ratio (Knuth's multiplicative hash).
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl<V> Table<V> {
-    pub(super) fn new() -> Self {
+    /// With so many places at least: a power of two, and two lines or more.
+    pub(super) fn new(least: usize) -> Self {
         Self {
-            places: places(LEAST),
-            shift: shift(LEAST),
+            places: places(least),
+            shift: shift(least),
             len: 0,
+            least,
         }
     }
 
@@ -82,7 +84,7 @@ impl<V> Table<V> {
             self.close_gap(hole);
         }
         // Far below the size at which it grew, so that a load that swings does not resize all the time.
-        if self.len * 32 < self.places.len() && self.places.len() > LEAST {
+        if self.len * 32 < self.places.len() && self.places.len() > self.least {
             self.resize(self.places.len() / 4);
         }
         Some(value)
@@ -104,7 +106,7 @@ impl<V> Table<V> {
 
     #[cold]
     fn resize(&mut self, size: usize) {
-        let size = size.max(LEAST);
+        let size = size.max(self.least);
         self.shift = shift(size);
         for (id, value) in std::mem::replace(&mut self.places, places(size))
             .into_iter()
@@ -136,7 +138,7 @@ mod tests {
     /// Ids as the Registry makes them, of several threads, replaced in any order: what is probed stays short.
     #[test]
     fn dense_ids_do_not_grow_into_one_run() {
-        let mut table = Table::new();
+        let mut table = Table::new(64);
         let id = |number: u64| (number % 3) << 38 | (number / 3 + 1);
         (0..30_000).for_each(|number| table.insert(id(number), number));
         let probed = |number| {
@@ -155,7 +157,7 @@ mod tests {
         /// Ids of few low bits collide all the time.
         #[test]
         fn it_is_a_map(steps in proptest::collection::vec((0_u64..8, 0_u64..40, any::<bool>()), 0..400)) {
-            let (mut table, mut model) = (Table::new(), HashMap::new());
+            let (mut table, mut model) = (Table::new(8), HashMap::new());
             for (value, (high, low, insert)) in steps.into_iter().enumerate() {
                 let id = high << 40 | (low + 1);
                 if insert {

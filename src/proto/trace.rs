@@ -11,6 +11,7 @@ use crate::model::SpanKind;
 
 const TRACE_ID: u8 = tag(1, LEN);
 const SPAN_ID: u8 = tag(2, LEN);
+const TRACE_STATE: u8 = tag(3, LEN);
 const PARENT_SPAN_ID: u8 = tag(4, LEN);
 const NAME: u8 = tag(5, LEN);
 const KIND: u8 = tag(6, VARINT);
@@ -42,6 +43,8 @@ const STATUS_CODE: u8 = tag(3, VARINT);
 
 /// "Bits 8 and 9 are used to represent the remoteness of a context": bit 8 says that bit 9 is known.
 pub(crate) const HAS_IS_REMOTE: u32 = 0x100;
+/// Bit 9: the parent is in another process.
+pub(crate) const IS_REMOTE: u32 = 0x200;
 /// The sampled flag of W3C Trace Context.
 pub(crate) const SAMPLED: u32 = 0x01;
 /// The random-trace-id flag of W3C Trace Context level 2.
@@ -98,9 +101,59 @@ pub(crate) fn put_head(out: &mut Vec<u8>, ids: &Ids, start: u64) {
 
 #[inline]
 pub(crate) fn put_parent(out: &mut Vec<u8>, parent: SpanId) {
+    out.extend_from_slice(&parent_field(parent));
+}
+
+#[inline]
+fn parent_field(parent: SpanId) -> [u8; 10] {
     let mut field = [PARENT_SPAN_ID, 8, 0, 0, 0, 0, 0, 0, 0, 0];
     field[2..].copy_from_slice(&parent.to_bytes());
-    out.extend_from_slice(&field);
+    field
+}
+
+/// Writes other ids and flags over those of the head, and another parent, or the first one.
+pub(crate) fn set_ids(span: &mut Vec<u8>, ids: &Ids, parent: Option<SpanId>) {
+    let Some(head) = span.first_chunk_mut::<HEAD>() else {
+        return;
+    };
+    head[2..18].copy_from_slice(&ids.trace.to_bytes());
+    head[20..28].copy_from_slice(&ids.span.to_bytes());
+    head[30..34].copy_from_slice(&ids.flags.to_le_bytes());
+    let Some(parent) = parent else { return };
+    if let Some([PARENT_SPAN_ID, 8, known @ ..]) = span.get_mut(HEAD..HEAD + 10) {
+        known.copy_from_slice(&parent.to_bytes());
+        return;
+    }
+    span.splice(HEAD..HEAD, parent_field(parent));
+}
+
+/// The parent, where one stands behind the head.
+pub(crate) fn parent_of(span: &[u8]) -> Option<SpanId> {
+    match span.get(HEAD..HEAD + 10)? {
+        [PARENT_SPAN_ID, 8, id @ ..] => SpanId::from_bytes(id.try_into().ok()?),
+        _ => None,
+    }
+}
+
+/// The name and the kind as far as they are written.
+pub(crate) fn name_and_kind(span: &[u8]) -> (Option<&str>, SpanKind) {
+    let (mut name, mut kind) = (None, SpanKind::Internal);
+    let mut reader = Reader::new(span);
+    while let Ok(Some((field, content))) = reader.next() {
+        match (field, content) {
+            (5, Content::Bytes(text)) => name = std::str::from_utf8(text).ok(),
+            (6, Content::Varint(number)) => kind = SpanKind::from_number(number),
+            _ => {}
+        }
+    }
+    (name, kind)
+}
+
+/// A span's tracestate; nothing where there is none.
+pub(crate) fn put_trace_state(out: &mut Vec<u8>, trace_state: &str) {
+    if !trace_state.is_empty() {
+        wire::put_len(out, TRACE_STATE, trace_state.as_bytes());
+    }
 }
 
 pub(crate) fn put_name(out: &mut Vec<u8>, name: &str) {
