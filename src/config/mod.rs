@@ -166,6 +166,10 @@ pub(crate) struct Record {
     pub(crate) level: bool,
     pub(crate) threads: bool,
     pub(crate) events: bool,
+    /// A span ends when it is left last, not when it is closed.
+    pub(crate) end_at_last_exit: bool,
+    /// How long a span was entered, and how long it was not.
+    pub(crate) busy_and_idle: bool,
 }
 
 impl Default for Record {
@@ -177,6 +181,8 @@ impl Default for Record {
             level: false,
             threads: false,
             events: true,
+            end_at_last_exit: false,
+            busy_and_idle: false,
         }
     }
 }

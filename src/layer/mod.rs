@@ -4,11 +4,14 @@
 //! Fields are formatted into scratch space first and copied under the store's lock afterwards, so no user code runs under
 //! a lock.
 
+mod activity;
 mod callsite;
+mod close;
 mod event;
 mod filter;
 mod fresh;
 mod open;
+mod panics;
 mod registry;
 mod scratch;
 mod shard;
@@ -32,13 +35,14 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
+use self::activity::Activity;
 use self::callsite::{Template, Templates};
 pub(crate) use self::filter::Filter;
 use self::fresh::{Entered, Start};
 use self::open::New;
 use self::registry::Home;
 use self::scratch::Scratch;
-use self::span::{OpenSpan, Place, SpanBounds};
+use self::span::{Place, SpanBounds};
 use self::stack::Mirror;
 use self::store::Store;
 use self::visit::{Bounds, Fields};
@@ -48,7 +52,7 @@ use crate::config;
 use crate::context::Propagators;
 use crate::id::{SpanId, TraceId};
 use crate::proto::trace::{HAS_IS_REMOTE, IS_REMOTE, Ids, RANDOM, SAMPLED};
-use crate::queue::{self, Queue, Refused};
+use crate::queue::{self, Queue};
 use crate::quiet::{self, Gate};
 use crate::sampler::{Decision, Parent, Sampler};
 use crate::stats::{DropReason, Ledger};
@@ -65,6 +69,8 @@ pub struct OtlpLayer {
     bounds: SpanBounds,
     event_bounds: Bounds,
     config: config::Record,
+    /// Whether entering and leaving a span is noted in the span.
+    tracks: bool,
     mirror: Mirror,
 }
 
@@ -116,6 +122,7 @@ impl OtlpLayer {
                 bytes,
             },
             config,
+            tracks: config.end_at_last_exit || config.busy_and_idle,
             mirror: Mirror::new(),
         }
     }
@@ -224,36 +231,6 @@ impl OtlpLayer {
         });
         self.truncated(cut.unwrap_or(0).max(truncated));
     }
-
-    /// Writes what the callsite has left to the end, since a field might have given it.
-    #[cold]
-    fn complete(&self, span: &mut OpenSpan) {
-        let template = self.templates.get(span.metadata);
-        span.complete(template.late_name, template.late_kind);
-    }
-
-    /// The last of an open span: its end, and into the chunk.
-    #[inline]
-    fn finish(&self, span: &mut OpenSpan) {
-        let end = self.parts.clock.at(span.place.epoch);
-        if span.is_late {
-            self.complete(span);
-        }
-        span.finish(end);
-        if span.place.ids.flags & SAMPLED == 0 {
-            // Recorded, and not to be exported (specification, recording only).
-            return;
-        }
-        let record = queue::Record {
-            scope: span.metadata.target(),
-            message: &span.record,
-        };
-        match queue::append(&self.parts.queue, &record) {
-            Ok(()) => {}
-            Err(Refused::Full) => self.parts.ledger.refuse(DropReason::QueueFull),
-            Err(Refused::Closed) => self.parts.ledger.refuse(DropReason::Shutdown),
-        }
-    }
 }
 
 impl<S> Layer<S> for OtlpLayer
@@ -358,6 +335,10 @@ where
         if entered == Entered::Look {
             self.enter_slowly(id.into_u64());
         }
+        panics::entered(id.into_u64());
+        if self.tracks {
+            self.track(id.into_u64(), Activity::enter);
+        }
     }
 
     #[inline]
@@ -365,12 +346,19 @@ where
         if self.mirror.is_trusted() {
             self.mirror.exit(id.into_u64());
         }
+        if panics::unwinds(id.into_u64()) {
+            self.unwound(id.into_u64());
+        }
+        if self.tracks {
+            self.track(id.into_u64(), Activity::exit);
+        }
     }
 
     #[inline]
     fn on_close(&self, id: Id, _: Context<'_, S>) {
         // Also on a thread of ours and at any depth: what was opened is closed.
-        self.store.close(id.into_u64(), |span| self.finish(span));
+        self.store
+            .close(id.into_u64(), |span, account| self.finish(span, account));
         self.mirror.closed(id.into_u64());
     }
 }

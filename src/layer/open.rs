@@ -6,6 +6,7 @@ use tracing_core::field::{Field, Visit};
 use tracing_core::span::Attributes;
 
 use super::OtlpLayer;
+use super::activity::Activity;
 use super::callsite::{Role, Template};
 use super::fresh::Start;
 use super::scratch::{self, Scratch};
@@ -35,7 +36,7 @@ impl OtlpLayer {
     pub(super) fn open_recorded(&self, new: &New<'_>) {
         scratch::with(|scratch| {
             let written = self.write_span(new, scratch);
-            self.keep_span(new, &written, self.inherited(new), scratch);
+            self.keep_span(new, &written, self.inherited(new).as_ref(), scratch);
         });
     }
 
@@ -43,7 +44,7 @@ impl OtlpLayer {
     #[inline]
     pub(super) fn open_bare(&self, new: &New<'_>, is_lost: bool) {
         let extra = self.inherited(new);
-        self.keep_bare(new, extra, is_lost);
+        self.keep_bare(new, extra.as_ref(), is_lost);
     }
 
     /// The sampler wants to know more than ids, or will be asked later.
@@ -55,7 +56,7 @@ impl OtlpLayer {
         }
         scratch::with(|scratch| {
             let written = self.write_span(&new, scratch);
-            let mut extra = self.inherited(&new);
+            let mut extra = self.inherited(&new).unwrap_or_default();
             let Sampling {
                 decision,
                 attributes,
@@ -70,10 +71,10 @@ impl OtlpLayer {
                 new.place.has_extra = !extra.is_empty();
             }
             if !new.place.is_recorded {
-                return self.keep_bare(&new, extra, false);
+                return self.keep_bare(&new, Some(&extra), false);
             }
             trace::set_ids(&mut scratch.record, &new.place.ids, None);
-            self.keep_span(&new, &written, extra, scratch);
+            self.keep_span(&new, &written, Some(&extra), scratch);
             self.store.update(new.id, |span, account| {
                 span.put_attributes(&attributes, &self.bounds, account)
             });
@@ -88,11 +89,11 @@ impl OtlpLayer {
 
     /// What the parent carries along.
     #[inline]
-    fn inherited(&self, new: &New<'_>) -> Extra {
-        match new.parent {
-            Some((parent, place)) if place.has_extra => self.store.extra(parent),
-            _ => Extra::default(),
+    fn inherited(&self, new: &New<'_>) -> Option<Extra> {
+        if !new.place.has_extra {
+            return None;
         }
+        new.parent.map(|(parent, _)| self.store.extra(parent))
     }
 
     /// Writes what is known of a new span into the scratch space.
@@ -119,7 +120,13 @@ impl OtlpLayer {
     }
 
     #[inline]
-    fn keep_span(&self, new: &New<'_>, written: &Written, extra: Extra, scratch: &mut Scratch) {
+    fn keep_span(
+        &self,
+        new: &New<'_>,
+        written: &Written,
+        extra: Option<&Extra>,
+        scratch: &mut Scratch,
+    ) {
         let opened = Opened {
             place: &new.place,
             start: new.start,
@@ -130,14 +137,25 @@ impl OtlpLayer {
         };
         if self.store.open(new.id, &opened, &mut scratch.record) {
             self.mirror.created(new.id, new.place);
+            if self.tracks {
+                self.begin_activity(new.id);
+            }
         } else {
             self.parts.ledger.refuse(DropReason::OpenSpans);
-            self.keep_bare(new, opened.extra, true);
+            self.keep_bare(new, extra, true);
         }
     }
 
+    /// From now on it is noted when the span is entered and left.
+    #[cold]
+    fn begin_activity(&self, id: u64) {
+        self.store.update(id, |span, _| {
+            span.activity = Activity::begin(trace::start_of(&span.record));
+        });
+    }
+
     #[inline]
-    fn keep_bare(&self, new: &New<'_>, extra: Extra, is_lost: bool) {
+    fn keep_bare(&self, new: &New<'_>, extra: Option<&Extra>, is_lost: bool) {
         let place = Place {
             is_recorded: false,
             ..new.place

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tracing_core::Metadata;
 
+use super::activity::Activity;
 use super::fresh::Start;
 use super::span::{Extra, OpenSpan, Place};
 use super::table::Table;
@@ -58,7 +59,7 @@ pub(super) struct Bare {
 pub(super) struct Opened<'a> {
     pub(super) place: &'a Place,
     pub(super) start: Start,
-    pub(super) extra: Extra,
+    pub(super) extra: Option<&'a Extra>,
     pub(super) metadata: &'static Metadata<'static>,
     pub(super) is_late: bool,
     pub(super) written: &'a Written,
@@ -95,9 +96,11 @@ impl Shard {
     }
 
     #[inline]
-    pub(super) fn keep(&mut self, id: u64, bare: Bare, extra: Extra) {
-        if bare.place.has_extra {
-            self.extras.insert(id, extra);
+    pub(super) fn keep(&mut self, id: u64, bare: Bare, extra: Option<&Extra>) {
+        if bare.place.has_extra
+            && let Some(extra) = extra
+        {
+            self.extras.insert(id, extra.clone());
         }
         self.bare.insert(id, bare);
     }
@@ -159,7 +162,7 @@ impl Shard {
         };
         let extra = std::mem::take(&mut span.extra);
         self.recycle(span);
-        self.keep(id, bare, extra);
+        self.keep(id, bare, Some(&extra));
     }
 
     /// A span that was not recorded is from now on, with this message so far. `false`: the budget has no room.
@@ -177,10 +180,11 @@ impl Shard {
             is_recorded: true,
             ..bare.place
         };
+        let extra = self.extras.remove(&id);
         let opened = Opened {
             place: &place,
             start: bare.start,
-            extra: self.extras.remove(&id).unwrap_or_default(),
+            extra: extra.as_ref(),
             metadata: bare.metadata,
             is_late,
             written,
@@ -192,7 +196,7 @@ impl Shard {
                     is_lost: true,
                     ..bare
                 };
-                self.keep(id, lost, opened.extra);
+                self.keep(id, lost, extra.as_ref());
                 return false;
             }
         }
@@ -222,7 +226,7 @@ impl Shard {
             return Some(Box::new(OpenSpan {
                 place: *place,
                 start,
-                extra: opened.extra.clone(),
+                extra: opened.extra.cloned().unwrap_or_default(),
                 metadata,
                 is_late,
                 record,
@@ -231,6 +235,7 @@ impl Shard {
                 links: 0,
                 dropped_events: 0,
                 dropped_links: 0,
+                activity: Activity::default(),
                 charge,
             }));
         };
@@ -241,8 +246,8 @@ impl Shard {
         std::mem::swap(&mut span.record, record);
         span.place = *place;
         span.start = start;
-        if place.has_extra {
-            span.extra = opened.extra.clone();
+        if let Some(extra) = opened.extra {
+            span.extra = extra.clone();
         }
         span.metadata = metadata;
         span.is_late = is_late;

@@ -2,6 +2,7 @@
 
 use tracing_core::Metadata;
 
+use super::activity::Activity;
 use super::fresh::Start;
 use super::user;
 use super::visit::{Mark, What};
@@ -61,6 +62,8 @@ pub(super) struct OpenSpan {
     pub(super) links: u32,
     pub(super) dropped_events: u32,
     pub(super) dropped_links: u32,
+    /// Only kept where the pipeline wants to know.
+    pub(super) activity: Activity,
     /// What this span takes of the budget.
     pub(super) charge: usize,
 }
@@ -180,13 +183,14 @@ impl OpenSpan {
     /// Attributes that came by name.
     pub(super) fn put_attributes(
         &mut self,
-        attributes: &[(String, Value<'_>)],
+        attributes: &[(impl AsRef<str>, Value<'_>)],
         bounds: &SpanBounds,
         account: &mut Account,
     ) {
+        let mut attribute = Vec::new();
         for (key, value) in attributes {
-            let mut attribute = Vec::new();
-            value::put_attribute(&mut attribute, trace::SPAN_ATTRIBUTE, key, value);
+            attribute.clear();
+            value::put_attribute(&mut attribute, trace::SPAN_ATTRIBUTE, key.as_ref(), value);
             self.merge_attribute(0, &attribute, bounds, account);
         }
     }

@@ -85,7 +85,7 @@ impl Store {
 
     /// Keeps the place of a span that is not recorded.
     #[inline]
-    pub(super) fn open_bare(&self, id: u64, bare: Bare, extra: Extra) {
+    pub(super) fn open_bare(&self, id: u64, bare: Bare, extra: Option<&Extra>) {
         let mut held = self.hold(id);
         held.shard.keep(id, bare, extra);
         held.created(id, bare.start);
@@ -165,12 +165,12 @@ impl Store {
 
     /// Closes a span; `last` sees it if it was recorded.
     #[inline]
-    pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan)) {
+    pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan, &mut Account)) {
         let mut held = self.hold(id);
         let Held { fresh, shard } = &mut held;
         if let Some(mut span) = shard.open.remove(id) {
             fresh.closed(id, span.start);
-            last(&mut span);
+            last(&mut span, &mut shard.account);
             shard.recycle(span);
         } else if let Some(bare) = shard.bare.remove(id) {
             fresh.closed(id, bare.start);

@@ -76,6 +76,8 @@ pub(super) struct Recorded {
     pub(super) level: Option<bool>,
     pub(super) threads: Option<bool>,
     pub(super) events: Option<Events>,
+    pub(super) end_at_last_exit: Option<bool>,
+    pub(super) busy_and_idle: Option<bool>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -180,6 +182,20 @@ impl Builder {
     /// Attributes `thread.id` and `thread.name` on spans, of the thread that created the span. Off by default.
     pub fn with_threads(mut self, on: bool) -> Self {
         self.record.threads = Some(on);
+        self
+    }
+
+    /// Whether a span ends when it is left for the last time, and not when it is closed. One that is never entered ends when
+    /// it is closed. Off by default: a span whose handle is kept, as one of a request whose body is still being sent, is not over.
+    pub fn with_end_at_last_exit(mut self, on: bool) -> Self {
+        self.record.end_at_last_exit = Some(on);
+        self
+    }
+
+    /// Attributes `busy_ns` and `idle_ns` on spans: nanoseconds in which the span was entered (on one thread or on several), and in which
+    /// it was not. Together they are the span's duration. Off by default, since each enter and exit reads the clock then.
+    pub fn with_busy_and_idle(mut self, on: bool) -> Self {
+        self.record.busy_and_idle = Some(on);
         self
     }
 

@@ -127,6 +127,14 @@ pub(crate) fn set_ids(span: &mut Vec<u8>, ids: &Ids, parent: Option<SpanId>) {
     span.splice(HEAD..HEAD, parent_field(parent));
 }
 
+/// The start time in the head.
+pub(crate) fn start_of(span: &[u8]) -> u64 {
+    let time = span
+        .get(HEAD - 8..HEAD)
+        .and_then(|time| time.try_into().ok());
+    time.map_or(0, u64::from_le_bytes)
+}
+
 /// The parent, where one stands behind the head.
 pub(crate) fn parent_of(span: &[u8]) -> Option<SpanId> {
     match span.get(HEAD..HEAD + 10)? {

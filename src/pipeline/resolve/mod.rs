@@ -250,6 +250,18 @@ fn record(code: &Recorded, explained: &mut Explanation) -> config::Record {
             "Builder::with_events",
             default.events,
         ),
+        end_at_last_exit: settle(
+            "record.end_at_last_exit",
+            code.end_at_last_exit,
+            "Builder::with_end_at_last_exit",
+            default.end_at_last_exit,
+        ),
+        busy_and_idle: settle(
+            "record.busy_and_idle",
+            code.busy_and_idle,
+            "Builder::with_busy_and_idle",
+            default.busy_and_idle,
+        ),
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "a helper of tests fails its test"
 )]
 
+mod activity;
 mod bad_luck;
 mod callsite;
 mod current;
