@@ -53,15 +53,9 @@ struct Stack {
     /// A bit for each span that is on the stack already, further below: the Registry does not count it again.
     again: Cell<u32>,
     /// The span that was created last; as a rule it is entered next, and current when its children and events come.
-    created: Cell<Option<Created>>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Created {
-    id: u64,
-    place: Place,
-    /// Its place is fixed, and this is it.
-    has_started: bool,
+    created: Cell<Option<(u64, Place)>>,
+    /// Whether that one's place is fixed, and is this.
+    has_started: Cell<bool>,
 }
 
 thread_local! {
@@ -125,11 +119,8 @@ impl Mirror {
     pub(super) fn created(&self, id: u64, place: Place) {
         self.with(|stack| {
             if let Some(stack) = stack {
-                stack.created.set(Some(Created {
-                    id,
-                    place,
-                    has_started: false,
-                }));
+                stack.created.set(Some((id, place)));
+                stack.has_started.set(false);
             }
         });
     }
@@ -138,11 +129,8 @@ impl Mirror {
     pub(super) fn started(&self, id: u64, place: Place) {
         self.with(|stack| {
             if let Some(stack) = stack {
-                stack.created.set(Some(Created {
-                    id,
-                    place,
-                    has_started: true,
-                }));
+                stack.created.set(Some((id, place)));
+                stack.has_started.set(true);
             }
         });
     }
@@ -152,7 +140,7 @@ impl Mirror {
     pub(super) fn closed(&self, id: u64) {
         self.with(|stack| {
             if let Some(stack) = stack
-                && stack.created.get().is_some_and(|created| created.id == id)
+                && stack.created_is(id)
             {
                 stack.created.set(None);
             }
@@ -215,21 +203,25 @@ impl Stack {
             entered: [const { Cell::new(0) }; DEPTH],
             again: Cell::new(0),
             created: Cell::new(None),
+            has_started: Cell::new(false),
         }
+    }
+
+    #[inline]
+    fn created_is(&self, id: u64) -> bool {
+        self.created.get().is_some_and(|(created, _)| created == id)
     }
 
     /// What is known of the span that was created here, now that it is entered.
     #[inline]
     fn start(&self, id: u64, entered: Entered) {
-        if let Some(created) = self.created.get()
-            && created.id == id
-            && !created.has_started
-        {
-            self.created
-                .set((entered == Entered::Now).then_some(Created {
-                    has_started: true,
-                    ..created
-                }));
+        if self.has_started.get() || !self.created_is(id) {
+            return;
+        }
+        if entered == Entered::Now {
+            self.has_started.set(true);
+        } else {
+            self.created.set(None);
         }
     }
 
@@ -291,11 +283,9 @@ impl Stack {
             if self.again.get() >> top & 1 == 0 {
                 let id = self.entered.get(top).map_or(0, Cell::get);
                 return match self.created.get() {
-                    Some(Created {
-                        id: created,
-                        place,
-                        has_started: true,
-                    }) if created == id => Current::Ours(id, place),
+                    Some((created, place)) if created == id && self.has_started.get() => {
+                        Current::Ours(id, place)
+                    }
                     _ => Current::Span(id),
                 };
             }
