@@ -139,6 +139,7 @@ mod export;
 mod id;
 mod layer;
 mod model;
+mod percent;
 mod pipeline;
 mod problem;
 mod proto;

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from lower ranks.
-const RANKS: [(&str, u8); 21] = [
+const RANKS: [(&str, u8); 22] = [
     ("id", 0),
     ("model", 0),
+    ("percent", 0),
     ("problem", 0),
     ("quiet", 0),
     ("report", 0),
