@@ -155,7 +155,8 @@ pub mod testing;
 
 pub use self::config::{Batch, Compression, Limits, Protocol, Tls};
 pub use self::context::{
-    Baggage, Context, Extractor, Injector, Propagator, SpanContext, TraceFlags, TraceState,
+    Baggage, Context, EnvironmentCarrier, Extractor, Injector, Propagator, SpanContext, TraceFlags,
+    TraceState,
 };
 pub use self::env::environment;
 pub use self::error::Error;
