@@ -246,16 +246,38 @@ proptest! {
     }
 
     #[test]
-    fn no_text_does_harm(text in "(?s).{0,80}|[0-9a-f=,;%d -]{0,80}") {
+    fn no_text_does_harm_and_what_is_passed_on_stays_the_same(texts in proptest::collection::vec((header(), text()), 0..8)) {
         let all = Propagators::new(Propagator::ALL);
-        for name in all.fields() {
-            let context = all.extract(&headers(&[(name, &text)]));
-            let mut written = Vec::new();
-            all.inject(&context, &mut written);
-            let is_printable = |byte: u8| matches!(byte, b'\t' | b' '..=b'~');
-            let is_sendable = |value: &str| !value.is_empty() && value.bytes().all(is_printable);
-            prop_assert!(written.iter().all(|(_, value)| is_sendable(value)));
-            prop_assert_eq!(all.extract(&written), context);
-        }
+        let pairs: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let context = all.extract(&headers(&pairs));
+        let mut written = Vec::new();
+        all.inject(&context, &mut written);
+        let is_printable = |byte: u8| matches!(byte, b'\t' | b' '..=b'~');
+        let is_sendable = |value: &str| !value.is_empty() && value.bytes().all(is_printable);
+        prop_assert!(written.iter().all(|(_, value)| is_sendable(value)));
+        let again = all.extract(&written);
+        prop_assert_eq!(again.span(), context.span());
+        prop_assert_eq!(again.baggage(), context.baggage());
+        prop_assert_eq!(again.is_debug(), context.is_debug());
+        prop_assert_eq!(again.is_denied(), context.is_denied());
     }
+}
+
+fn header() -> impl Strategy<Value = &'static str> {
+    let names = Propagators::new(Propagator::ALL)
+        .fields()
+        .collect::<Vec<_>>();
+    proptest::sample::select(names)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "(?s).{0,80}",
+        "[0-9a-f=,;%d -]{0,80}",
+        "(00|01|ff|cc)-[01]{32}-[01]{16}-0[0-3]",
+        "[01]{32}-[01]{16}(-[01d](-[01]{16})?)?",
+        "[01d]",
+        "[01]{16}",
+        "[01]{32}",
+    ]
 }
