@@ -1,5 +1,12 @@
-//! Who a span is to others: its context, and what travels along with it between processes (W3C Trace Context level 2, W3C
-//! Baggage, B3; OpenTelemetry specification, `SpanContext`, baggage, propagators and carriers).
+//! Who a span is to others: its context, and what travels along with it between processes (OpenTelemetry specification,
+//! `SpanContext`, baggage, propagators).
+//!
+//! - `span` has contexts and flags, and what of them a child inherits; `trace_state` and `baggage` what travels beside them.
+//! - `trace_context` (W3C Trace Context level 2) and `b3` read and write headers; `propagation` is the list of what is used, in
+//!   its order, and serves W3C Baggage. What cannot be read is as if it were not there.
+//! - `carrier`, `header_map` and `environment` are what headers are read from and written to.
+//!
+//! What others sent is bounded before it is looked into: by fixed widths, by the lengths that a tracestate or a baggage may have.
 
 mod b3;
 mod baggage;

@@ -28,13 +28,13 @@ pub(super) fn extract(context: Context, carrier: &dyn Extractor) -> Context {
     let Some((trace_id, span_id, flags)) = read(value) else {
         return context;
     };
+    // B3 may have asked for debugging this trace, which means sampled whatever this header says.
+    let known = context.span().map(SpanContext::trace_id);
+    let debug = context.is_debug() && known == Some(trace_id);
+    let flags = TraceFlags::new(flags.bits() | u8::from(debug));
     // "Combined into a single header", in their order.
     let state = TraceState::parse(&carrier.get_all(TRACESTATE).join(",")).unwrap_or_default();
     let span = SpanContext::remote(trace_id, span_id, flags, state);
-    let is_same_trace = context
-        .span()
-        .is_some_and(|known| known.trace_id() == trace_id);
-    let debug = context.is_debug() && is_same_trace;
     context.with_span(span).with_debug(debug)
 }
 

@@ -79,6 +79,7 @@ fn spec_6_17_the_single_header_has_ids_a_state_and_a_parent_that_is_not_used() {
         format!("{ids}-{parent}"),
         format!("{ids}-1-"),
         format!("{ids}-1-{parent}-"),
+        format!("{}-{SPAN}-1-{parent}-", &TRACE[16..]),
         format!("{ids}-1-{}", &parent[1..]),
         format!("{TRACE}-0000000000000000-1"),
         format!("{}-{SPAN}-1", "0".repeat(32)),

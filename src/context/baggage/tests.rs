@@ -95,6 +95,9 @@ fn spec_6_16_64_members_and_8192_bytes_are_kept() {
     // What grows when it is encoded well is cut by whole members.
     let grown = parse(&format!("a=1,b={}", "%".repeat(4000)));
     assert_eq!(grown.to_string(), "a=1");
+    let percents = "%".repeat(2730);
+    assert_eq!(parse(&format!("k={percents}")).to_string().len(), 8192);
+    assert_eq!(parse(&format!("kk={percents}")).to_string(), "");
 }
 
 #[test]

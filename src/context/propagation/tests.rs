@@ -154,15 +154,21 @@ fn spec_6_21_each_propagator_is_there_once() {
 }
 
 #[test]
-fn debug_does_not_pass_to_another_trace() {
-    let debug = |trace: &str| {
+fn spec_6_17_debug_stays_with_its_trace_and_sampled_with_debug_in_any_order() {
+    let not_sampled = TRACEPARENT.replace("-01", "-00");
+    let extracted = |trace: &str, forms: [Propagator; 2]| {
         let b3 = format!("{trace}-e457b5a2e4d86bd1-d");
-        let carrier = headers(&[("traceparent", TRACEPARENT), ("b3", &b3)]);
-        let forms = Propagators::new([Propagator::B3, Propagator::TraceContext]);
-        forms.extract(&carrier).is_debug()
+        let carrier = headers(&[("traceparent", &not_sampled), ("b3", &b3)]);
+        let context = Propagators::new(forms).extract(&carrier);
+        (context.is_debug(), context.span().unwrap().is_sampled())
     };
-    assert!(debug(&TRACEPARENT[3..35]));
-    assert!(!debug(&OTHER[..32]));
+    let (b3_first, b3_last) = (
+        [Propagator::B3, Propagator::TraceContext],
+        [Propagator::TraceContext, Propagator::B3],
+    );
+    assert_eq!(extracted(&TRACEPARENT[3..35], b3_first), (true, true));
+    assert_eq!(extracted(&TRACEPARENT[3..35], b3_last), (true, true));
+    assert_eq!(extracted(&OTHER[..32], b3_first), (false, false));
 }
 
 fn context() -> impl Strategy<Value = Context> {
@@ -260,6 +266,8 @@ proptest! {
         prop_assert_eq!(again.baggage(), context.baggage());
         prop_assert_eq!(again.is_debug(), context.is_debug());
         prop_assert_eq!(again.is_denied(), context.is_denied());
+        let is_sampled = context.span().is_none_or(SpanContext::is_sampled);
+        prop_assert!(is_sampled || !context.is_debug());
     }
 }
 
