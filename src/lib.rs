@@ -139,6 +139,7 @@ mod export;
 mod id;
 mod layer;
 mod model;
+mod percent;
 mod pipeline;
 mod problem;
 mod proto;
@@ -154,7 +155,8 @@ pub mod testing;
 
 pub use self::config::{Batch, Compression, Limits, Protocol, Tls};
 pub use self::context::{
-    Baggage, Context, Extractor, Injector, Propagator, SpanContext, TraceFlags, TraceState,
+    Baggage, Context, EnvironmentCarrier, Extractor, Injector, Propagator, SpanContext, TraceFlags,
+    TraceState,
 };
 pub use self::env::environment;
 pub use self::error::Error;
@@ -213,6 +215,28 @@ pub mod fuzz {
                     .map(|endpoint| endpoint.to_string());
             }
         }
+    }
+
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn propagators(lines: &str) {
+        let all = crate::context::Propagators::new(crate::Propagator::ALL);
+        let pairs = all.fields().chain(all.fields()).zip(lines.split('\n'));
+        let carrier: Vec<(String, String)> = pairs
+            .map(|(name, line)| (name.to_owned(), line.to_owned()))
+            .collect();
+        let context = all.extract(&carrier);
+        let mut written = Vec::new();
+        all.inject(&context, &mut written);
+        let is_sendable = |byte: u8| matches!(byte, b'\t' | b' '..=b'~');
+        for (name, value) in &written {
+            let is_text = !value.is_empty() && value.bytes().all(is_sendable);
+            assert!(is_text, "{name}: {value:?}");
+        }
+        let again = all.extract(&written);
+        assert_eq!(again.span(), context.span());
+        let mut written_again = Vec::new();
+        all.inject(&again, &mut written_again);
+        assert_eq!(all.extract(&written_again), again);
     }
 
     #[cfg(feature = "file")]

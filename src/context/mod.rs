@@ -1,127 +1,41 @@
-//! Who a span is to others: its context, and what travels along with it between processes.
+//! Who a span is to others: its context, and what travels along with it between processes (OpenTelemetry specification,
+//! `SpanContext`, baggage, propagators).
+//!
+//! - `span` has contexts and flags, and what of them a child inherits; `trace_state` and `baggage` what travels beside them.
+//! - `trace_context` (W3C Trace Context level 2) and `b3` read and write headers; `propagation` is the list of what is used, in
+//!   its order, and serves W3C Baggage. What cannot be read is as if it were not there.
+//! - `carrier`, `header_map` and `environment` are what headers are read from and written to.
+//!
+//! What others sent is bounded before it is looked into: by fixed widths, by the lengths that a tracestate or a baggage may have.
 
+mod b3;
 mod baggage;
+mod carrier;
+mod environment;
+#[cfg(any(feature = "grpc", feature = "http"))]
+mod header_map;
+mod hex;
 mod propagation;
+mod span;
+mod trace_context;
 mod trace_state;
 
+use self::b3::Wish;
 pub use self::baggage::Baggage;
+pub use self::carrier::{Extractor, Injector};
+pub use self::environment::EnvironmentCarrier;
+pub use self::propagation::Propagator;
 pub(crate) use self::propagation::Propagators;
-pub use self::propagation::{Extractor, Injector, Propagator};
+pub use self::span::{SpanContext, TraceFlags};
 pub use self::trace_state::TraceState;
-use crate::id::{SpanId, TraceId};
-
-/// The 8 flags of a trace (W3C Trace Context level 2, section 3.2.2.5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct TraceFlags(u8);
-
-impl TraceFlags {
-    /// The caller may have recorded the trace.
-    pub const SAMPLED: Self = Self(0x01);
-    /// The rightmost 7 bytes of the trace id are random.
-    pub const RANDOM: Self = Self(0x02);
-
-    /// These bits.
-    pub const fn new(bits: u8) -> Self {
-        Self(bits)
-    }
-
-    /// All 8 bits.
-    pub const fn bits(self) -> u8 {
-        self.0
-    }
-
-    /// Whether the sampled flag is set.
-    pub const fn is_sampled(self) -> bool {
-        self.0 & Self::SAMPLED.0 != 0
-    }
-
-    /// Whether the random flag is set.
-    pub const fn is_random(self) -> bool {
-        self.0 & Self::RANDOM.0 != 0
-    }
-}
-
-/// Who a span is, also in another process: it never changes, and both ids are valid (specification, `SpanContext`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SpanContext {
-    trace_id: TraceId,
-    span_id: SpanId,
-    flags: TraceFlags,
-    is_remote: bool,
-    trace_state: TraceState,
-}
-
-impl SpanContext {
-    /// The context of a span in another process.
-    pub fn remote(
-        trace_id: TraceId,
-        span_id: SpanId,
-        flags: TraceFlags,
-        trace_state: TraceState,
-    ) -> Self {
-        Self {
-            trace_id,
-            span_id,
-            flags,
-            is_remote: true,
-            trace_state,
-        }
-    }
-
-    /// The context of a span in this process.
-    pub(crate) fn local(
-        trace_id: TraceId,
-        span_id: SpanId,
-        flags: TraceFlags,
-        trace_state: TraceState,
-    ) -> Self {
-        Self {
-            trace_id,
-            span_id,
-            flags,
-            is_remote: false,
-            trace_state,
-        }
-    }
-
-    /// The trace's id.
-    pub fn trace_id(&self) -> TraceId {
-        self.trace_id
-    }
-
-    /// The span's id.
-    pub fn span_id(&self) -> SpanId {
-        self.span_id
-    }
-
-    /// All 8 flags.
-    pub fn flags(&self) -> TraceFlags {
-        self.flags
-    }
-
-    /// Whether the sampled flag is set.
-    pub fn is_sampled(&self) -> bool {
-        self.flags.is_sampled()
-    }
-
-    /// Whether it came from another process.
-    pub fn is_remote(&self) -> bool {
-        self.is_remote
-    }
-
-    /// What vendors say of the trace.
-    pub fn trace_state(&self) -> &TraceState {
-        &self.trace_state
-    }
-}
 
 /// What travels between processes: a span's context, and baggage. It is cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
     span: Option<SpanContext>,
     baggage: Baggage,
-    /// B3's debug flag, which is passed on.
-    debug: bool,
+    /// What B3 says beside the flags, which is passed on.
+    wish: Wish,
 }
 
 impl Context {
@@ -135,12 +49,32 @@ impl Context {
         &self.baggage
     }
 
+    /// Whether B3's debug flag came with it, or belongs to its trace.
     pub(crate) fn is_debug(&self) -> bool {
-        self.debug
+        self.wish == Wish::Debug
     }
 
-    pub(crate) fn with_debug(mut self, debug: bool) -> Self {
-        self.debug = debug;
+    /// Whether B3 denied sampling without a span: a trace that begins here is not wanted (`b3: 0`).
+    pub(crate) fn is_denied(&self) -> bool {
+        self.wish == Wish::Denied
+    }
+
+    /// Whether B3 left the decision on this span's trace to whoever receives it. The sampled flag is not set then.
+    pub(crate) fn is_deferred(&self) -> bool {
+        self.wish == Wish::Deferred
+    }
+
+    /// The same with B3's debug flag, or without it.
+    pub(crate) fn with_debug(self, debug: bool) -> Self {
+        match (debug, self.wish) {
+            (true, _) => self.with_wish(Wish::Debug),
+            (false, Wish::Debug) => self.with_wish(Wish::None),
+            (false, _) => self,
+        }
+    }
+
+    fn with_wish(mut self, wish: Wish) -> Self {
+        self.wish = wish;
         self
     }
 
@@ -155,7 +89,9 @@ impl Context {
     #[must_use]
     pub fn with_span(mut self, span: SpanContext) -> Self {
         self.span = Some(span);
-        self
+        // Debug belongs to a trace; what else was said was said of another span, or of none.
+        let debug = self.is_debug();
+        self.with_wish(Wish::None).with_debug(debug)
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use self::parse::Variable;
 use crate::config::{Compression, Exporter, HeaderList, Origin, Protocol, Setting};
+use crate::context::Propagator;
 use crate::say::Level;
 
 /// A row of the documentation.
@@ -76,7 +77,7 @@ macro_rules! declare {
         #[doc = "- `OTEL_TRACES_EXPORTER` chooses for programs whose code does not: `Builder::with_transport`, `with_endpoint` and"]
         #[doc = "  `with_traces_endpoint` beat it. `OTEL_SDK_DISABLED` switches those off too; only `Builder::with_disabled` beats it."]
         #[doc = "- `OTEL_TRACES_SAMPLER` has no effect: every span is recorded that the filters let through. Nor have"]
-        #[doc = "  `OTEL_PROPAGATORS`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` and the limits of a value's length; `Limits::with_record_bytes`"]
+        #[doc = "  `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` and the limits of a value's length; `Limits::with_record_bytes`"]
         #[doc = "  bounds what a value takes."]
         #[doc = "- `console` and further exporters are not known, and `OTEL_EXPORTER_OTLP_LOGS_*` and `OTEL_BLRP_*` have no effect,"]
         #[doc = "  since no log records are sent."]
@@ -131,6 +132,8 @@ declare! {
         "128", "links of a span";
     attributes_per_event: u32 = count("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
         "128", "attributes of an event";
+    propagators: Vec<Propagator> = propagators("OTEL_PROPAGATORS"),
+        "`tracecontext,baggage`", "forms in which contexts travel: any of `tracecontext`, `baggage`, `b3` and `b3multi`, or `none`; also with a disabled SDK";
 }
 
 /// Variables of the specification whose absence would be a surprise, and the values that change nothing.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::config::{Compression, Exporter, HeaderList, Protocol};
+use crate::context::Propagator;
 use crate::say::Level;
 
 /// A variable that is set, and where to say what is wrong with it.
@@ -129,6 +130,38 @@ pub(super) fn exporter(variable: &mut Variable<'_>) -> Option<Exporter> {
         Some(_) => {}
     }
     chosen
+}
+
+/// "Values MUST be deduplicated", `none` is no propagator, and what is not known is warned about and left out. Where nothing
+/// is left, the variable is as not set.
+pub(super) fn propagators(variable: &mut Variable<'_>) -> Option<Vec<Propagator>> {
+    let known = Propagator::ALL.map(|form| (form.name(), Some(form)));
+    let choices = [known.as_slice(), &[("none", None)]].concat();
+    let asked = variable.text().split(',').map(str::trim);
+    let asked = asked.filter(|name| !name.is_empty());
+    let found: Vec<Option<Option<Propagator>>> = asked.map(|name| find(name, &choices)).collect();
+    let mut chosen = Vec::new();
+    for form in found.iter().copied().flatten().flatten() {
+        if !chosen.contains(&form) {
+            chosen.push(form);
+        }
+    }
+    let has_none = found.contains(&Some(None));
+    let expected = "any of tracecontext, baggage, b3 and b3multi, or none alone";
+    if chosen.is_empty() && !has_none {
+        variable.ignored(expected);
+        return None;
+    }
+    if found.contains(&None) || (has_none && !chosen.is_empty()) {
+        let names: Vec<&str> = chosen.iter().map(|form| form.name()).collect();
+        let names = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(",")
+        };
+        variable.warn(&format!("means {names}"), expected);
+    }
+    Some(chosen)
 }
 
 fn find<T: Copy>(text: &str, choices: &[(&str, T)]) -> Option<T> {

@@ -277,6 +277,44 @@ fn spec_10_37_of_exporters_the_first_that_is_known_is_used() {
 }
 
 #[test]
+fn spec_6_21_and_10_6_propagators_are_a_list_without_doubles() {
+    use Propagator::{B3, B3Multi, Baggage, TraceContext};
+
+    let cases: [(&str, Option<&[Propagator]>, usize); 12] = [
+        ("tracecontext,baggage", Some(&[TraceContext, Baggage]), 0),
+        ("B3Multi, b3,,b3multi", Some(&[B3Multi, B3]), 0),
+        ("none", Some(&[]), 0),
+        ("NONE,none", Some(&[]), 0),
+        ("b3,none", Some(&[B3]), 1),
+        ("jaeger,tracecontext", Some(&[TraceContext]), 1),
+        ("none,xray", Some(&[]), 1),
+        ("jaeger,ottrace", None, 1),
+        ("tracecontext;baggage", None, 1),
+        (",", None, 1),
+        (" ", None, 0),
+        ("", None, 0),
+    ];
+    for (text, expected, warnings) in cases {
+        let environment = of(&[("OTEL_PROPAGATORS", text)]);
+        assert_eq!(
+            value(&environment.propagators).as_deref(),
+            expected,
+            "{text}"
+        );
+        assert_eq!(environment.warnings.len(), warnings, "{text}");
+        let shown = |warning: &String| warning.contains(&format!("OTEL_PROPAGATORS={text:?}"));
+        assert!(
+            environment.warnings.iter().all(shown),
+            "{:?}",
+            environment.warnings
+        );
+    }
+    let warning = of(&[("OTEL_PROPAGATORS", "jaeger,b3")]).warnings.remove(0);
+    let expected = "OTEL_PROPAGATORS=\"jaeger,b3\" means b3: expected any of tracecontext, baggage, b3 and b3multi, or none alone";
+    assert_eq!(warning, expected);
+}
+
+#[test]
 fn spec_2_12_headers_are_a_list_with_percent_encoding() {
     let list = "api-key=a%20b%2Cc, Authorization = Basic dXNlcg==,x=,";
     let headers = of(&[("OTEL_EXPORTER_OTLP_HEADERS", list)]).headers.unwrap();

@@ -11,6 +11,7 @@ use super::explain::Explanation;
 use super::guard::Guard;
 use super::resolve;
 use crate::config::{Batch, Limits};
+use crate::context::Propagator;
 use crate::env::{self, Environment};
 use crate::error::Error;
 use crate::export::Transport;
@@ -64,6 +65,7 @@ pub struct Builder {
     pub(super) record: Recorded,
     pub(super) filter: Option<Targets>,
     pub(super) sampler: Option<Sampler>,
+    pub(super) propagators: Option<Vec<Propagator>>,
     pub(super) transport: Option<Box<dyn Transport>>,
     pub(super) on_error: Option<Hook>,
 }
@@ -215,6 +217,21 @@ impl Builder {
     /// Which spans are recorded. Default: `OTEL_TRACES_SAMPLER`, else as the parent was sampled, and a root always.
     pub fn with_sampler(mut self, sampler: Sampler) -> Self {
         self.sampler = Some(sampler);
+        self
+    }
+
+    /// The forms in which contexts are read and written, in this order, each once; of what several can read, the last one's
+    /// holds. An empty list is none. They hold also where the pipeline is disabled, and for this pipeline alone: there is no
+    /// propagator of the whole process. Default: `OTEL_PROPAGATORS`, else W3C Trace Context and W3C Baggage.
+    ///
+    /// ```
+    /// use tracing_otlp::Propagator;
+    ///
+    /// let builder = tracing_otlp::layer().with_propagators([Propagator::TraceContext, Propagator::B3Multi]);
+    /// # drop(builder);
+    /// ```
+    pub fn with_propagators(mut self, propagators: impl IntoIterator<Item = Propagator>) -> Self {
+        self.propagators = Some(propagators.into_iter().collect());
         self
     }
 

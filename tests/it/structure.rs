@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from lower ranks.
-const RANKS: [(&str, u8); 21] = [
+const RANKS: [(&str, u8); 22] = [
     ("id", 0),
     ("model", 0),
+    ("percent", 0),
     ("problem", 0),
     ("quiet", 0),
     ("report", 0),
@@ -58,6 +59,10 @@ const CONTAINED: [(&[&str], &[&str]); 4] = [
         &[],
     ),
 ];
+
+/// A file that names what is contained elsewhere. The headers of a request are a carrier of contexts for whoever has the crate
+/// `http`: there its traits are implemented, and nothing else is done with it.
+const EXCEPTED: [(&str, &str); 1] = [("context/header_map.rs", "http::")];
 
 const MOST_LINES: usize = 600;
 const MOST_LINES_OF_A_FUNCTION: usize = 60;
@@ -162,6 +167,11 @@ fn what_is_contained_stays_where_it_belongs() {
                 continue;
             }
             for name in names {
+                let is_it =
+                    |(file, excepted): (&str, &str)| path.ends_with(file) && excepted == *name;
+                if EXCEPTED.into_iter().any(is_it) {
+                    continue;
+                }
                 let named = code.match_indices(name).any(|(at, _)| {
                     let before = code[..at].chars().next_back();
                     !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')

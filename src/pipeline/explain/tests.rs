@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use crate::config::{Batch, Compression, Limits, Protocol, Tls};
+use crate::context::Propagator;
 use crate::pipeline::builder::{Builder, Events, layer};
 use crate::testing::InMemory;
 
@@ -64,6 +65,7 @@ fn everything() -> Builder {
         .with_level(true)
         .with_threads(true)
         .with_events(Events::Off)
+        .with_propagators([Propagator::B3, Propagator::TraceContext, Propagator::B3])
         .with_filter(filter)
 }
 
@@ -76,6 +78,7 @@ fn a_pipeline_with_everything_set_is_explained() {
         ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/key.pem"),
         ("OTEL_RESOURCE_ATTRIBUTES", "service.name=low,zone=z"),
         ("OTEL_TRACES_EXPORTER", "console"),
+        ("OTEL_PROPAGATORS", "baggage"),
     ];
     let text = explain(everything(), &pairs);
     let version = env!("CARGO_PKG_VERSION");

@@ -18,7 +18,7 @@ use super::assemble::Plan;
 use super::builder::{Builder, Events, Recorded};
 use super::explain::Explanation;
 use crate::config::{self, Batch, Config, Limits, Origin, Setting};
-use crate::context::Propagators;
+use crate::context::{Propagator, Propagators};
 use crate::env::Environment;
 use crate::error::Error;
 use crate::queue::{CHUNK, Sizes};
@@ -82,13 +82,29 @@ pub(super) fn plan(
         record,
         filter: builder.filter,
         sampler: builder.sampler.unwrap_or_default(),
-        propagators: Propagators::default(),
+        propagators: propagators(builder.propagators, environment, explained),
         transport,
         footprint: footprint.unwrap_or_default(),
         ledger,
         on_error: builder.on_error,
         explanation,
     })
+}
+
+fn propagators(
+    code: Option<Vec<Propagator>>,
+    environment: &Environment,
+    explained: &mut Explanation,
+) -> Propagators {
+    let environment = environment.propagators.as_ref();
+    let setting = Setting::resolve(
+        code.map(Propagators::new),
+        "Builder::with_propagators",
+        environment.map(|list| Setting::new(Propagators::new(list.value.clone()), list.origin)),
+        Propagators::default(),
+    );
+    explained.state("propagators", &setting.value, setting.origin);
+    setting.value
 }
 
 fn state_filter(filter: Option<&Targets>, explained: &mut Explanation) {

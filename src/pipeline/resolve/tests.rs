@@ -174,6 +174,30 @@ fn spec_10_37_no_exporter_is_none_unless_the_code_names_one() {
 }
 
 #[test]
+fn spec_6_21_propagators_are_the_codes_then_the_environments_and_hold_in_a_disabled_sdk() {
+    let of = |builder: Builder, pairs: &[(&str, &str)]| {
+        let plan = with(builder, pairs);
+        plan.propagators.to_string()
+    };
+    let b3 = ("OTEL_PROPAGATORS", "b3,b3multi,b3");
+    let code = || layer().with_propagators([Propagator::Baggage, Propagator::Baggage]);
+    assert_eq!(of(layer(), &[]), "tracecontext,baggage");
+    assert_eq!(of(layer(), &[b3]), "b3,b3multi");
+    assert_eq!(of(code(), &[b3]), "baggage");
+    assert_eq!(of(layer().with_propagators([]), &[b3]), "none");
+    assert_eq!(of(layer(), &[("OTEL_PROPAGATORS", "none")]), "none");
+    assert_eq!(
+        of(layer(), &[("OTEL_PROPAGATORS", "jaeger")]),
+        "tracecontext,baggage"
+    );
+    assert_eq!(
+        of(layer(), &[b3, ("OTEL_SDK_DISABLED", "true")]),
+        "b3,b3multi"
+    );
+    assert_eq!(of(code().with_disabled(true), &[]), "baggage");
+}
+
+#[test]
 fn what_is_switched_off_answers_at_once_and_records_nothing() {
     use tracing_subscriber::filter::Targets;
     use tracing_subscriber::prelude::*;
