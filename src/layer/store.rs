@@ -112,6 +112,11 @@ impl Store {
         }
     }
 
+    /// Whether the span is one of this layer's.
+    pub(super) fn knows(&self, id: u64) -> bool {
+        self.place(id).is_some()
+    }
+
     /// Works on an open span that is recorded.
     #[inline]
     pub(super) fn update<T>(
