@@ -6,6 +6,7 @@
 
 mod callsite;
 mod event;
+mod ext;
 mod filter;
 mod registry;
 mod scratch;
@@ -30,6 +31,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use self::callsite::{Template, Templates};
+pub use self::ext::{SpanExt, extract, inject, with_remote_parent, with_remote_parent_async};
 pub(crate) use self::filter::Filter;
 use self::registry::Home;
 use self::scratch::Scratch;
@@ -306,7 +308,7 @@ where
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, _: Context<'_, S>) {
-        if !self.is_open() {
+        if ext::answers(self, id, follows) || !self.is_open() {
             return;
         }
         if let Some(place) = self.store.place(follows.into_u64()) {
