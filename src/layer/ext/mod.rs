@@ -198,6 +198,7 @@ pub trait SpanExt: sealed::Sealed {
 }
 
 mod sealed {
+    #[allow(unnameable_types, reason = "nobody else implements the trait")]
     pub trait Sealed {}
     impl Sealed for tracing::Span {}
 }

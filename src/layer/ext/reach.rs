@@ -24,8 +24,8 @@ use tracing_subscriber::registry::LookupSpan;
 use super::stray;
 use crate::layer::OtlpLayer;
 
-/// The Registry's ids are indices of a slab plus one, and this one would take more threads, pages and generations than
-/// a slab has (sharded-slab: a thread's number has 13 bits of which 4,096 values are used).
+/// The Registry's ids are indices of a slab, plus one. Some bits of an index hold the number of a thread, and they are one more than
+/// the 4,096 threads of a slab take (128 where words have 32 bits), so that this one names a thread that there is not.
 const NOBODY: u64 = u64::MAX;
 
 /// Works with the layer that records this span. Of several the outermost one that its dispatcher knows by type, then the
@@ -199,4 +199,18 @@ pub(in crate::layer) fn answers(layer: &OtlpLayer, span: &Id, follows: &Id) -> b
         let _ = ASKED.try_with(|cell| cell.set(Some(asked)));
     }
     is_question
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_no_span() {
+        let dispatch = Dispatch::new(tracing_subscriber::registry());
+        let registry = dispatch.downcast_ref::<Registry>().unwrap();
+        let span = tracing::dispatcher::with_default(&dispatch, || tracing::info_span!("span"));
+        assert!(registry.span(&span.id().unwrap()).is_some());
+        assert!(registry.span(&Id::from_u64(NOBODY)).is_none());
+    }
 }
