@@ -5,7 +5,7 @@
 
 mod carry;
 mod reach;
-mod remote;
+pub(super) mod remote;
 mod stray;
 mod write;
 
