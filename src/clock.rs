@@ -77,7 +77,7 @@ fn monotonic() -> u64 {
         .wrapping_add(since.subsec_nanos().into())
 }
 
-fn unix_nanos(time: SystemTime) -> u64 {
+pub(crate) fn unix_nanos(time: SystemTime) -> u64 {
     // A clock before 1970 has no OTLP time; 0 is the specification's "unknown".
     time.duration_since(UNIX_EPOCH).map_or(0, |since| {
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)

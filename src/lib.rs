@@ -101,6 +101,34 @@
 //! is recorded. For events, inside an `Option` or a `Vec` of filtered layers, that holds once a span of this layer was entered;
 //! before, such an event is left out, since nothing tells the way up.
 //!
+//! # Across processes
+//!
+//! A server takes the caller's context out of the request and puts its span below; a client writes its span's context into the
+//! request. Both before the span is entered, for then its place in the trace is fixed.
+//!
+//! ```
+//! use std::collections::HashMap;
+//! use tracing::info_span;
+//! use tracing_otlp::SpanExt;
+//!
+//! fn serve(request: &HashMap<String, String>) {
+//!     let span = info_span!("serve", otel.kind = "server");
+//!     let _ = span.set_parent(tracing_otlp::extract(request)); // fails where the span is disabled
+//!     let _entered = span.entered();
+//!     call();
+//! }
+//!
+//! fn call() {
+//!     let span = info_span!("call", otel.kind = "client");
+//!     let mut request = HashMap::<String, String>::new();
+//!     tracing_otlp::inject(&span, &mut request);
+//!     let _entered = span.entered();
+//! }
+//! ```
+//!
+//! [`SpanExt`] has all else that is said to a span or asked of it: attributes, events, links, status, name and ids. Where the
+//! server's span may be disabled, [`with_remote_parent`] keeps the trace together.
+//!
 //! # Environment
 //!
 //! Code beats the environment, which beats the default. A wrong value in the code is an error of [`Builder::build`]; one in the
@@ -164,7 +192,9 @@ pub use self::error::Error;
 pub use self::export::File;
 pub use self::export::{Answer, Failure, Request, Sending, Transport};
 pub use self::id::{SpanId, TraceId};
-pub use self::layer::OtlpLayer;
+pub use self::layer::{
+    OtlpLayer, SpanExt, extract, inject, with_remote_parent, with_remote_parent_async,
+};
 pub use self::model::{SpanKind, Status, Value};
 #[cfg(feature = "init")]
 pub use self::pipeline::init;

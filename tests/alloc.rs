@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tracing::field::Empty;
 use tracing::{Span, debug, error, info, info_span};
-use tracing_otlp::{Answer, Guard, Request, Sending, Transport};
+use tracing_otlp::{Answer, Guard, Request, Sending, SpanExt, Status, Transport};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
@@ -163,5 +163,57 @@ fn spans_events_and_records_allocate_nothing() {
             "large",
             text = include_str!("alloc.rs").get(..1500)
         ))
+    });
+}
+
+#[test]
+fn what_is_said_to_a_span_allocates_nothing() {
+    assert_steady("attributes", 1, || {
+        let span = info_span!("span", field = Empty);
+        span.set_attribute("first", 1);
+        span.set_attribute("first", "again");
+        span.set_attribute("field", true);
+        span.record("field", 2);
+    });
+    assert_steady("events", 1, || {
+        let span = info_span!("span");
+        span.add_event("empty", []);
+        span.add_event("event", [("text", "a".into()), ("number", 1.into())]);
+    });
+    assert_steady("links", 2, || {
+        let cause = info_span!("cause");
+        let context = cause.context();
+        if let Some(to) = context.span() {
+            info_span!("effect").add_link(to, [("place", 1.into())]);
+        }
+    });
+    assert_steady("status and name", 1, || {
+        let span = info_span!("span");
+        span.set_status(Status::error("it failed"));
+        span.update_name("another");
+        span.set_status(Status::Ok);
+    });
+    assert_steady("ids", 1, || {
+        let span = info_span!("span").entered();
+        assert!(span.trace_id().is_some() && span.span_id().is_some());
+        assert!(Span::none().context().span().is_some());
+        let context = span.context();
+        tracing_otlp::with_remote_parent(&context, || ());
+    });
+}
+
+#[test]
+fn a_traceparent_is_one_allocation() {
+    let (otlp, _guard) = tracing_otlp::layer()
+        .with_transport(Discard::default())
+        .build()
+        .unwrap();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(otlp), || {
+        let span = info_span!("span");
+        assert!(span.traceparent().is_some());
+        let before = ALLOCATIONS.get();
+        let traceparent = span.traceparent();
+        assert_eq!(ALLOCATIONS.get() - before, 1);
+        drop(traceparent);
     });
 }

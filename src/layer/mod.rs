@@ -8,6 +8,7 @@ mod activity;
 mod callsite;
 mod close;
 mod event;
+mod ext;
 mod filter;
 mod fresh;
 mod open;
@@ -37,6 +38,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use self::activity::Activity;
 use self::callsite::{Template, Templates};
+pub use self::ext::{SpanExt, extract, inject, with_remote_parent, with_remote_parent_async};
 pub(crate) use self::filter::Filter;
 use self::fresh::{Entered, Start};
 use self::open::New;
@@ -192,6 +194,9 @@ impl OtlpLayer {
             place,
             start,
         };
+        if parent.is_none() && ext::is_remote_parent_attached() {
+            return self.open_below_remote(new(place, Start::Undecided));
+        }
         match self.parts.sampler.early(place.ids.trace, asked) {
             Some(decision @ Decision::RecordAndSample) => {
                 place.decide(decision);
@@ -284,16 +289,12 @@ where
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, _: Context<'_, S>) {
-        if !self.is_open() {
+        if ext::answers(self, id, follows) || !self.is_open() {
             return;
         }
         if let Some(place) = self.settle(follows.into_u64()) {
-            let ids = Ids {
-                flags: place.ids.flags & !IS_REMOTE,
-                ..place.ids
-            };
             self.store.update(id.into_u64(), |span, account| {
-                span.add_link(&ids, &self.bounds, account)
+                span.add_link(&place.ids, &self.bounds, account)
             });
         }
     }

@@ -8,6 +8,7 @@ use tracing_core::span::Attributes;
 use super::OtlpLayer;
 use super::activity::Activity;
 use super::callsite::{Role, Template};
+use super::ext;
 use super::fresh::Start;
 use super::scratch::{self, Scratch};
 use super::shard::{Bare, Opened};
@@ -79,6 +80,16 @@ impl OtlpLayer {
                 span.put_attributes(&attributes, &self.bounds, account)
             });
         });
+    }
+
+    /// A root that is created inside `with_remote_parent`.
+    #[cold]
+    pub(super) fn open_below_remote(&self, new: New<'_>) {
+        self.open_recorded(&new);
+        if let Some(parent) = ext::remote_parent() {
+            // It has not started: it has just been made.
+            let _ = self.set_parent(new.id, &parent);
+        }
     }
 
     fn ask_for_child(&self, new: &New<'_>, extra: &Extra, scratch: &Scratch) -> Sampling {

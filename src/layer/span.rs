@@ -9,7 +9,7 @@ use super::visit::{Mark, What};
 use super::written::Written;
 use crate::context::{Baggage, TraceState};
 use crate::id::SpanId;
-use crate::model::{SpanKind, Value};
+use crate::model::{SpanKind, Status, Value};
 use crate::proto::common;
 use crate::proto::trace::{self, Code, Dropped, Ids};
 use crate::proto::value;
@@ -191,7 +191,7 @@ impl OpenSpan {
         for (key, value) in attributes {
             attribute.clear();
             value::put_attribute(&mut attribute, trace::SPAN_ATTRIBUTE, key.as_ref(), value);
-            self.merge_attribute(0, &attribute, bounds, account);
+            self.put_attribute(&attribute, bounds, account);
         }
     }
 
@@ -287,5 +287,65 @@ impl OpenSpan {
         self.charge += more;
         self.record.reserve_exact(capacity - self.record.len());
         true
+    }
+
+    /// An attribute that came by name takes the place of an older one of its key, also where no more attributes are allowed
+    /// (specification, set attribute). Returns how many values were cut.
+    pub(super) fn put_attribute(
+        &mut self,
+        attribute: &[u8],
+        bounds: &SpanBounds,
+        account: &mut Account,
+    ) -> u32 {
+        // It may have the key of any field, also of one that is recorded later: from now on each of them is looked for.
+        self.written.keys = u64::MAX;
+        self.merge_attribute(0, attribute, bounds, account)
+    }
+
+    /// Another name, whether the callsite or a field gave the last one.
+    pub(super) fn rename(
+        &mut self,
+        name: &[u8],
+        bounds: &SpanBounds,
+        account: &mut Account,
+    ) -> u32 {
+        self.written.name = true;
+        self.set_name(name, bounds, account)
+    }
+
+    /// The status as [`Status`] says it. Of two errors the last one counts, also where it has no description.
+    pub(super) fn put_status(
+        &mut self,
+        status: &Status,
+        bounds: &SpanBounds,
+        account: &mut Account,
+    ) {
+        let (code, description) = match status {
+            Status::Unset => return,
+            Status::Ok => (Code::Ok, ""),
+            Status::Error(description) => (Code::Error, &**description),
+        };
+        if code == Code::Error && self.written.status == Code::Error {
+            trace::cut_status(&mut self.record);
+            self.written.status = Code::Unset;
+        }
+        self.set_status(code, description, bounds, account);
+    }
+
+    /// Appends an encoded link, or counts it.
+    pub(super) fn put_link(&mut self, link: &[u8], bounds: &SpanBounds, account: &mut Account) {
+        if self.links >= bounds.links || !self.make_room(link.len() + FRAME, bounds, account) {
+            self.dropped_links = self.dropped_links.saturating_add(1);
+            return;
+        }
+        self.links += 1;
+        trace::put_encoded_link(&mut self.record, link);
+    }
+
+    /// Appends an encoded event, or counts it.
+    pub(super) fn put_event(&mut self, event: &[u8], bounds: &SpanBounds, account: &mut Account) {
+        if self.add_event(event, bounds, account).is_err() {
+            self.dropped_events = self.dropped_events.saturating_add(1);
+        }
     }
 }

@@ -60,7 +60,7 @@ fn source<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'stat
 
 /// Runs user code one level deeper; a panic becomes its message.
 #[inline]
-fn guarded<T>(user_code: impl FnOnce() -> T) -> Result<T, String> {
+pub(super) fn guarded<T>(user_code: impl FnOnce() -> T) -> Result<T, String> {
     quiet::nested(|| {
         let panic = match catch_unwind(AssertUnwindSafe(user_code)) {
             Ok(value) => return Ok(value),

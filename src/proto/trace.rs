@@ -36,6 +36,10 @@ const EVENT_DROPPED_ATTRIBUTES: u8 = tag(4, VARINT);
 
 const LINK_TRACE_ID: u8 = tag(1, LEN);
 const LINK_SPAN_ID: u8 = tag(2, LEN);
+const LINK_TRACE_STATE: u8 = tag(3, LEN);
+/// Span.Link.attributes.
+pub(crate) const LINK_ATTRIBUTE: u8 = tag(4, LEN);
+const LINK_DROPPED_ATTRIBUTES: u8 = tag(5, VARINT);
 const LINK_FLAGS: u8 = tag(6, FIXED32);
 
 const STATUS_MESSAGE: u8 = tag(2, LEN);
@@ -243,15 +247,38 @@ pub(crate) fn put_event(span: &mut Vec<u8>, event: &[u8]) {
     wire::put_len(span, EVENTS, event);
 }
 
-/// Appends a link to a span of this process.
+/// Appends a link to a span of this process, whatever is known of that one's parent.
 pub(crate) fn put_link(span: &mut Vec<u8>, to: &Ids) {
     const LEN: u8 = 18 + 10 + 5;
-    span.extend_from_slice(&[LINKS, LEN, LINK_TRACE_ID, 16]);
-    span.extend_from_slice(&to.trace.to_bytes());
-    span.extend_from_slice(&[LINK_SPAN_ID, 8]);
-    span.extend_from_slice(&to.span.to_bytes());
-    span.push(LINK_FLAGS);
-    span.extend_from_slice(&to.flags.to_le_bytes());
+    span.extend_from_slice(&[LINKS, LEN]);
+    let to = Ids {
+        flags: to.flags & !IS_REMOTE,
+        ..*to
+    };
+    put_link_head(span, &to, "");
+}
+
+/// What a link begins with. Its flags are those of the context that it leads to, with bit 9 where that is another process's
+/// ("is_remote", trace.proto); the tracestate is left out where it is empty.
+pub(crate) fn put_link_head(link: &mut Vec<u8>, to: &Ids, trace_state: &str) {
+    link.extend_from_slice(&[LINK_TRACE_ID, 16]);
+    link.extend_from_slice(&to.trace.to_bytes());
+    link.extend_from_slice(&[LINK_SPAN_ID, 8]);
+    link.extend_from_slice(&to.span.to_bytes());
+    if !trace_state.is_empty() {
+        wire::put_len(link, LINK_TRACE_STATE, trace_state.as_bytes());
+    }
+    link.push(LINK_FLAGS);
+    link.extend_from_slice(&to.flags.to_le_bytes());
+}
+
+pub(crate) fn put_link_dropped(link: &mut Vec<u8>, dropped: u32) {
+    put_count(link, LINK_DROPPED_ATTRIBUTES, dropped);
+}
+
+/// Appends an encoded link to a span.
+pub(crate) fn put_encoded_link(span: &mut Vec<u8>, link: &[u8]) {
+    wire::put_len(span, LINKS, link);
 }
 
 /// Cuts a span's name, if one is written.

@@ -1,0 +1,279 @@
+//! What a program says to a span beside its fields: written into scratch space, where the program's code may run, and merged into
+//! the span afterwards.
+
+use std::mem;
+use std::time::SystemTime;
+
+use tracing::Span;
+
+use super::reach;
+use crate::clock;
+use crate::context::SpanContext;
+use crate::layer::scratch::{self, Scratch};
+use crate::layer::shard::Account;
+use crate::layer::span::{OpenSpan, SpanBounds};
+use crate::layer::user;
+use crate::layer::{Bounds, OtlpLayer};
+use crate::model::{Status, Value};
+use crate::proto::common;
+use crate::proto::trace::{self, HAS_IS_REMOTE, IS_REMOTE, Ids};
+use crate::proto::value;
+use crate::proto::wire::{Content, Reader};
+use crate::quiet::{self, Gate};
+
+/// "AttributePerLinkCountLimit", which is 128 by default (specification, span limits).
+const ATTRIBUTES_PER_LINK: u32 = 128;
+
+pub(super) fn set_attribute<'v>(span: &Span, key: &str, value: impl Into<Value<'v>>) {
+    let Some(bounds) = ask(span, |layer, id| layer.span_bounds(id)) else {
+        return;
+    };
+    scratch::with(|scratch| {
+        let mut attributes = Attributes::new(scratch, trace::SPAN_ATTRIBUTE, bounds);
+        let outcome = user::guarded(|| attributes.stage(key, &mut value.into()));
+        let truncated = attributes.truncated;
+        if outcome.is_ok() && !scratch.text.is_empty() {
+            mem::swap(&mut scratch.record, &mut scratch.text);
+            merge(span, scratch, truncated, OpenSpan::put_attribute);
+        }
+    });
+}
+
+pub(super) fn set_status(span: &Span, status: Status) {
+    change(span, move |span, bounds, account| {
+        span.put_status(&status, bounds, account);
+    });
+}
+
+pub(super) fn update_name(span: &Span, name: &str) {
+    let Some(bounds) = ask(span, |layer, id| layer.span_bounds(id)) else {
+        return;
+    };
+    scratch::with(|scratch| {
+        let kept = user::fitting(name, bounds.bytes);
+        trace::put_name(&mut scratch.record, kept);
+        let truncated = u32::from(kept.len() < name.len());
+        merge(span, scratch, truncated, OpenSpan::rename);
+    });
+}
+
+/// `time`: UNIX nanoseconds; as a rule now, by the clock of the span's trace.
+pub(super) fn add_event<'a>(
+    span: &Span,
+    name: &str,
+    time: Option<SystemTime>,
+    attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>,
+) {
+    // The time is that of the call, before the program's iterator runs.
+    let Some((now, bounds)) = ask(span, |layer, id| layer.time_of_event(id)) else {
+        return;
+    };
+    let time = time.map_or(now, clock::unix_nanos);
+    scratch::with(|scratch| {
+        trace::put_event_time(&mut scratch.record, time);
+        let kept = user::fitting(name, bounds.bytes);
+        trace::put_event_name(&mut scratch.record, kept);
+        let mut written = Attributes::new(scratch, trace::EVENT_ATTRIBUTE, bounds);
+        written.truncated = u32::from(kept.len() < name.len());
+        if user::guarded(|| written.put_all(attributes)).is_err() {
+            return;
+        }
+        let Attributes {
+            dropped, truncated, ..
+        } = written;
+        trace::put_event_dropped(&mut scratch.record, dropped);
+        merge(span, scratch, truncated, |span, event, bounds, account| {
+            span.put_event(event, bounds, account);
+            0
+        });
+    });
+}
+
+pub(super) fn add_link<'a>(
+    span: &Span,
+    to: &SpanContext,
+    attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>,
+) {
+    let Some(bounds) = ask(span, |layer, id| layer.link_bounds(id)) else {
+        return;
+    };
+    scratch::with(|scratch| {
+        let is_remote = if to.is_remote() { IS_REMOTE } else { 0 };
+        let ids = Ids {
+            trace: to.trace_id(),
+            span: to.span_id(),
+            flags: HAS_IS_REMOTE | is_remote | u32::from(to.flags().bits()),
+        };
+        trace::put_link_head(&mut scratch.record, &ids, to.trace_state().as_str());
+        let mut written = Attributes::new(scratch, trace::LINK_ATTRIBUTE, bounds);
+        if user::guarded(|| written.put_all(attributes)).is_err() {
+            return;
+        }
+        let Attributes {
+            dropped, truncated, ..
+        } = written;
+        trace::put_link_dropped(&mut scratch.record, dropped);
+        merge(span, scratch, truncated, |span, link, bounds, account| {
+            span.put_link(link, bounds, account);
+            0
+        });
+    });
+}
+
+/// Asks the layer of a span that is enabled, unless this thread does not record.
+fn ask<T: 'static>(span: &Span, question: fn(&OtlpLayer, u64) -> Option<T>) -> Option<T> {
+    if quiet::gate() != Gate::Open {
+        return None;
+    }
+    span.with_subscriber(|(id, dispatch)| {
+        let number = id.into_u64();
+        reach::layer_of(dispatch, id, move |layer| question(layer, number))
+    })??
+}
+
+/// Merges what stands in the scratch space into a span. `work` returns how many values it cut.
+fn merge(
+    span: &Span,
+    scratch: &mut Scratch,
+    truncated: u32,
+    work: impl FnOnce(&mut OpenSpan, &[u8], &SpanBounds, &mut Account) -> u32 + 'static,
+) {
+    // A question to a hidden layer cannot borrow.
+    let taken = mem::take(scratch);
+    let back = span.with_subscriber(|(id, dispatch)| {
+        let number = id.into_u64();
+        reach::layer_of(dispatch, id, move |layer| {
+            let cut = layer.store.update(number, |span, account| {
+                work(span, &taken.record, &layer.bounds, account)
+            });
+            layer.truncated(cut.map_or(0, |cut| cut.max(truncated)));
+            taken
+        })
+    });
+    if let Some(back) = back.flatten() {
+        *scratch = back;
+    }
+}
+
+/// Changes a span by what is at hand.
+fn change(span: &Span, work: impl FnOnce(&mut OpenSpan, &SpanBounds, &mut Account) + 'static) {
+    if quiet::gate() != Gate::Open {
+        return;
+    }
+    span.with_subscriber(|(id, dispatch)| {
+        let number = id.into_u64();
+        reach::layer_of(dispatch, id, move |layer| {
+            layer
+                .store
+                .update(number, |span, account| work(span, &layer.bounds, account))
+        })
+    });
+}
+
+impl OtlpLayer {
+    /// The bounds of what is said to a span; `None` for one that is not recorded.
+    fn span_bounds(&self, id: u64) -> Option<Bounds> {
+        self.store.update(id, |_, _| Bounds {
+            attributes: self.bounds.attributes,
+            bytes: self.bounds.bytes,
+        })
+    }
+
+    /// The time of an event that is recorded now, and its bounds. The span starts.
+    fn time_of_event(&self, id: u64) -> Option<(u64, Bounds)> {
+        let place = self.settle(id)?;
+        let room = self.room(id)?;
+        let bounds = Bounds {
+            attributes: self.event_bounds.attributes,
+            bytes: self.event_bounds.bytes.min(room),
+        };
+        Some((self.parts.clock.at(place.epoch), bounds))
+    }
+
+    /// The bounds of a link.
+    fn link_bounds(&self, id: u64) -> Option<Bounds> {
+        let bytes = self.room(id)?;
+        Some(Bounds {
+            attributes: ATTRIBUTES_PER_LINK,
+            bytes,
+        })
+    }
+
+    /// How many bytes a span has left for an event or a link.
+    fn room(&self, id: u64) -> Option<usize> {
+        /// More than the tags, lengths and counts around them.
+        const FRAME: usize = 48;
+        self.store.update(id, |span, _| {
+            let taken = span.record.len() + FRAME;
+            self.bounds.bytes.saturating_sub(taken)
+        })
+    }
+}
+
+/// Attributes that come by name, on their way into the scratch space.
+struct Attributes<'s> {
+    scratch: &'s mut Scratch,
+    tag: u8,
+    bounds: Bounds,
+    count: u32,
+    dropped: u32,
+    truncated: u32,
+}
+
+impl<'s> Attributes<'s> {
+    fn new(scratch: &'s mut Scratch, tag: u8, bounds: Bounds) -> Self {
+        Self {
+            scratch,
+            tag,
+            bounds,
+            count: 0,
+            dropped: 0,
+            truncated: 0,
+        }
+    }
+
+    /// Appends each of them. A key stands once, with the last of its values; one that is too many is counted.
+    fn put_all<'a>(&mut self, attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>) {
+        for (key, mut value) in attributes {
+            self.stage(key, &mut value);
+            self.put_staged();
+        }
+    }
+
+    /// Encodes an attribute, of which a text is cut to the room there is, where it does not stand in anything's way yet. One
+    /// without a key is none.
+    fn stage(&mut self, key: &str, value: &mut Value<'_>) {
+        self.scratch.text.clear();
+        if key.is_empty() {
+            return;
+        }
+        /// More than the tags and lengths of an attribute with a text.
+        const FRAME: usize = 24;
+        let taken = self.scratch.record.len() + key.len() + FRAME;
+        let room = self.bounds.bytes.saturating_sub(taken);
+        if let Value::Str(text) = value
+            && text.len() > room
+        {
+            let kept = user::fitting(text, room).to_owned();
+            *text = kept.into();
+            self.truncated = self.truncated.saturating_add(1);
+        }
+        value::put_attribute(&mut self.scratch.text, self.tag, key, value);
+    }
+
+    fn put_staged(&mut self) {
+        let Scratch { record, text, .. } = &mut *self.scratch;
+        let Ok(Some((_, Content::Bytes(content)))) = Reader::new(text).next() else {
+            return;
+        };
+        let is_known = trace::cut_attribute(record, self.tag, common::key_of(content));
+        let has_place = is_known || self.count < self.bounds.attributes;
+        if has_place && record.len() + text.len() <= self.bounds.bytes {
+            record.extend_from_slice(text);
+            self.count += u32::from(!is_known);
+        } else {
+            self.count -= u32::from(is_known);
+            self.dropped = self.dropped.saturating_add(1);
+        }
+    }
+}
