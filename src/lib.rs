@@ -169,7 +169,9 @@ pub use self::pipeline::init;
 pub use self::pipeline::{Builder, Events, Explanation, Guard, Handle, layer};
 pub use self::problem::{Problem, ProblemKind};
 pub use self::report::Report;
-pub use self::sampler::{Candidate, Decision, Sampler, Sampling, ShouldSample};
+pub use self::sampler::{
+    Candidate, Composable, Decision, ParentBased, Rule, Sampler, Sampling, ShouldSample,
+};
 pub use self::stats::{DropReason, LastError, Stats};
 
 /// The parsers that read what others wrote, for the fuzz targets.
