@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::config::{Compression, Exporter, HeaderList, Protocol};
+use crate::sampler::Named;
 use crate::say::Level;
 
 /// A variable that is set, and where to say what is wrong with it.
@@ -101,6 +102,16 @@ pub(super) fn level(variable: &mut Variable<'_>) -> Option<Level> {
         ("info", Level::Info),
         ("debug", Level::Debug),
     ];
+    choice(variable, &choices)
+}
+
+pub(super) fn sampler(variable: &mut Variable<'_>) -> Option<Named> {
+    let choices = Named::ALL.map(|choice| (choice.name(), choice));
+    let is_other = |other: &&str| variable.text().eq_ignore_ascii_case(other);
+    if Named::OTHERS.iter().any(|other| is_other(&other)) {
+        variable.warn("is ignored, since it is not built in", &any_of(&choices));
+        return None;
+    }
     choice(variable, &choices)
 }
 

@@ -196,9 +196,18 @@ impl Builder {
         self
     }
 
-    /// Which spans are recorded. Default: `OTEL_TRACES_SAMPLER`, else as the parent was sampled, and a root always.
-    pub fn with_sampler(mut self, sampler: Sampler) -> Self {
-        self.sampler = Some(sampler);
+    /// Which spans are recorded. Default: `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`, else as the parent was sampled,
+    /// and a root always.
+    ///
+    /// ```
+    /// use tracing_otlp::Sampler;
+    ///
+    /// let tenth = Sampler::parent_based(Sampler::ratio(0.1));
+    /// let builder = tracing_otlp::layer().with_sampler(tenth);
+    /// # drop(builder);
+    /// ```
+    pub fn with_sampler(mut self, sampler: impl Into<Sampler>) -> Self {
+        self.sampler = Some(sampler.into());
         self
     }
 

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use crate::config::{Batch, Compression, Limits, Protocol, Tls};
 use crate::pipeline::builder::{Builder, Events, layer};
+use crate::sampler::Sampler;
 use crate::testing::InMemory;
 
 const CANARY: &str = "canary-7f3a";
@@ -65,6 +66,7 @@ fn everything() -> Builder {
         .with_threads(true)
         .with_events(Events::Off)
         .with_filter(filter)
+        .with_sampler(Sampler::rate_limited(10.0))
 }
 
 #[test]

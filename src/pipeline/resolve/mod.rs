@@ -6,6 +6,7 @@ mod exporter;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod headers;
 mod resource;
+mod sampler;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod tls;
 
@@ -76,12 +77,13 @@ pub(super) fn plan(
     };
     config.validate()?;
     let record = record(&builder.record, explained);
+    let sampler = sampler::sampler(builder.sampler, environment, explained)?;
     state_filter(builder.filter.as_ref(), explained);
     Ok(Plan {
         config,
         record,
         filter: builder.filter,
-        sampler: builder.sampler.unwrap_or_default(),
+        sampler,
         propagators: Propagators::default(),
         transport,
         footprint: footprint.unwrap_or_default(),
