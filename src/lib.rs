@@ -137,6 +137,7 @@ mod env;
 mod error;
 mod export;
 mod id;
+mod id_generator;
 mod layer;
 mod model;
 mod pipeline;
@@ -162,6 +163,7 @@ pub use self::error::Error;
 pub use self::export::File;
 pub use self::export::{Answer, Failure, Request, Sending, Transport};
 pub use self::id::{SpanId, TraceId};
+pub use self::id_generator::IdGenerator;
 pub use self::layer::OtlpLayer;
 pub use self::model::{SpanKind, Status, Value};
 #[cfg(feature = "init")]

@@ -42,6 +42,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::context::Propagators;
 use crate::id::{SpanId, TraceId};
+use crate::id_generator::IdGenerator;
 use crate::proto::trace::{self, HAS_IS_REMOTE, Ids, RANDOM, SAMPLED};
 use crate::queue::{self, Queue, Refused};
 use crate::quiet::{self, Gate};
@@ -73,6 +74,8 @@ pub(crate) struct Parts {
     pub(crate) filter: Arc<Filter>,
     pub(crate) sampler: Sampler,
     pub(crate) propagators: Propagators,
+    /// `None`: ids are random.
+    pub(crate) id_generator: Option<Arc<dyn IdGenerator>>,
 }
 
 impl fmt::Debug for OtlpLayer {

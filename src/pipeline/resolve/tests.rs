@@ -198,6 +198,35 @@ fn spec_4_1_and_10_7_the_default_sampler_is_parent_based_always_on() {
 }
 
 #[test]
+fn spec_4_22_and_4_24_what_the_code_says_of_ids_and_targets_is_explained() {
+    #[derive(Debug)]
+    struct Fixed;
+
+    impl crate::IdGenerator for Fixed {
+        fn trace_id(&self) -> crate::TraceId {
+            crate::TraceId::from_bytes([1; 16]).unwrap()
+        }
+
+        fn span_id(&self) -> crate::SpanId {
+            crate::SpanId::from_bytes([2; 8]).unwrap()
+        }
+    }
+
+    let plan = with(layer(), &[]);
+    assert!(plan.id_generator.is_none() && plan.disabled_targets.is_empty());
+    let builder = layer()
+        .with_id_generator(Fixed)
+        .with_disabled_targets(["hyper*", "h2"]);
+    let plan = with(builder, &[]);
+    assert_eq!(plan.id_generator.unwrap().trace_id().to_bytes(), [1; 16]);
+    let text = plan.explanation.to_string();
+    assert!(text.contains("disabled_targets = hyper*, h2 (Builder::with_disabled_targets)\n"));
+    assert!(
+        text.contains("id_generator = one of the program's own (Builder::with_id_generator)\n")
+    );
+}
+
+#[test]
 fn spec_10_7_the_code_goes_before_the_environment() {
     let pairs = [
         ("OTEL_TRACES_SAMPLER", "always_off"),

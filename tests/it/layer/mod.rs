@@ -10,6 +10,7 @@
 mod bad_luck;
 mod callsite;
 mod current;
+mod disabled;
 mod event_parents;
 mod exceptions;
 mod golden;
