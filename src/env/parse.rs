@@ -108,7 +108,7 @@ pub(super) fn level(variable: &mut Variable<'_>) -> Option<Level> {
 pub(super) fn sampler(variable: &mut Variable<'_>) -> Option<Named> {
     let choices = Named::ALL.map(|choice| (choice.name(), choice));
     let is_other = |other: &&str| variable.text().eq_ignore_ascii_case(other);
-    if Named::OTHERS.iter().any(|other| is_other(&other)) {
+    if Named::OTHERS.iter().any(is_other) {
         variable.warn("is ignored, since it is not built in", &any_of(&choices));
         return None;
     }

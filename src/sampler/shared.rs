@@ -127,6 +127,7 @@ impl Sampler {
     }
 
     /// The decision, where nothing but the trace id and the parent's sampled flag has a say in it; else [`Sampler::sample`] is asked.
+    /// Nothing is said and nothing is allocated in it, so that it may be called with a lock.
     ///
     /// It does not know whether the trace id is random. Where an id generator's are not, ask [`Sampler::sample`] about a root:
     /// it puts randomness into the tracestate (specification, explicit trace randomness).
@@ -136,8 +137,8 @@ impl Sampler {
             Leaf::Later => return None,
             Leaf::Fixed(decision) => decision,
             Leaf::Ratio { bound, otherwise } => {
-                if parent != Parent::None {
-                    self.0.voice.ratio_of_child();
+                if parent != Parent::None && !self.0.voice.has_said_ratio_of_child() {
+                    return None;
                 }
                 if is_below(trace_id, bound) {
                     Decision::RecordAndSample

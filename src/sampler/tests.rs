@@ -228,8 +228,12 @@ fn spec_4_11_a_ratio_of_a_child_is_warned_about_once() {
         based.sample(&child(&remote(sampled, "")));
     }
     assert_eq!(based.said(), [false; 4], "the parent decides");
-    direct.early(id, Parent::Local { sampled: true });
-    assert_eq!(direct.said(), [true, false, false, false]);
+    let local = Parent::Local { sampled: true };
+    let all = Sampler::ratio(1.0);
+    assert_eq!(all.early(id, local), None, "nothing is said early");
+    all.sample(&child(&remote(true, "")));
+    assert_eq!(all.early(id, local), Some(Decision::RecordAndSample));
+    assert_eq!(all.said(), [true, false, false, false]);
     let delegate =
         Sampler::from(ParentBased::new(based).with_remote_parent_not_sampled(direct.clone()));
     delegate.sample(&child(&remote(false, "")));

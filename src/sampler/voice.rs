@@ -23,6 +23,11 @@ impl Voice {
         );
     }
 
+    #[inline]
+    pub(super) fn has_said_ratio_of_child(&self) -> bool {
+        self.ratio_of_child.0.load(Ordering::Relaxed)
+    }
+
     /// A span with a parent was decided about by a trace id of which the random flag is not set.
     #[inline]
     pub(super) fn presumed_randomness(&self) {
