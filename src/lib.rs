@@ -165,6 +165,7 @@ mod env;
 mod error;
 mod export;
 mod id;
+mod id_generator;
 mod layer;
 mod model;
 mod percent;
@@ -192,6 +193,7 @@ pub use self::error::Error;
 pub use self::export::File;
 pub use self::export::{Answer, Failure, Request, Sending, Transport};
 pub use self::id::{SpanId, TraceId};
+pub use self::id_generator::IdGenerator;
 pub use self::layer::{
     OtlpLayer, SpanExt, extract, inject, with_remote_parent, with_remote_parent_async,
 };
@@ -201,7 +203,9 @@ pub use self::pipeline::init;
 pub use self::pipeline::{Builder, Events, Explanation, Guard, Handle, layer};
 pub use self::problem::{Problem, ProblemKind};
 pub use self::report::Report;
-pub use self::sampler::{Candidate, Decision, Sampler, Sampling, ShouldSample};
+pub use self::sampler::{
+    Candidate, Composable, Decision, ParentBased, Rule, Sampler, Sampling, ShouldSample,
+};
 pub use self::stats::{DropReason, LastError, Stats};
 
 /// The parsers that read what others wrote, for the fuzz targets.

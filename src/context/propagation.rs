@@ -131,6 +131,7 @@ impl Propagators {
     }
 
     /// The headers that are written.
+    #[cfg(test)]
     pub(crate) fn fields(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().flat_map(|form| form.fields()).copied()
     }

@@ -111,6 +111,7 @@ impl SpanContext {
     }
 
     /// The context of a span below this one: in this process, of the same trace, with all of its tracestate.
+    #[cfg(test)]
     pub(crate) fn child(&self, span_id: SpanId, is_sampled: bool) -> Self {
         let flags = self.flags.of_child(is_sampled);
         Self::local(self.trace_id, span_id, flags, self.trace_state.clone())

@@ -12,6 +12,7 @@ use std::time::Duration;
 use self::parse::Variable;
 use crate::config::{Compression, Exporter, HeaderList, Origin, Protocol, Setting};
 use crate::context::Propagator;
+use crate::sampler::Named;
 use crate::say::Level;
 
 /// A row of the documentation.
@@ -76,8 +77,8 @@ macro_rules! declare {
         #[doc = "  where the former has its default if it is not set, and the latter none. `Builder::with_timeout` beats both."]
         #[doc = "- `OTEL_TRACES_EXPORTER` chooses for programs whose code does not: `Builder::with_transport`, `with_endpoint` and"]
         #[doc = "  `with_traces_endpoint` beat it. `OTEL_SDK_DISABLED` switches those off too; only `Builder::with_disabled` beats it."]
-        #[doc = "- `OTEL_TRACES_SAMPLER` has no effect: every span is recorded that the filters let through. Nor have"]
-        #[doc = "  `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` and the limits of a value's length; `Limits::with_record_bytes`"]
+        #[doc = "- Of samplers, `jaeger_remote`, `parentbased_jaeger_remote` and `xray` are not known; `Sampler::custom` takes one's own."]
+        #[doc = "- No effect have `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` and the limits of a value's length; `Limits::with_record_bytes`"]
         #[doc = "  bounds what a value takes."]
         #[doc = "- `console` and further exporters are not known, and `OTEL_EXPORTER_OTLP_LOGS_*` and `OTEL_BLRP_*` have no effect,"]
         #[doc = "  since no log records are sent."]
@@ -124,6 +125,10 @@ declare! {
         "", "records that may wait (at least 8); not set, the memory limit bounds them";
     max_export_batch_size: usize = positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
         "8192", "records of one request, at most those that may wait";
+    sampler: Named = sampler("OTEL_TRACES_SAMPLER"),
+        "`parentbased_always_on`", "`always_on`, `always_off`, `traceidratio`, or these behind `parentbased_`";
+    sampler_arg: String = text("OTEL_TRACES_SAMPLER_ARG"),
+        "`1`", "the ratio of `traceidratio` and `parentbased_traceidratio`, from 0 to 1";
     attributes: u32 = count("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
         "128", "attributes of a span";
     events: u32 = count("OTEL_SPAN_EVENT_COUNT_LIMIT"),
@@ -137,16 +142,12 @@ declare! {
 }
 
 /// Variables of the specification whose absence would be a surprise, and the values that change nothing.
-const NOT_READ: [(&str, &[&str]); 4] = [
-    (
-        "OTEL_TRACES_SAMPLER",
-        &["always_on", "parentbased_always_on"],
-    ),
+const NOT_READ: [(&str, &[&str]); 3] = [
     ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", &[]),
     ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", &[]),
     ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", &[]),
 ];
-const NO_EFFECT: &str = "every span that the filters let through is recorded, with values up to Limits::with_record_bytes";
+const NO_EFFECT: &str = "values are recorded up to Limits::with_record_bytes";
 
 struct Reader {
     set: HashMap<String, String>,

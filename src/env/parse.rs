@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::config::{Compression, Exporter, HeaderList, Protocol};
 use crate::context::Propagator;
+use crate::sampler::Named;
 use crate::say::Level;
 
 /// A variable that is set, and where to say what is wrong with it.
@@ -102,6 +103,16 @@ pub(super) fn level(variable: &mut Variable<'_>) -> Option<Level> {
         ("info", Level::Info),
         ("debug", Level::Debug),
     ];
+    choice(variable, &choices)
+}
+
+pub(super) fn sampler(variable: &mut Variable<'_>) -> Option<Named> {
+    let choices = Named::ALL.map(|choice| (choice.name(), choice));
+    let is_other = |other: &&str| variable.text().eq_ignore_ascii_case(other);
+    if Named::OTHERS.iter().any(is_other) {
+        variable.warn("is ignored, since it is not built in", &any_of(&choices));
+        return None;
+    }
     choice(variable, &choices)
 }
 

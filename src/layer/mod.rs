@@ -53,6 +53,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::context::Propagators;
 use crate::id::{SpanId, TraceId};
+use crate::id_generator::IdGenerator;
 use crate::proto::trace::{HAS_IS_REMOTE, IS_REMOTE, Ids, RANDOM, SAMPLED};
 use crate::queue::{self, Queue};
 use crate::quiet::{self, Gate};
@@ -86,6 +87,8 @@ pub(crate) struct Parts {
     pub(crate) filter: Arc<Filter>,
     pub(crate) sampler: Sampler,
     pub(crate) propagators: Propagators,
+    /// `None`: ids are random.
+    pub(crate) id_generator: Option<Arc<dyn IdGenerator>>,
 }
 
 impl fmt::Debug for OtlpLayer {
@@ -148,7 +151,10 @@ impl OtlpLayer {
     /// The place of a new span, of which nothing is decided yet.
     #[inline]
     fn place(&self, parent: Option<&Place>) -> Place {
-        let span = SpanId::random();
+        let span = match &self.parts.id_generator {
+            None => SpanId::random(),
+            Some(generator) => made(|| generator.span_id(), SpanId::random),
+        };
         match parent {
             Some(parent) => Place {
                 ids: Ids {
@@ -158,17 +164,33 @@ impl OtlpLayer {
                 },
                 ..*parent
             },
-            None => Place {
-                ids: Ids {
-                    trace: TraceId::random(),
-                    span,
-                    flags: HAS_IS_REMOTE | RANDOM,
-                },
-                epoch: self.parts.clock.epoch(),
-                is_recorded: true,
-                has_extra: false,
-            },
+            None => {
+                let (trace, random) = match &self.parts.id_generator {
+                    None => (TraceId::random(), RANDOM),
+                    Some(generator) => generated(&**generator),
+                };
+                Place {
+                    ids: Ids {
+                        trace,
+                        span,
+                        flags: HAS_IS_REMOTE | random,
+                    },
+                    epoch: self.parts.clock.epoch(),
+                    is_recorded: true,
+                    has_extra: false,
+                }
+            }
         }
+    }
+
+    /// The sampler's early decision. About a root whose trace id is not random it is always asked in full.
+    #[inline]
+    fn early(&self, place: &Place, parent: Parent) -> Option<Decision> {
+        let Ids { trace, flags, .. } = place.ids;
+        if parent == Parent::None && flags & RANDOM == 0 {
+            return None;
+        }
+        self.parts.sampler.early(trace, parent, place.has_extra)
     }
 
     #[inline]
@@ -197,7 +219,7 @@ impl OtlpLayer {
         if parent.is_none() && ext::is_remote_parent_attached() {
             return self.open_below_remote(new(place, Start::Undecided));
         }
-        match self.parts.sampler.early(place.ids.trace, asked) {
+        match self.early(&place, asked) {
             Some(decision @ Decision::RecordAndSample) => {
                 place.decide(decision);
                 self.open_recorded(&new(place, Start::Plain));
@@ -236,6 +258,19 @@ impl OtlpLayer {
         });
         self.truncated(cut.unwrap_or(0).max(truncated));
     }
+}
+
+/// A trace id of the program's own generator, and the random flag if it says so.
+#[cold]
+fn generated(generator: &dyn IdGenerator) -> (TraceId, u32) {
+    let is_random = made(|| generator.is_random(), || false);
+    let id = made(|| generator.trace_id(), TraceId::random);
+    (id, if is_random { RANDOM } else { 0 })
+}
+
+/// What the program's code makes; what we make where that panics.
+fn made<T>(theirs: impl FnOnce() -> T, ours: impl FnOnce() -> T) -> T {
+    user::guarded(theirs).unwrap_or_else(|_| ours())
 }
 
 impl<S> Layer<S> for OtlpLayer

@@ -39,6 +39,8 @@ pub(super) struct Extra {
     pub(super) baggage: Baggage,
     /// B3's debug flag.
     pub(super) debug: bool,
+    /// B3 leaves the decision to us.
+    pub(super) deferred: bool,
 }
 
 impl Extra {

@@ -16,9 +16,14 @@ use super::written::Written;
 use crate::context::{Context, SpanContext, TraceFlags};
 use crate::error::Error;
 use crate::proto::trace::{self, HAS_IS_REMOTE, IS_REMOTE, Ids, RANDOM, SAMPLED};
-use crate::quiet;
 use crate::sampler::{Candidate, Decision, Parent, Sampling};
 use crate::stats::DropReason;
+
+/// The flags that a span takes over from its parent; of those that are not defined none, as whoever makes flags has to set them
+/// (W3C Trace Context level 2, section 3.2.2.5.3). Until the sampler has decided, the sampled flag is the parent's.
+fn inherited(parent: &SpanContext) -> u32 {
+    u32::from(parent.flags().of_child(parent.is_sampled()).bits())
+}
 
 /// The bits of Span.flags that are the trace's flags.
 const TRACE_FLAGS: u32 = 0xFF;
@@ -69,10 +74,16 @@ impl OtlpLayer {
                 .unwrap_or_default(),
             baggage: parent.baggage().clone(),
             debug: parent.is_debug(),
+            deferred: parent.is_deferred(),
         };
         let changed = self.store.unsettled(id, |shard| match parent.span() {
             Some(span) => self.put_below(shard, id, span, extra),
-            None => shard.set_extra(id, extra),
+            None => {
+                shard.set_extra(id, extra);
+                if parent.is_denied() {
+                    self.deny(shard, id);
+                }
+            }
         });
         match changed {
             Some(()) => Ok(()),
@@ -84,7 +95,16 @@ impl OtlpLayer {
     /// Called with the shard's lock: no user code runs.
     fn put_below(&self, shard: &mut Shard, id: u64, parent: &SpanContext, extra: Extra) {
         let sampler = &self.parts.sampler;
-        let early = sampler.early(parent.trace_id(), asked(Some(parent)));
+        let early = if extra.debug {
+            Some(Decision::RecordAndSample)
+        } else {
+            let parent_asked = asked(Some(parent).filter(|_| !extra.deferred));
+            sampler.early(
+                parent.trace_id(),
+                parent_asked,
+                !extra.trace_state.is_empty(),
+            )
+        };
         if early != Some(Decision::Drop) {
             self.dress(shard, id);
         }
@@ -96,7 +116,7 @@ impl OtlpLayer {
             ids: Ids {
                 trace: parent.trace_id(),
                 span: place.ids.span,
-                flags: HAS_IS_REMOTE | remote | u32::from(parent.flags().bits()),
+                flags: HAS_IS_REMOTE | remote | inherited(parent),
             },
             ..*place
         };
@@ -110,6 +130,18 @@ impl OtlpLayer {
         shard.set_place(id, place, parent.span_id());
         shard.set_extra(id, extra);
         if early == Some(Decision::Drop) {
+            shard.strip(id);
+        }
+    }
+
+    /// A caller does not want a trace that begins here. What a sampler does with such a parent counts.
+    fn deny(&self, shard: &mut Shard, id: u64) {
+        let Some((_, place)) = shard.state(id) else {
+            return;
+        };
+        let denied = Parent::Remote { sampled: false };
+        if self.parts.sampler.early(place.ids.trace, denied, false) == Some(Decision::Drop) {
+            place.decide(Decision::Drop);
             shard.strip(id);
         }
     }
@@ -150,9 +182,11 @@ impl OtlpLayer {
                     parent.trace,
                     span,
                     TraceFlags::new(parent.flags as u8),
-                    extra.trace_state,
+                    extra.trace_state.clone(),
                 )
             });
+            // A caller that leaves the decision to us is none as far as that goes.
+            let parent = parent.filter(|_| !extra.deferred);
             let sampling = self.ask(parent.as_ref(), &place, metadata, &scratch.record);
             self.store.unsettled(id, |shard| {
                 // Another thread may have been faster.
@@ -176,8 +210,7 @@ impl OtlpLayer {
         metadata: &Metadata<'_>,
         record: &[u8],
     ) -> Sampling {
-        let sampler = &self.parts.sampler;
-        if let Some(decision) = sampler.early(place.ids.trace, asked(parent)) {
+        if let Some(decision) = self.early(place, asked(parent)) {
             return decision.into();
         }
         let (name, kind) = trace::name_and_kind(record);
@@ -190,8 +223,7 @@ impl OtlpLayer {
             target: metadata.target(),
             record,
         };
-        // The sampler may be the user's, and trace.
-        quiet::nested(|| sampler.sample(&candidate))
+        self.parts.sampler.sample(&candidate)
     }
 
     /// Does as the sampler says. Called with the shard's lock.

@@ -12,11 +12,12 @@ use crate::config::{self, Batch, Config};
 use crate::context::Propagators;
 use crate::error::Error;
 use crate::export::{self, Mailbox, Settings, Size, Transport, Tuning};
+use crate::id_generator::IdGenerator;
 use crate::layer::{Filter, OtlpLayer, Parts};
 use crate::problem::Hook;
 use crate::proto::resource;
 use crate::queue::{Budget, Pool, Queue};
-use crate::sampler::Sampler;
+use crate::sampler::{Pattern, Sampler};
 use crate::stats::Ledger;
 
 /// What was decided before the pipeline starts.
@@ -26,6 +27,8 @@ pub(super) struct Plan {
     pub(super) filter: Option<Targets>,
     pub(super) sampler: Sampler,
     pub(super) propagators: Propagators,
+    pub(super) disabled_targets: Vec<Pattern>,
+    pub(super) id_generator: Option<Arc<dyn IdGenerator>>,
     /// `None`: nothing is recorded, and no exporter is started.
     pub(super) transport: Option<Box<dyn Transport>>,
     /// The most that encoding a request takes beside the records.
@@ -43,13 +46,20 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         filter,
         sampler,
         propagators,
+        disabled_targets,
+        id_generator,
         transport,
         footprint,
         ledger,
         on_error,
         explanation,
     } = plan;
-    let parts = parts(&config, ledger, sampler, propagators);
+    let parts = Parts {
+        sampler,
+        propagators,
+        id_generator,
+        ..parts(&config, ledger)
+    };
     // What the limit leaves out is 2 MiB in all; the connection's buffers and an answer have a quarter of that.
     let beyond = footprint.saturating_sub(3 << 19).min(config.memory / 2);
     parts.budget.reserve(beyond);
@@ -61,6 +71,9 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
     };
     if let Some(filter) = filter {
         parts.filter.set(filter);
+    }
+    if !disabled_targets.is_empty() {
+        parts.filter.disable(disabled_targets);
     }
     let mailbox = transport
         .map(|transport| start(&config, &parts, transport, on_error))
@@ -74,12 +87,8 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
     Ok((OtlpLayer::new(parts, record, config.limits), guard))
 }
 
-fn parts(
-    config: &Config,
-    ledger: Arc<Ledger>,
-    sampler: Sampler,
-    propagators: Propagators,
-) -> Parts {
+/// The parts, with the defaults of what the user chooses.
+fn parts(config: &Config, ledger: Arc<Ledger>) -> Parts {
     let budget = Arc::new(Budget::new(config.memory));
     let sizes = resolve::sizes(config);
     let queue = Arc::new(Queue::new(
@@ -92,8 +101,9 @@ fn parts(
         ledger,
         clock: Arc::new(Clock::new()),
         filter: Arc::new(Filter::default()),
-        sampler,
-        propagators,
+        sampler: Sampler::default(),
+        propagators: Propagators::default(),
+        id_generator: None,
     }
 }
 

@@ -15,9 +15,10 @@ use crate::context::Propagator;
 use crate::env::{self, Environment};
 use crate::error::Error;
 use crate::export::Transport;
+use crate::id_generator::IdGenerator;
 use crate::layer::OtlpLayer;
 use crate::problem::{Hook, Problem};
-use crate::sampler::Sampler;
+use crate::sampler::{Pattern, Sampler};
 use crate::say::{self, Level, say};
 
 /// Begins a pipeline: a layer and the exporter behind it.
@@ -64,8 +65,10 @@ pub struct Builder {
     pub(super) disabled: Option<bool>,
     pub(super) record: Recorded,
     pub(super) filter: Option<Targets>,
+    pub(super) disabled_targets: Option<Vec<Pattern>>,
     pub(super) sampler: Option<Sampler>,
     pub(super) propagators: Option<Vec<Propagator>>,
+    pub(super) id_generator: Option<Arc<dyn IdGenerator>>,
     pub(super) transport: Option<Box<dyn Transport>>,
     pub(super) on_error: Option<Hook>,
 }
@@ -214,9 +217,46 @@ impl Builder {
         self
     }
 
-    /// Which spans are recorded. Default: `OTEL_TRACES_SAMPLER`, else as the parent was sampled, and a root always.
-    pub fn with_sampler(mut self, sampler: Sampler) -> Self {
-        self.sampler = Some(sampler);
+    /// Tracing targets of which nothing is recorded, as if there were no tracer (specification, `TracerConfig`): `*` stands for
+    /// any characters or none, `?` for any one. It goes before [`Builder::with_filter`], and
+    /// [`Handle::set_disabled_targets`](crate::Handle::set_disabled_targets) changes it while the program runs. A span of such a target
+    /// is skipped: its children belong to its nearest ancestor that is recorded. Decided once for each callsite, so that a
+    /// span costs nothing more. Default: none.
+    ///
+    /// Where the specification has `Tracer.Enabled`, `tracing` has `tracing::enabled!`. That asks the subscriber, which means
+    /// all of its layers together; this layer alone never says no there, since that would switch the callsite off for the others. What
+    /// it records is up to its filter and these targets, and to its sampler.
+    ///
+    /// ```
+    /// let builder = tracing_otlp::layer().with_disabled_targets(["hyper*", "h2::*", "noisy::module"]);
+    /// # drop(builder);
+    /// ```
+    pub fn with_disabled_targets<T: Into<String>>(
+        mut self,
+        targets: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.disabled_targets = Some(targets.into_iter().map(Pattern::new).collect());
+        self
+    }
+
+    /// Where ids of traces and spans come from. Default: all of their bits are random.
+    pub fn with_id_generator(mut self, generator: impl IdGenerator) -> Self {
+        self.id_generator = Some(Arc::new(generator));
+        self
+    }
+
+    /// Which spans are recorded. Default: `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`, else as the parent was sampled,
+    /// and a root always.
+    ///
+    /// ```
+    /// use tracing_otlp::Sampler;
+    ///
+    /// let tenth = Sampler::parent_based(Sampler::ratio(0.1));
+    /// let builder = tracing_otlp::layer().with_sampler(tenth);
+    /// # drop(builder);
+    /// ```
+    pub fn with_sampler(mut self, sampler: impl Into<Sampler>) -> Self {
+        self.sampler = Some(sampler.into());
         self
     }
 

@@ -1,69 +1,66 @@
 //! Which spans are recorded (specification, sampling).
+//!
+//! A [`Sampler`] is asked once for each span, when the span starts: what it was given until then is all that a sampler sees.
+//! First by [`Sampler::early`], which knows the trace id and whether the parent is sampled, and answers for most spans in a few
+//! instructions; then, where more than that has a say, by [`Sampler::sample`].
+
+mod always;
+mod candidate;
+mod composable;
+mod custom;
+mod decision;
+mod description;
+mod early;
+mod named;
+mod ot;
+mod parent_based;
+mod pattern;
+mod probability;
+mod question;
+mod rate;
+mod ratio;
+mod rules;
+mod shared;
+mod voice;
 
 use std::fmt;
-use std::sync::Arc;
 
-use crate::context::{SpanContext, TraceState};
-use crate::id::TraceId;
-use crate::model::{SpanKind, Value};
+pub use self::candidate::Candidate;
+pub(crate) use self::candidate::Parent;
+pub use self::composable::Composable;
+pub use self::decision::{Decision, Sampling};
+pub(crate) use self::named::Named;
+pub use self::parent_based::ParentBased;
+pub(crate) use self::pattern::Pattern;
+pub use self::rules::Rule;
+pub use self::shared::Sampler;
 
-/// What becomes of a span.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Decision {
-    /// It is not recorded. It has ids, and its trace goes on.
-    Drop,
-    /// It is recorded and not exported.
-    RecordOnly,
-    /// It is recorded and exported, and its context says so.
-    RecordAndSample,
-}
-
-/// A sampler's answer.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Sampling {
-    /// What becomes of the span.
-    pub decision: Decision,
-    /// Attributes that the span gets beside its own.
-    pub attributes: Vec<(String, Value<'static>)>,
-    /// The span's tracestate, where it is not its parent's.
-    pub trace_state: Option<TraceState>,
-}
-
-impl From<Decision> for Sampling {
-    fn from(decision: Decision) -> Self {
-        Self {
-            decision,
-            attributes: Vec::new(),
-            trace_state: None,
-        }
-    }
-}
-
-/// A span that is about to begin, as a sampler sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct Candidate<'a> {
-    pub(crate) parent: Option<&'a SpanContext>,
-    pub(crate) trace_id: TraceId,
-    /// Whether the trace id is random: it came with W3C's random flag, or was made here.
-    pub(crate) is_random: bool,
-    pub(crate) name: &'a str,
-    pub(crate) kind: SpanKind,
-    pub(crate) target: &'a str,
-    /// The span's message so far, of which attributes and links are read.
-    pub(crate) record: &'a [u8],
-}
-
-/// A span's parent, as far as the early decision needs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Parent {
-    None,
-    Local { sampled: bool },
-    Remote { sampled: bool },
-}
-
-/// A sampler of one's own.
+/// A sampler of one's own, for [`Sampler::custom`].
+///
+/// It is called on the thread that starts a span, once for each span that it has a say in, and holds that thread up as long as
+/// it takes. It may trace, four levels deep. A panic counts as [`Decision::RecordAndSample`], and is said once on stderr.
+///
+/// ```
+/// use tracing_otlp::{Candidate, Decision, Sampler, Sampling, ShouldSample};
+///
+/// #[derive(Debug)]
+/// struct WithoutHealthChecks;
+///
+/// impl ShouldSample for WithoutHealthChecks {
+///     fn should_sample(&self, span: &Candidate<'_>) -> Sampling {
+///         let is_health = span.attribute("url.path") == Some("/health".into());
+///         let decision = if is_health { Decision::Drop } else { Decision::RecordAndSample };
+///         Sampling::from(decision).with_attribute("sampler", "WithoutHealthChecks")
+///     }
+///
+///     fn description(&self) -> String {
+///         "WithoutHealthChecks".to_owned()
+///     }
+/// }
+///
+/// let sampler = Sampler::parent_based(Sampler::custom(WithoutHealthChecks));
+/// # drop(sampler);
+/// ```
 pub trait ShouldSample: fmt::Debug + Send + Sync + 'static {
     /// What becomes of this span.
     fn should_sample(&self, span: &Candidate<'_>) -> Sampling;
@@ -72,31 +69,22 @@ pub trait ShouldSample: fmt::Debug + Send + Sync + 'static {
     fn description(&self) -> String;
 }
 
-/// Which spans are recorded.
-#[derive(Clone, Debug)]
-pub struct Sampler(Arc<Kind>);
+/// What each kind of sampler does.
+trait Decide: fmt::Debug + Send + Sync {
+    fn decide(&self, question: &question::Question<'_>) -> Sampling;
 
-#[derive(Debug)]
-enum Kind {
-    AlwaysOn,
-}
-
-impl Sampler {
-    /// The decision, where neither name nor attributes, tracestate or anybody else have a say in it.
-    #[inline]
-    pub(crate) fn early(&self, _trace_id: TraceId, _parent: Parent) -> Option<Decision> {
-        Some(Decision::RecordAndSample)
+    /// What can be answered early, by the kind of parent.
+    fn early(&self) -> early::Table {
+        early::Table::default()
     }
 
-    /// The decision.
-    pub(crate) fn sample(&self, _span: &Candidate<'_>) -> Sampling {
-        Decision::RecordAndSample.into()
+    fn description(&self) -> String;
+
+    /// What is wrong with it, if its values are.
+    fn problem(&self) -> Option<String> {
+        None
     }
 }
 
-impl Default for Sampler {
-    /// As the parent was sampled; a root always (specification, built-in samplers).
-    fn default() -> Self {
-        Self(Arc::new(Kind::AlwaysOn))
-    }
-}
+#[cfg(test)]
+mod tests;

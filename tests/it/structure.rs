@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from lower ranks.
-const RANKS: [(&str, u8); 22] = [
+const RANKS: [(&str, u8); 23] = [
     ("id", 0),
     ("model", 0),
     ("percent", 0),
@@ -17,6 +17,7 @@ const RANKS: [(&str, u8); 22] = [
     ("clock", 1),
     ("context", 1),
     ("error", 1),
+    ("id_generator", 1),
     ("proto", 1),
     ("stats", 1),
     ("config", 2),

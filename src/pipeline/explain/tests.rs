@@ -3,6 +3,7 @@ use std::time::Duration;
 use crate::config::{Batch, Compression, Limits, Protocol, Tls};
 use crate::context::Propagator;
 use crate::pipeline::builder::{Builder, Events, layer};
+use crate::sampler::Sampler;
 use crate::testing::InMemory;
 
 const CANARY: &str = "canary-7f3a";
@@ -67,6 +68,7 @@ fn everything() -> Builder {
         .with_events(Events::Off)
         .with_propagators([Propagator::B3, Propagator::TraceContext, Propagator::B3])
         .with_filter(filter)
+        .with_sampler(Sampler::rate_limited(10.0))
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod exporter;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod headers;
 mod resource;
+mod sampler;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod tls;
 
@@ -22,6 +23,7 @@ use crate::context::{Propagator, Propagators};
 use crate::env::Environment;
 use crate::error::Error;
 use crate::queue::{CHUNK, Sizes};
+use crate::sampler::Pattern;
 use crate::stats::Ledger;
 
 /// What is encoded anew for sending takes several times its size: a request is at most this part of the memory limit then.
@@ -57,32 +59,26 @@ pub(super) fn plan(
         batch: batch(builder.batch, environment, most_bytes, explained),
         limits: limits(builder.limits, environment, explained),
         memory: explained.settle("memory_limit", memory),
-        shutdown_timeout: explained.settle(
-            "shutdown_timeout",
-            Setting::of_code(
-                builder.shutdown_timeout,
-                "Builder::with_shutdown_timeout",
-                default.shutdown_timeout,
-            ),
-        ),
-        hold_on_config_error: explained.settle(
-            "hold_on_config_error",
-            Setting::of_code(
-                builder.hold_on_config_error,
-                "Builder::with_hold_on_config_error",
-                default.hold_on_config_error,
-            ),
-        ),
+        shutdown_timeout: shutdown_timeout(builder.shutdown_timeout, explained),
+        hold_on_config_error: hold_on_config_error(builder.hold_on_config_error, explained),
     };
     config.validate()?;
     let record = record(&builder.record, explained);
-    state_filter(builder.filter.as_ref(), explained);
+    let sampler = sampler::sampler(builder.sampler, environment, explained)?;
+    let disabled_targets = builder.disabled_targets.unwrap_or_default();
+    state_filter(builder.filter.as_ref(), &disabled_targets, explained);
+    if builder.id_generator.is_some() {
+        let origin = Origin::Code("Builder::with_id_generator");
+        explained.state("id_generator", "one of the program's own", origin);
+    }
     Ok(Plan {
         config,
         record,
         filter: builder.filter,
-        sampler: builder.sampler.unwrap_or_default(),
+        sampler,
         propagators: propagators(builder.propagators, environment, explained),
+        disabled_targets,
+        id_generator: builder.id_generator,
         transport,
         footprint: footprint.unwrap_or_default(),
         ledger,
@@ -107,10 +103,27 @@ fn propagators(
     setting.value
 }
 
-fn state_filter(filter: Option<&Targets>, explained: &mut Explanation) {
+fn shutdown_timeout(code: Option<Duration>, explained: &mut Explanation) -> Duration {
+    let default = Config::default().shutdown_timeout;
+    let setting = Setting::of_code(code, "Builder::with_shutdown_timeout", default);
+    explained.settle("shutdown_timeout", setting)
+}
+
+fn hold_on_config_error(code: Option<bool>, explained: &mut Explanation) -> bool {
+    let default = Config::default().hold_on_config_error;
+    let setting = Setting::of_code(code, "Builder::with_hold_on_config_error", default);
+    explained.settle("hold_on_config_error", setting)
+}
+
+fn state_filter(filter: Option<&Targets>, disabled: &[Pattern], explained: &mut Explanation) {
     match filter {
         Some(filter) => explained.state("filter", filter, Origin::Code("Builder::with_filter")),
         None => explained.state("filter", "none", Origin::Default),
+    }
+    if !disabled.is_empty() {
+        let targets: Vec<_> = disabled.iter().map(Pattern::to_string).collect();
+        let origin = Origin::Code("Builder::with_disabled_targets");
+        explained.state("disabled_targets", targets.join(", "), origin);
     }
 }
 

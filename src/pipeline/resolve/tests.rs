@@ -1,6 +1,7 @@
 use super::*;
 use crate::env::read;
 use crate::layer;
+use crate::sampler::Sampler;
 use crate::testing::InMemory;
 
 fn environment(pairs: &[(&str, &str)]) -> Environment {
@@ -173,6 +174,110 @@ fn spec_10_37_no_exporter_is_none_unless_the_code_names_one() {
     }
 }
 
+/// The sampler's line of the explanation, and the warnings.
+fn sampled_by(builder: Builder, pairs: &[(&str, &str)]) -> (String, Vec<String>) {
+    let plan = with(builder, pairs);
+    let text = plan.explanation.to_string();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("sampler = "));
+    let warnings = plan.explanation.warnings().to_vec();
+    let line = line.unwrap().to_owned();
+    assert!(line.starts_with(&plan.sampler.description()), "{line}");
+    (line, warnings)
+}
+
+#[test]
+fn spec_4_1_and_10_7_the_default_sampler_is_parent_based_always_on() {
+    let default = Sampler::default().description();
+    let expected = (format!("{default} (default)"), vec![]);
+    assert_eq!(sampled_by(layer(), &[]), expected);
+    let named = [("OTEL_TRACES_SAMPLER", "parentbased_always_on")];
+    let expected = (format!("{default} (OTEL_TRACES_SAMPLER)"), vec![]);
+    assert_eq!(sampled_by(layer(), &named), expected);
+}
+
+#[test]
+fn spec_4_22_and_4_24_what_the_code_says_of_ids_and_targets_is_explained() {
+    #[derive(Debug)]
+    struct Fixed;
+
+    impl crate::IdGenerator for Fixed {
+        fn trace_id(&self) -> crate::TraceId {
+            crate::TraceId::from_bytes([1; 16]).unwrap()
+        }
+
+        fn span_id(&self) -> crate::SpanId {
+            crate::SpanId::from_bytes([2; 8]).unwrap()
+        }
+    }
+
+    let plan = with(layer(), &[]);
+    assert!(plan.id_generator.is_none() && plan.disabled_targets.is_empty());
+    let builder = layer()
+        .with_id_generator(Fixed)
+        .with_disabled_targets(["hyper*", "h2"]);
+    let plan = with(builder, &[]);
+    assert_eq!(plan.id_generator.unwrap().trace_id().to_bytes(), [1; 16]);
+    let text = plan.explanation.to_string();
+    assert!(text.contains("disabled_targets = hyper*, h2 (Builder::with_disabled_targets)\n"));
+    assert!(
+        text.contains("id_generator = one of the program's own (Builder::with_id_generator)\n")
+    );
+}
+
+#[test]
+fn spec_10_7_the_code_goes_before_the_environment() {
+    let pairs = [
+        ("OTEL_TRACES_SAMPLER", "always_off"),
+        ("OTEL_TRACES_SAMPLER_ARG", "wrong"),
+    ];
+    let (line, warnings) = sampled_by(layer().with_sampler(Sampler::always_on()), &pairs);
+    assert_eq!(line, "AlwaysOnSampler (Builder::with_sampler)");
+    assert_eq!(warnings, [""; 0]);
+}
+
+#[test]
+fn spec_10_8_the_argument_is_a_ratio_or_is_warned_about_and_ignored() {
+    const BOTH: &str = "(OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG)";
+    let of = |name, argument| {
+        let pairs = [
+            ("OTEL_TRACES_SAMPLER", name),
+            ("OTEL_TRACES_SAMPLER_ARG", argument),
+        ];
+        sampled_by(layer(), &pairs)
+    };
+    for (argument, ratio) in [
+        ("0.25", "0.250000"),
+        ("0", "0.000000"),
+        (" 1 ", "1.000000"),
+        ("1e-3", "0.001000"),
+    ] {
+        let (line, warnings) = of("traceidratio", argument);
+        assert_eq!(line, format!("TraceIdRatioBased{{{ratio}}} {BOTH}"));
+        assert_eq!(warnings, [""; 0]);
+        let (line, _) = of("parentbased_traceidratio", argument);
+        assert!(line.contains(&format!("root:TraceIdRatioBased{{{ratio}}}")));
+    }
+    for wrong in ["1.5", "-0.1", "a half", "NaN", "inf", "0,5"] {
+        let (line, warnings) = of("traceidratio", wrong);
+        assert_eq!(line, "TraceIdRatioBased{1.000000} (OTEL_TRACES_SAMPLER)");
+        assert!(
+            warnings.len() == 1 && warnings[0].contains(wrong),
+            "{warnings:?}"
+        );
+    }
+    let (line, warnings) = of("traceidratio", "");
+    assert_eq!(line, "TraceIdRatioBased{1.000000} (OTEL_TRACES_SAMPLER)");
+    assert_eq!(warnings, [""; 0], "not set is 1");
+    // Nobody asks for it.
+    let (_, warnings) = of("always_on", "0.5");
+    assert!(warnings[0].contains("always_on takes no argument"));
+    let (line, warnings) = of("", "0.5");
+    assert!(line.ends_with("(default)"), "{line}");
+    assert!(warnings[0].contains("expected OTEL_TRACES_SAMPLER"));
+}
+
 #[test]
 fn spec_6_21_propagators_are_the_codes_then_the_environments_and_hold_in_a_disabled_sdk() {
     let of = |builder: Builder, pairs: &[(&str, &str)]| {
@@ -238,6 +343,7 @@ fn a_wrong_value_in_the_code_is_an_error() {
         error.to_string()
     };
     assert!(error(layer().with_memory_limit(7)).contains("with_memory_limit: 7"));
+    assert!(error(layer().with_sampler(Sampler::ratio(1.5))).contains("Sampler::ratio(1.5)"));
     let batch = Batch::default().with_max_queue_records(9);
     assert!(error(layer().with_batch(batch)).contains("8192"));
 }

@@ -11,6 +11,7 @@ mod activity;
 mod bad_luck;
 mod callsite;
 mod current;
+mod disabled;
 mod event_parents;
 mod exceptions;
 mod ext;
