@@ -101,6 +101,13 @@
 //! is recorded. For events, inside an `Option` or a `Vec` of filtered layers, that holds once a span of this layer was entered;
 //! before, such an event is left out, since nothing tells the way up.
 //!
+//! # Which spans are recorded
+//!
+//! A [`Sampler`] decides when a span starts ([`Builder::with_sampler`], `OTEL_TRACES_SAMPLER`). By default a span is sampled if
+//! its parent is, and a root always. `Sampler::parent_based(Sampler::ratio(0.1))` samples a tenth of the traces that begin here;
+//! there are rules by name, target, kind and field, rate limits, consistent probability by W3C's tracestate, and samplers of one's
+//! own. Before it, [`Builder::with_filter`] and [`Builder::with_disabled_targets`] say which callsites there are at all.
+//!
 //! # Across processes
 //!
 //! A server takes the caller's context out of the request and puts its span below; a client writes its span's context into the

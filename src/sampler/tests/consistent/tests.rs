@@ -199,6 +199,11 @@ fn spec_4_16_a_sampler_whose_probability_is_not_known_erases_the_threshold() {
     ] {
         assert_eq!(ask(&sampler, &parent).1, "a=1", "{sampler:?}");
     }
+    // Also where it says by chance what the threshold would say.
+    let sampler =
+        ParentBased::new(Sampler::always_on()).with_remote_parent_sampled(Sampler::always_off());
+    let inconsistent = self::parent(0, true, "ot=th:8,a=1");
+    assert_eq!(ask(&sampler.into(), &inconsistent), (NO, "a=1".to_owned()));
 }
 
 /// So that nothing early passes a threshold on that was not checked.

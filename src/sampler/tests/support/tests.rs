@@ -20,7 +20,10 @@ pub(super) const PARENTS: [Kind; 5] = [
 ];
 
 pub(super) fn trace_state(header: &str) -> TraceState {
-    TraceState::parse(header).unwrap()
+    match header {
+        "" => TraceState::default(),
+        header => TraceState::parse(header).unwrap(),
+    }
 }
 
 pub(super) fn trace_ids() -> impl Strategy<Value = TraceId> {
