@@ -145,6 +145,7 @@ mod proto;
 mod queue;
 mod quiet;
 mod report;
+mod resource;
 mod sampler;
 mod say;
 mod stats;
@@ -169,6 +170,7 @@ pub use self::pipeline::init;
 pub use self::pipeline::{Builder, Events, Explanation, Guard, Handle, layer};
 pub use self::problem::{Problem, ProblemKind};
 pub use self::report::Report;
+pub use self::resource::Detector;
 pub use self::sampler::{Candidate, Decision, Sampler, Sampling, ShouldSample};
 pub use self::stats::{DropReason, LastError, Stats};
 

@@ -14,7 +14,6 @@ use crate::error::Error;
 use crate::export::{self, Mailbox, Settings, Size, Transport, Tuning};
 use crate::layer::{Filter, OtlpLayer, Parts};
 use crate::problem::Hook;
-use crate::proto::resource;
 use crate::queue::{Budget, Pool, Queue};
 use crate::sampler::Sampler;
 use crate::stats::Ledger;
@@ -126,12 +125,7 @@ fn start(
             record_bytes: config.limits.record_bytes,
             hold_on_config_error: config.hold_on_config_error,
         },
-        resource: resource::encode(
-            config
-                .resource
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.as_str())),
-        ),
+        resource: config.resource.encode(),
         timeout: config.timeout,
         on_error,
     };

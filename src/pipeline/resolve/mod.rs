@@ -35,8 +35,7 @@ pub(super) fn plan(
 ) -> Result<Plan, Error> {
     let explained = &mut explanation;
     let default = Config::default();
-    let names = (builder.service_name, builder.resource);
-    let resource = resource::describe(names.0, names.1, environment, explained);
+    let resource = resource::of_process(builder.resource, environment, explained)?;
     let ledger = Arc::new(Ledger::default());
     let memory = Setting::of_code(builder.memory, "Builder::with_memory_limit", default.memory);
     let request_bytes = builder.batch.unwrap_or_default().max_bytes;
@@ -75,12 +74,10 @@ pub(super) fn plan(
         ),
     };
     config.validate()?;
-    let record = record(&builder.record, explained);
-    state_filter(builder.filter.as_ref(), explained);
     Ok(Plan {
         config,
-        record,
-        filter: builder.filter,
+        record: record(&builder.record, explained),
+        filter: filter(builder.filter, explained),
         sampler: builder.sampler.unwrap_or_default(),
         propagators: Propagators::default(),
         transport,
@@ -91,11 +88,12 @@ pub(super) fn plan(
     })
 }
 
-fn state_filter(filter: Option<&Targets>, explained: &mut Explanation) {
-    match filter {
+fn filter(filter: Option<Targets>, explained: &mut Explanation) -> Option<Targets> {
+    match &filter {
         Some(filter) => explained.state("filter", filter, Origin::Code("Builder::with_filter")),
         None => explained.state("filter", "none", Origin::Default),
     }
+    filter
 }
 
 /// One attempt's deadline. A bound of the whole export is one of the attempt too, and zero is no bound.
@@ -208,7 +206,7 @@ fn fitting(
             "{name}={} exceeds {}: {most} is used",
             records.value, queue.origin
         )),
-        Origin::Default => {}
+        Origin::Default | Origin::Detector(_) => {}
     }
     Setting::new(most, queue.origin)
 }

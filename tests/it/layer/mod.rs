@@ -20,6 +20,7 @@ mod options;
 mod oracle;
 mod parents;
 mod random_filters;
+mod resource;
 mod spec;
 mod special;
 mod threads;
