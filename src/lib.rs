@@ -96,6 +96,9 @@
 //! - `u64`, `i128` and `u128` are integers where they fit an `i64`, else text. A field of type `dyn Error` also gives
 //!   `<field>.chain`, the texts of its sources.
 //! - `follows_from` becomes a link, while the followed span is open.
+//! - The resource says who recorded: `service.name`, an id of the process (`service.instance.id`), `telemetry.sdk.*`, what the
+//!   environment and [`Builder::with_resource_attribute`] add, and on request what a [`Detector`] finds about the process, host,
+//!   container, pod or cloud.
 //!
 //! Spans that a per-layer filter hides from this layer are skipped: what is recorded inside belongs to their nearest ancestor that
 //! is recorded. For events, inside an `Option` or a `Vec` of filtered layers, that holds once a span of this layer was entered;
