@@ -96,6 +96,9 @@
 //! - `u64`, `i128` and `u128` are integers where they fit an `i64`, else text. A field of type `dyn Error` also gives
 //!   `<field>.chain`, the texts of its sources.
 //! - `follows_from` becomes a link, while the followed span is open.
+//! - The resource says who recorded: `service.name`, an id of the process (`service.instance.id`), `telemetry.sdk.*`, what the
+//!   environment and [`Builder::with_resource_attribute`] add, and on request what a [`Detector`] finds about the process, host,
+//!   container, pod or cloud.
 //!
 //! Spans that a per-layer filter hides from this layer are skipped: what is recorded inside belongs to their nearest ancestor that
 //! is recorded. For events, inside an `Option` or a `Vec` of filtered layers, that holds once a span of this layer was entered;
@@ -182,6 +185,7 @@ mod proto;
 mod queue;
 mod quiet;
 mod report;
+mod resource;
 mod sampler;
 mod say;
 mod stats;
@@ -210,6 +214,7 @@ pub use self::pipeline::init;
 pub use self::pipeline::{Builder, Events, Explanation, Guard, Handle, layer};
 pub use self::problem::{Problem, ProblemKind};
 pub use self::report::Report;
+pub use self::resource::Detector;
 pub use self::sampler::{
     Candidate, Composable, Decision, ParentBased, Rule, Sampler, Sampling, ShouldSample,
 };

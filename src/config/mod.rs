@@ -13,6 +13,7 @@ pub use self::destination::{Compression, Protocol, Tls};
 pub(crate) use self::headers::{HeaderList, HeaderProvider};
 pub(crate) use self::setting::{Origin, Setting};
 use crate::error::Error;
+use crate::proto::resource::Resource;
 
 /// How many attributes, events and links a span may have, and how large it may become. What exceeds a limit is left out
 /// and counted in the span's `dropped_*_count` fields.
@@ -190,7 +191,7 @@ impl Default for Record {
 /// Everything that was decided before the pipeline starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    pub(crate) resource: Vec<(String, String)>,
+    pub(crate) resource: Resource,
     pub(crate) limits: Limits,
     pub(crate) batch: Batch,
     pub(crate) memory: usize,
@@ -203,7 +204,7 @@ pub(crate) struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            resource: Vec::new(),
+            resource: Resource::default(),
             limits: Limits::default(),
             batch: Batch::default(),
             // At 400 bytes a span some 80,000 spans: half a minute of outage at 2,500 spans a second.

@@ -3,6 +3,7 @@
 //! Rules (OpenTelemetry specification, environment variables): an empty value is no value; a value that cannot be read is
 //! warned about and ignored; the variable of the signal goes before the general one.
 
+mod entities;
 mod parse;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use self::parse::Variable;
 use crate::config::{Compression, Exporter, HeaderList, Origin, Protocol, Setting};
 use crate::context::Propagator;
+use crate::resource::Entity;
 use crate::sampler::Named;
 use crate::say::Level;
 
@@ -72,6 +74,7 @@ macro_rules! declare {
         #[doc = "- Of booleans, only `true` is true; anything else is false, with a warning unless it is `false`."]
         #[doc = "- Headers and resource attributes are `key=value,key=value`, percent-encoded. A list that cannot be read is"]
         #[doc = "  ignored whole. In a header, `;` has to be written as `%3B`, since metadata behind a value is not supported."]
+        #[doc = "- Of `OTEL_ENTITIES`, what cannot be read is skipped with a warning; of one type, the last entity holds."]
         #[doc = "- `OTEL_EXPORTER_OTLP_TIMEOUT` bounds one attempt, `OTEL_BSP_EXPORT_TIMEOUT` one export. Here an export that"]
         #[doc = "  fails is not given up: its records are kept and sent again. So both bound an attempt, and the smaller one holds,"]
         #[doc = "  where the former has its default if it is not set, and the latter none. `Builder::with_timeout` beats both."]
@@ -97,6 +100,8 @@ declare! {
         "`unknown_service:<executable>`", "resource attribute `service.name`";
     resource: Vec<(String, String)> = resource("OTEL_RESOURCE_ATTRIBUTES"),
         "", "further resource attributes, `key=value,key=value`, percent-encoded";
+    entities: Vec<Entity> = entities("OTEL_ENTITIES"),
+        "", "entities of the resource, `type{id=value}[description=value]@schema;...`, percent-encoded; beats the two above";
     protocol: Protocol = protocol("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
         "`grpc`", "`grpc`, `http/protobuf` or `http/json`, as far as it is built in; `http/protobuf` is the default without the feature `grpc`";
     traces_endpoint: String = text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),

@@ -1,5 +1,6 @@
 //! From a variable's text to its value: one parser a type. A parser that cannot read a value says so and gives none.
 
+pub(super) use super::entities::entities;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -34,7 +35,7 @@ impl Variable<'_> {
     }
 
     /// A variable that two settings ask for is warned about once.
-    fn push(&mut self, warning: String) {
+    pub(super) fn push(&mut self, warning: String) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
@@ -246,7 +247,7 @@ fn pair(item: &str) -> Result<(String, String), &'static str> {
     Ok((key, percent_decode(value.trim()).ok_or(ENCODING)?))
 }
 
-fn percent_decode(text: &str) -> Option<String> {
+pub(super) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, behind)) = rest.split_first() {

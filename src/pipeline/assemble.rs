@@ -15,7 +15,6 @@ use crate::export::{self, Mailbox, Settings, Size, Transport, Tuning};
 use crate::id_generator::IdGenerator;
 use crate::layer::{Filter, OtlpLayer, Parts};
 use crate::problem::Hook;
-use crate::proto::resource;
 use crate::queue::{Budget, Pool, Queue};
 use crate::sampler::{Pattern, Sampler};
 use crate::stats::Ledger;
@@ -136,12 +135,7 @@ fn start(
             record_bytes: config.limits.record_bytes,
             hold_on_config_error: config.hold_on_config_error,
         },
-        resource: resource::encode(
-            config
-                .resource
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.as_str())),
-        ),
+        resource: config.resource.encode(),
         timeout: config.timeout,
         on_error,
     };

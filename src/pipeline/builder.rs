@@ -17,7 +17,9 @@ use crate::error::Error;
 use crate::export::Transport;
 use crate::id_generator::IdGenerator;
 use crate::layer::OtlpLayer;
+use crate::model::Value;
 use crate::problem::{Hook, Problem};
+use crate::resource::Detector;
 use crate::sampler::{Pattern, Sampler};
 use crate::say::{self, Level, say};
 
@@ -53,8 +55,7 @@ pub enum Events {
 #[derive(Default)]
 #[must_use = "a builder does nothing until `build` or `init`"]
 pub struct Builder {
-    pub(super) service_name: Option<String>,
-    pub(super) resource: Vec<(String, String)>,
+    pub(super) resource: Described,
     pub(super) destination: Wanted,
     pub(super) timeout: Option<Duration>,
     pub(super) batch: Option<Batch>,
@@ -73,6 +74,15 @@ pub struct Builder {
     pub(super) on_error: Option<Hook>,
 }
 
+/// What the code says about the resource.
+#[derive(Debug, Default)]
+pub(super) struct Described {
+    pub(super) service_name: Option<String>,
+    pub(super) attributes: Vec<(String, Value<'static>)>,
+    pub(super) schema_url: Option<String>,
+    pub(super) detectors: Vec<Detector>,
+}
+
 /// What the code says about a record's own attributes.
 #[derive(Debug, Default)]
 pub(super) struct Recorded {
@@ -88,7 +98,7 @@ pub(super) struct Recorded {
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Builder")
-            .field("service_name", &self.service_name)
+            .field("service_name", &self.resource.service_name)
             .field("destination", &self.destination)
             .field("disabled", &self.disabled)
             .finish_non_exhaustive()
@@ -96,20 +106,48 @@ impl std::fmt::Debug for Builder {
 }
 
 impl Builder {
-    /// The resource attribute `service.name`. Default: `OTEL_SERVICE_NAME`, else `service.name` of
-    /// `OTEL_RESOURCE_ATTRIBUTES`, else `unknown_service:` and the name of the executable.
+    /// The resource attribute `service.name`. Default: `service.name` of `OTEL_ENTITIES`, else `OTEL_SERVICE_NAME`, else
+    /// `service.name` of `OTEL_RESOURCE_ATTRIBUTES`, else `unknown_service:` and the name of the executable.
     pub fn with_service_name(mut self, name: impl Into<String>) -> Self {
-        self.service_name = Some(name.into());
+        self.resource.service_name = Some(name.into());
         self
     }
 
-    /// A further resource attribute. It replaces one of the same key, also one of `OTEL_RESOURCE_ATTRIBUTES`.
+    /// A further resource attribute: what is true of all that this program records. It replaces one of the same key, also one
+    /// of the environment or of a detector, and also by an empty value. The limits of attributes do not apply to it. An empty
+    /// key is an error of [`Builder::build`].
+    ///
+    /// The resource does not change once it is built. It always has `service.name`, `service.instance.id` (random for each
+    /// process), and `telemetry.sdk.name`, `telemetry.sdk.language` and `telemetry.sdk.version` of this crate.
+    ///
+    /// ```
+    /// let builder = tracing_otlp::layer()
+    ///     .with_resource_attribute("service.version", env!("CARGO_PKG_VERSION"))
+    ///     .with_resource_attribute("shard", 7);
+    /// # drop(builder);
+    /// ```
     pub fn with_resource_attribute(
         mut self,
         key: impl Into<String>,
-        value: impl Into<String>,
+        value: impl Into<Value<'static>>,
     ) -> Self {
-        self.resource.push((key.into(), value.into()));
+        self.resource.attributes.push((key.into(), value.into()));
+        self
+    }
+
+    /// Detectors that look for further resource attributes in `build`: in variables and local files, never on the network.
+    /// What the environment and the code say replaces what they find; of two that find the same key, the later one holds.
+    /// Default: none.
+    pub fn with_detectors(mut self, detectors: impl IntoIterator<Item = Detector>) -> Self {
+        self.resource.detectors.extend(detectors);
+        self
+    }
+
+    /// The schema that the resource's attributes follow, as `https://opentelemetry.io/schemas/1.44.0`. That one is claimed
+    /// where a detector has found something; another one together with [`Builder::with_detectors`] is an error of
+    /// [`Builder::build`]. Default: what the detectors and `OTEL_ENTITIES` agree upon, else none.
+    pub fn with_schema_url(mut self, url: impl Into<String>) -> Self {
+        self.resource.schema_url = Some(url.into());
         self
     }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from lower ranks.
-const RANKS: [(&str, u8); 23] = [
+const RANKS: [(&str, u8); 24] = [
     ("id", 0),
     ("model", 0),
     ("percent", 0),
@@ -22,6 +22,7 @@ const RANKS: [(&str, u8); 23] = [
     ("stats", 1),
     ("config", 2),
     ("queue", 2),
+    ("resource", 2),
     ("sampler", 2),
     ("env", 3),
     ("export", 3),

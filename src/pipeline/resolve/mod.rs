@@ -37,8 +37,7 @@ pub(super) fn plan(
 ) -> Result<Plan, Error> {
     let explained = &mut explanation;
     let default = Config::default();
-    let names = (builder.service_name, builder.resource);
-    let resource = resource::describe(names.0, names.1, environment, explained);
+    let resource = resource::of_process(builder.resource, environment, explained)?;
     let ledger = Arc::new(Ledger::default());
     let memory = Setting::of_code(builder.memory, "Builder::with_memory_limit", default.memory);
     let request_bytes = builder.batch.unwrap_or_default().max_bytes;
@@ -237,7 +236,7 @@ fn fitting(
             "{name}={} exceeds {}: {most} is used",
             records.value, queue.origin
         )),
-        Origin::Default => {}
+        Origin::Default | Origin::Detector(_) => {}
     }
     Setting::new(most, queue.origin)
 }

@@ -20,51 +20,6 @@ fn with(builder: Builder, pairs: &[(&str, &str)]) -> Plan {
     plan_of(builder.with_transport(InMemory::new()), pairs)
 }
 
-fn value<'r>(plan: &'r Plan, key: &str) -> Option<&'r str> {
-    let resource = plan.config.resource.iter();
-    let found: Vec<_> = resource.filter(|(known, _)| known == key).collect();
-    assert!(found.len() <= 1, "{key} is twice");
-    found.first().map(|(_, value)| value.as_str())
-}
-
-#[test]
-fn spec_9_5_the_service_name_goes_before_the_resource_attributes() {
-    let attributes = ("OTEL_RESOURCE_ATTRIBUTES", "service.name=low,team=a");
-    let plan = with(layer(), &[attributes]);
-    assert_eq!(value(&plan, "service.name"), Some("low"));
-    let plan = with(layer(), &[attributes, ("OTEL_SERVICE_NAME", "high")]);
-    assert_eq!(value(&plan, "service.name"), Some("high"));
-    assert_eq!(value(&plan, "team"), Some("a"));
-}
-
-#[test]
-fn spec_9_6_the_code_goes_before_the_environment() {
-    let pairs = [
-        ("OTEL_RESOURCE_ATTRIBUTES", "team=a"),
-        ("OTEL_SERVICE_NAME", "low"),
-    ];
-    let code = layer()
-        .with_service_name("high")
-        .with_resource_attribute("team", "b");
-    let plan = with(code, &pairs);
-    assert_eq!(
-        (value(&plan, "service.name"), value(&plan, "team")),
-        (Some("high"), Some("b"))
-    );
-}
-
-#[test]
-fn spec_9_1_to_9_3_the_resource_has_a_service_and_names_this_sdk() {
-    let plan = with(layer(), &[]);
-    assert!(value(&plan, "service.name").is_some_and(|name| name.starts_with("unknown_service:")));
-    assert_eq!(value(&plan, "telemetry.sdk.name"), Some("tracing-otlp"));
-    assert_eq!(value(&plan, "telemetry.sdk.language"), Some("rust"));
-    assert_eq!(
-        value(&plan, "telemetry.sdk.version"),
-        Some(env!("CARGO_PKG_VERSION"))
-    );
-}
-
 #[test]
 fn spec_3_4_a_batch_of_the_environment_fits_its_queue() {
     let batch = |queue, batch| {

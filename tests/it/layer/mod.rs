@@ -25,6 +25,7 @@ mod parents;
 mod propagation;
 mod random_filters;
 mod reach;
+mod resource;
 mod spec;
 mod special;
 mod threads;
