@@ -10,7 +10,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::parse::Variable;
-use crate::config::{Compression, Exporter, HeaderList, Origin, Protocol, Setting};
+use crate::config::{
+    Compression, ExceptionSignal, Exporter, HeaderList, Origin, Protocol, Setting,
+};
 use crate::say::Level;
 
 /// A row of the documentation.
@@ -75,9 +77,8 @@ macro_rules! declare {
         #[doc = "  where the former has its default if it is not set, and the latter none. `Builder::with_timeout` beats both."]
         #[doc = "- `OTEL_TRACES_EXPORTER` chooses for programs whose code does not: `Builder::with_transport`, `with_endpoint` and"]
         #[doc = "  `with_traces_endpoint` beat it. `OTEL_SDK_DISABLED` switches those off too; only `Builder::with_disabled` beats it."]
-        #[doc = "- `OTEL_TRACES_SAMPLER` has no effect: every span is recorded that the filters let through. Nor have"]
-        #[doc = "  `OTEL_PROPAGATORS`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` and the limits of a value's length; `Limits::with_record_bytes`"]
-        #[doc = "  bounds what a value takes."]
+        #[doc = "- `OTEL_TRACES_SAMPLER` has no effect: every span is recorded that the filters let through. Nor has"]
+        #[doc = "  `OTEL_PROPAGATORS`."]
         #[doc = "- `console` and further exporters are not known, and `OTEL_EXPORTER_OTLP_LOGS_*` and `OTEL_BLRP_*` have no effect,"]
         #[doc = "  since no log records are sent."]
         pub mod environment {}
@@ -131,19 +132,20 @@ declare! {
         "128", "links of a span";
     attributes_per_event: u32 = count("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
         "128", "attributes of an event";
+    attributes_per_link: u32 = count("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
+        "128", "attributes of a link";
+    value_length: u32 = count("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
+        "", "characters of an attribute's text, and bytes of a byte sequence; not set, the record's size bounds them";
+    exception_signal: ExceptionSignal = exception_signal("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"),
+        "", "`logs` or `logs/dup`: read, and without effect until log records are sent; exceptions are span events";
 }
 
 /// Variables of the specification whose absence would be a surprise, and the values that change nothing.
-const NOT_READ: [(&str, &[&str]); 4] = [
-    (
-        "OTEL_TRACES_SAMPLER",
-        &["always_on", "parentbased_always_on"],
-    ),
-    ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", &[]),
-    ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", &[]),
-    ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", &[]),
-];
-const NO_EFFECT: &str = "every span that the filters let through is recorded, with values up to Limits::with_record_bytes";
+const NOT_READ: [(&str, &[&str]); 1] = [(
+    "OTEL_TRACES_SAMPLER",
+    &["always_on", "parentbased_always_on"],
+)];
+const NO_EFFECT: &str = "every span that the filters let through is recorded";
 
 struct Reader {
     set: HashMap<String, String>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::config::{Compression, Exporter, HeaderList, Protocol};
+use crate::config::{Compression, ExceptionSignal, Exporter, HeaderList, Protocol};
 use crate::say::Level;
 
 /// A variable that is set, and where to say what is wrong with it.
@@ -125,6 +125,30 @@ pub(super) fn exporter(variable: &mut Variable<'_>) -> Option<Exporter> {
         Some(chosen) if several => {
             let verdict = format!("means {}", chosen.name());
             variable.warn(&verdict, "one exporter");
+        }
+        Some(_) => {}
+    }
+    chosen
+}
+
+/// "A comma-separated list"; of both values, the one that sends more holds, as in the conventions' other opt-ins.
+pub(super) fn exception_signal(variable: &mut Variable<'_>) -> Option<ExceptionSignal> {
+    let choices = [ExceptionSignal::Logs, ExceptionSignal::LogsDup];
+    let choices = choices.map(|choice| (choice.name(), choice));
+    let asked = variable.text().split(',').map(str::trim);
+    let asked: Vec<_> = asked
+        .filter(|name| !name.is_empty())
+        .map(|name| find(name, &choices))
+        .collect();
+    let chosen = match &asked {
+        asked if asked.contains(&Some(ExceptionSignal::LogsDup)) => Some(ExceptionSignal::LogsDup),
+        asked if asked.contains(&Some(ExceptionSignal::Logs)) => Some(ExceptionSignal::Logs),
+        _ => None,
+    };
+    match chosen {
+        None => variable.ignored(&any_of(&choices)),
+        Some(chosen) if asked.contains(&None) => {
+            variable.warn(&format!("means {}", chosen.name()), &any_of(&choices));
         }
         Some(_) => {}
     }

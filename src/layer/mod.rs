@@ -6,6 +6,7 @@
 
 mod callsite;
 mod event;
+mod failure;
 mod filter;
 mod registry;
 mod scratch;
@@ -90,7 +91,9 @@ impl OtlpLayer {
             events,
             links,
             attributes_per_event,
+            attributes_per_link,
             record_bytes: bytes,
+            ..
         } = limits;
         // The rest is for chunks: an eighth, or what the largest record takes.
         let limit = parts.budget.limit();
@@ -105,6 +108,8 @@ impl OtlpLayer {
                 attributes,
                 events,
                 links,
+                attributes_per_link,
+                value: limits.value(),
             },
             event_bounds: Bounds {
                 attributes: attributes_per_event,
@@ -243,6 +248,9 @@ impl OtlpLayer {
             self.complete(span);
         }
         span.finish(end);
+        if span.is_limited() {
+            self.parts.ledger.limited();
+        }
         let record = queue::Record {
             scope: span.metadata.target(),
             message: &span.record,

@@ -12,8 +12,36 @@ pub(super) struct Scratch {
     pub(super) record: Vec<u8>,
     /// Where each field of a late `record` begins in `record`.
     pub(super) marks: Vec<super::visit::Mark>,
-    /// The text of an exception.
+    /// What an event tells of its span.
+    pub(super) noted: Noted,
+    /// What a value wrote that is no attribute as it is.
+    pub(super) formatted: Vec<u8>,
+}
+
+/// What an event tells of its span, beside its own bytes.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    /// The event is an exception.
+    pub(super) is_exception: bool,
+    /// The event has lost attributes to a limit.
+    pub(super) is_limited: bool,
+    /// The text of the exception.
     pub(super) text: Vec<u8>,
+    /// The class of the error; empty where it is not known.
+    pub(super) error_type: Vec<u8>,
+}
+
+impl Noted {
+    pub(super) fn clear(&mut self) {
+        self.is_exception = false;
+        self.is_limited = false;
+        self.text.clear();
+        self.error_type.clear();
+    }
+
+    fn capacity(&self) -> usize {
+        self.text.capacity().max(self.error_type.capacity())
+    }
 }
 
 thread_local! {
@@ -32,8 +60,10 @@ pub(super) fn with<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     let result = work(&mut scratch);
     scratch.record.clear();
     scratch.marks.clear();
-    scratch.text.clear();
-    if scratch.record.capacity().max(scratch.text.capacity()) <= KEPT {
+    scratch.noted.clear();
+    scratch.formatted.clear();
+    let largest = scratch.record.capacity().max(scratch.formatted.capacity());
+    if largest.max(scratch.noted.capacity()) <= KEPT {
         let _ = SCRATCH.try_with(|kept| kept.set(Some(scratch)));
     }
     result

@@ -4,10 +4,11 @@ use tracing_core::Metadata;
 
 use super::user;
 use super::visit::{Mark, What};
-use super::written::Written;
+use super::written::{ErrorType, Written};
 use crate::model::SpanKind;
 use crate::proto::common;
 use crate::proto::trace::{self, Code, Dropped, Ids};
+use crate::proto::value::ValueBounds;
 use crate::proto::wire::{Content, Reader};
 
 use super::store::Account;
@@ -47,6 +48,8 @@ pub(super) struct SpanBounds {
     pub(super) attributes: u32,
     pub(super) events: u32,
     pub(super) links: u32,
+    pub(super) attributes_per_link: u32,
+    pub(super) value: ValueBounds,
 }
 
 impl OpenSpan {
@@ -130,6 +133,9 @@ impl OpenSpan {
             return 0;
         };
         let key = common::key_of(content);
+        if key == common::ERROR_TYPE {
+            self.written.error_type = ErrorType::Theirs;
+        }
         let replaced =
             self.written.may_have(bit) && trace::cut_attribute(&mut self.record, field[0], key);
         if !replaced && !self.written.admit(bit, bounds.attributes) {
@@ -204,6 +210,13 @@ impl OpenSpan {
         }
     }
 
+    /// Whether a limit has left something of the span out.
+    #[inline]
+    pub(super) fn is_limited(&self) -> bool {
+        let dropped = self.written.dropped | self.dropped_events | self.dropped_links;
+        dropped != 0 || self.written.is_limited
+    }
+
     /// Writes the end. The few bytes are not worth a charge: the record leaves for its chunk at once.
     #[inline]
     pub(super) fn finish(&mut self, end: u64) {
@@ -217,7 +230,12 @@ impl OpenSpan {
 
     /// Makes sure that so many bytes more fit, within the record's bound and the budget.
     #[inline]
-    fn make_room(&mut self, bytes: usize, bounds: &SpanBounds, account: &mut Account) -> bool {
+    pub(super) fn make_room(
+        &mut self,
+        bytes: usize,
+        bounds: &SpanBounds,
+        account: &mut Account,
+    ) -> bool {
         let needed = self.record.len() + bytes;
         if needed > bounds.bytes {
             return false;

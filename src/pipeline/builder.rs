@@ -10,7 +10,7 @@ use super::destination::Wanted;
 use super::explain::Explanation;
 use super::guard::Guard;
 use super::resolve;
-use crate::config::{Batch, Limits};
+use crate::config::{Batch, Errors, Limits};
 use crate::env::{self, Environment};
 use crate::error::Error;
 use crate::export::Transport;
@@ -76,6 +76,7 @@ pub(super) struct Recorded {
     pub(super) level: Option<bool>,
     pub(super) threads: Option<bool>,
     pub(super) events: Option<Events>,
+    pub(super) errors: Option<Errors>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -127,6 +128,12 @@ impl Builder {
     /// How much a span may hold. Default: `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT` and its like, and [`Limits::default`].
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
+        self
+    }
+
+    /// What errors say of spans and events. Default [`Errors::default`].
+    pub fn with_errors(mut self, errors: Errors) -> Self {
+        self.record.errors = Some(errors);
         self
     }
 

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::config::{Batch, Compression, Limits, Protocol, Tls};
+use crate::config::{Batch, Compression, Errors, Limits, Protocol, Tls};
 use crate::pipeline::builder::{Builder, Events, layer};
 use crate::testing::InMemory;
 
@@ -64,6 +64,7 @@ fn everything() -> Builder {
         .with_level(true)
         .with_threads(true)
         .with_events(Events::Off)
+        .with_errors(Errors::default().with_panics(false))
         .with_filter(filter)
 }
 
