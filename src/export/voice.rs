@@ -71,8 +71,9 @@ impl Voice {
     /// not called.
     pub(super) fn limited(&mut self, records: u64) {
         if let Some(records) = self.limited.due(records, Instant::now()) {
+            let plural = if records == 1 { "" } else { "s" };
             let message = format!(
-                "{records} records exceeded a limit of attributes, events or links; their dropped_*_count tell how much was \
+                "{records} record{plural} exceeded a limit of attributes, events or links; their dropped_*_count tell how much was \
                  left out (Builder::with_limits)"
             );
             tell(Level::Warn, &message);

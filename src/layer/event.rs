@@ -6,6 +6,8 @@ use super::OtlpLayer;
 use super::callsite::Template;
 use super::failure::Failure;
 use super::scratch::{Noted, Scratch};
+use super::span::OpenSpan;
+use super::store::Account;
 use super::visit::{Bounds, Fields};
 use super::written::Written;
 use crate::proto::trace;
@@ -84,6 +86,7 @@ impl OtlpLayer {
             trace::put_event_name(&mut scratch.record, name);
         }
         if written.dropped > 0 {
+            scratch.is_touched = true;
             scratch.noted.is_limited = true;
             trace::put_event_dropped(&mut scratch.record, written.dropped);
         }
@@ -104,17 +107,26 @@ impl OtlpLayer {
     #[inline]
     fn append_event(&self, template: &Template, id: u64, scratch: &Scratch) -> Result<(), usize> {
         let appended = self.store.update(id, |span, account| {
-            let Noted {
-                is_exception,
-                is_limited,
-                ..
-            } = scratch.noted;
-            if is_exception || *template.metadata.level() == Level::ERROR {
-                self.fail(span, &Failure::of(&scratch.noted), account);
+            if scratch.is_touched || *template.metadata.level() == Level::ERROR {
+                self.remark(template, span, &scratch.noted, account);
             }
-            span.written.is_limited |= is_limited;
             span.add_event(&scratch.record, &self.bounds, account)
         });
         appended.unwrap_or(Ok(()))
+    }
+
+    /// What an event tells of its span.
+    #[cold]
+    fn remark(
+        &self,
+        template: &Template,
+        span: &mut OpenSpan,
+        noted: &Noted,
+        account: &mut Account,
+    ) {
+        if noted.is_exception || *template.metadata.level() == Level::ERROR {
+            self.fail(span, &Failure::of(noted), account);
+        }
+        span.written.is_limited |= noted.is_limited;
     }
 }

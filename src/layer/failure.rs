@@ -118,3 +118,67 @@ impl OpenSpan {
         common::put_text_at(&mut self.record, trace::SPAN_ATTRIBUTE, ERROR_TYPE, text);
     }
 }
+
+#[cfg(all(test, not(otlp_loom)))]
+mod tests {
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    use opentelemetry_proto::tonic::trace::v1::span::Event;
+    use prost::Message;
+
+    use super::*;
+    use crate::Limits;
+    use crate::testing::InMemory;
+
+    /// The event of a panic under these limits: name, time, keys and texts, what was left out.
+    fn panic_event(limits: Limits) -> (String, u64, Vec<(String, String)>, u32) {
+        let builder = crate::layer().with_transport(InMemory::new());
+        let (layer, _guard) = builder.with_limits(limits).build().unwrap();
+        let mut out = Vec::new();
+        layer.put_panic_event(&mut out, 7);
+        let event = Event::decode(&out[..]).unwrap();
+        assert_eq!(event.encoded_len(), out.len());
+        let attributes = event.attributes.into_iter().map(|pair| {
+            match pair.value.and_then(|value| value.value) {
+                Some(Value::StringValue(text)) => (pair.key, text),
+                other => panic!("{other:?}"),
+            }
+        });
+        let attributes = attributes.collect();
+        (
+            event.name,
+            event.time_unix_nano,
+            attributes,
+            event.dropped_attributes_count,
+        )
+    }
+
+    fn pair(key: &str, text: &str) -> (String, String) {
+        (key.to_owned(), text.to_owned())
+    }
+
+    #[test]
+    fn spec_7_19_a_panic_is_an_exception() {
+        let (name, time, attributes, dropped) = panic_event(Limits::default());
+        assert_eq!((&*name, time, dropped), ("exception", 7, 0));
+        let message = "the thread panicked while the span was entered";
+        let expected = [
+            pair("exception.type", "panic"),
+            pair("exception.message", message),
+        ];
+        assert_eq!(attributes, expected);
+    }
+
+    #[test]
+    fn the_event_of_a_panic_has_limits_too() {
+        let limits = Limits::default()
+            .with_attributes_per_event(1)
+            .with_value_length(3);
+        let (_, _, attributes, dropped) = panic_event(limits);
+        assert_eq!(
+            (attributes, dropped),
+            (vec![pair("exception.type", "pan")], 1)
+        );
+        let (_, _, attributes, dropped) = panic_event(limits.with_attributes_per_event(0));
+        assert_eq!((attributes, dropped), (vec![], 2));
+    }
+}

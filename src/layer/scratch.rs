@@ -16,6 +16,17 @@ pub(super) struct Scratch {
     pub(super) noted: Noted,
     /// What a value wrote that is no attribute as it is.
     pub(super) formatted: Vec<u8>,
+    /// Whether anything is in the two, which is seldom.
+    pub(super) is_touched: bool,
+}
+
+impl Scratch {
+    #[cold]
+    fn clean(&mut self) {
+        self.is_touched = false;
+        self.noted.clear();
+        empty(&mut self.formatted);
+    }
 }
 
 /// What an event tells of its span, beside its own bytes.
@@ -35,12 +46,15 @@ impl Noted {
     pub(super) fn clear(&mut self) {
         self.is_exception = false;
         self.is_limited = false;
-        self.text.clear();
-        self.error_type.clear();
+        empty(&mut self.text);
+        empty(&mut self.error_type);
     }
+}
 
-    fn capacity(&self) -> usize {
-        self.text.capacity().max(self.error_type.capacity())
+fn empty(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    if buffer.capacity() > KEPT {
+        *buffer = Vec::new();
     }
 }
 
@@ -60,10 +74,10 @@ pub(super) fn with<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
     let result = work(&mut scratch);
     scratch.record.clear();
     scratch.marks.clear();
-    scratch.noted.clear();
-    scratch.formatted.clear();
-    let largest = scratch.record.capacity().max(scratch.formatted.capacity());
-    if largest.max(scratch.noted.capacity()) <= KEPT {
+    if scratch.is_touched {
+        scratch.clean();
+    }
+    if scratch.record.capacity() <= KEPT {
         let _ = SCRATCH.try_with(|kept| kept.set(Some(scratch)));
     }
     result

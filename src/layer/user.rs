@@ -40,24 +40,20 @@ pub(super) fn write(out: &mut Vec<u8>, most: Most, value: &dyn fmt::Debug) -> bo
     cut
 }
 
-/// The texts of an error's sources, of `room` bytes together.
-pub(super) fn chain(error: &(dyn Error + 'static), mut room: usize) -> Vec<String> {
-    let mut texts = Vec::new();
+/// The texts of an error's sources, of so many bytes together and so many characters each; and whether any was cut.
+pub(super) fn chain(error: &(dyn Error + 'static), mut most: Most) -> (Vec<String>, bool) {
+    let (mut texts, mut cut) = (Vec::new(), false);
     let mut next = source(error);
     while let Some(error) = next
         && texts.len() < MAX_CHAIN
     {
         let mut text = Vec::new();
-        let most = Most {
-            end: room,
-            characters: usize::MAX,
-        };
-        write(&mut text, most, &format_args!("{error}"));
-        room = room.saturating_sub(text.len());
+        cut |= write(&mut text, most, &format_args!("{error}"));
+        most.end = most.end.saturating_sub(text.len());
         texts.push(String::from_utf8_lossy(&text).into_owned());
         next = source(error);
     }
-    texts
+    (texts, cut)
 }
 
 fn source<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {

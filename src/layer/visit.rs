@@ -323,24 +323,45 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
                 let write = |out: &mut Vec<u8>| cut = user::write(out, most, value);
                 trace::put_event_name_with(&mut self.scratch.record, write);
             }
-            _ => self.formatted(value, |fields, text| fields.special(known, text)),
+            _ => {
+                let most = self.longest(known.role);
+                self.formatted(value, most, |fields, text| fields.special(known, text));
+            }
         }
         self.count_cut(cut);
     }
 
-    /// Formats a value beside the record, for `work`. What has no room there was cut once, whoever notices.
-    fn formatted(&mut self, value: &dyn fmt::Debug, work: impl FnOnce(&mut Self, &str)) {
+    /// How much of a value in this role is wanted. An exception's text describes its span too, and is not cut for an attribute.
+    fn longest(&self, role: Role) -> Most {
+        let is_attribute = matches!(
+            role,
+            Role::Attribute | Role::ErrorType | Role::ExceptionType
+        );
+        Most {
+            end: self.bounds.bytes,
+            characters: if is_attribute {
+                self.template.value_length
+            } else {
+                usize::MAX
+            },
+        }
+    }
+
+    /// Formats a value beside the record, for `work`. What is cut was cut once, whoever notices.
+    fn formatted(
+        &mut self,
+        value: &dyn fmt::Debug,
+        most: Most,
+        work: impl FnOnce(&mut Self, &str),
+    ) {
         let mut text = std::mem::take(&mut self.scratch.formatted);
         text.clear();
-        let most = Most {
-            end: self.bounds.bytes,
-            characters: usize::MAX,
-        };
         let cut = user::write(&mut text, most, value);
         let before = self.written.truncated;
         work(self, std::str::from_utf8(&text).unwrap_or_default());
         self.count_cut(cut && self.written.truncated == before);
         self.scratch.formatted = text;
+        self.scratch.is_touched = true;
     }
 }
 

@@ -167,6 +167,9 @@ impl Builder {
     }
 
     /// Attributes `code.file.path`, `code.module.name` and `code.line.number` on spans and events. On by default.
+    ///
+    /// `code.function.name` is left out: what `tracing` knows of a callsite is its module, and a span's name is often, but not
+    /// always, that of its function.
     pub fn with_location(mut self, on: bool) -> Self {
         self.record.location = Some(on);
         self

@@ -6,10 +6,9 @@ use tracing_core::field::Field;
 
 use super::{Fields, What};
 use crate::layer::callsite::{Known, Role};
-use crate::layer::user;
+use crate::layer::user::{self, Most};
 use crate::proto::common::{self, EXCEPTION_MESSAGE, EXCEPTION_STACKTRACE, EXCEPTION_TYPE};
 use crate::proto::trace;
-use crate::proto::value::beginning;
 
 impl<const LATE: bool> Fields<'_, LATE> {
     /// A field of the type `dyn Error`: its text as of any value, and what follows from it.
@@ -21,7 +20,8 @@ impl<const LATE: bool> Fields<'_, LATE> {
         };
         let has_exception = self.template.has_exception(known.role);
         let tag = known.prefix.tag();
-        self.formatted(&format_args!("{error}"), |fields, text| {
+        let most = self.longest(known.role);
+        self.formatted(&format_args!("{error}"), most, |fields, text| {
             fields.put_text(known, text);
             if has_exception && fields.template.derives.message && known.role == Role::Attribute {
                 fields.derive(tag, EXCEPTION_MESSAGE, text);
@@ -34,30 +34,28 @@ impl<const LATE: bool> Fields<'_, LATE> {
         if !self.template.derives.chain && !has_stacktrace {
             return;
         }
-        let chain = user::chain(error, self.room());
+        let most = Most {
+            end: self.room(),
+            characters: self.template.value_length,
+        };
+        let (chain, cut) = user::chain(error, most);
+        self.count_cut(cut);
         if self.template.derives.chain {
-            self.chain(&self.template.chain(field, known), &chain);
+            let known = self.template.chain(field, known);
+            if self.begin(&known) {
+                let texts = chain.iter().map(String::as_str);
+                common::put_strings(&mut self.scratch.record, &known.prefix, texts);
+            }
         }
         if has_stacktrace && !chain.is_empty() {
             self.derive(tag, EXCEPTION_STACKTRACE, &chain.join("\n"));
         }
     }
 
-    fn chain(&mut self, known: &Known, chain: &[String]) {
-        let length = self.template.value_length;
-        if self.begin(known) {
-            let texts = chain.iter().map(|text| beginning(text, length));
-            common::put_strings(&mut self.scratch.record, &known.prefix, texts);
-            let cut = chain
-                .iter()
-                .any(|text| beginning(text, length).len() < text.len());
-            self.count_cut(cut);
-        }
-    }
-
     /// The text of an exception, or of an error's class, which its span is told of too.
     pub(super) fn note(&mut self, known: &Known, text: &str) {
         let kept = user::fitting(text, self.bounds.bytes).as_bytes();
+        self.scratch.is_touched = true;
         let noted = &mut self.scratch.noted;
         match known.role {
             Role::Exception => {

@@ -9,6 +9,7 @@
 
 mod bad_luck;
 mod callsite;
+mod compat;
 mod current;
 mod event_parents;
 mod exceptions;
@@ -25,4 +26,5 @@ mod special;
 mod threads;
 mod time;
 mod user_code;
+mod values;
 mod wrappers;
