@@ -127,6 +127,6 @@ impl OtlpLayer {
         if noted.is_exception || *template.metadata.level() == Level::ERROR {
             self.fail(span, &Failure::of(noted), account);
         }
-        span.written.is_limited |= noted.is_limited;
+        span.is_limited |= noted.is_limited;
     }
 }

@@ -247,8 +247,7 @@ impl OtlpLayer {
         if span.is_late {
             self.complete(span);
         }
-        span.finish(end);
-        if span.is_limited() {
+        if span.finish(end) {
             self.parts.ledger.limited();
         }
         let record = queue::Record {

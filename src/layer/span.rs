@@ -30,6 +30,8 @@ pub(super) struct OpenSpan {
     pub(super) metadata: &'static Metadata<'static>,
     /// Whether the callsite leaves the name or the kind to the end.
     pub(super) is_late: bool,
+    /// Whether a limit has left something of an event or a link out.
+    pub(super) is_limited: bool,
     /// The message, less what [`OpenSpan::finish`] adds.
     pub(super) record: Vec<u8>,
     pub(super) written: Written,
@@ -210,22 +212,19 @@ impl OpenSpan {
         }
     }
 
-    /// Whether a limit has left something of the span out.
+    /// Writes the end. The few bytes are not worth a charge: the record leaves for its chunk at once. Returns whether a limit
+    /// has left something out.
     #[inline]
-    pub(super) fn is_limited(&self) -> bool {
-        let dropped = self.written.dropped | self.dropped_events | self.dropped_links;
-        dropped != 0 || self.written.is_limited
-    }
-
-    /// Writes the end. The few bytes are not worth a charge: the record leaves for its chunk at once.
-    #[inline]
-    pub(super) fn finish(&mut self, end: u64) {
+    pub(super) fn finish(&mut self, end: u64) -> bool {
         let dropped = Dropped {
             attributes: self.written.dropped,
             events: self.dropped_events,
             links: self.dropped_links,
         };
+        let is_limited =
+            self.is_limited || dropped.attributes | dropped.events | dropped.links != 0;
         trace::put_end(&mut self.record, end, &dropped);
+        is_limited
     }
 
     /// Makes sure that so many bytes more fit, within the record's bound and the budget.

@@ -163,6 +163,7 @@ impl Shard {
                 place: *place,
                 metadata,
                 is_late,
+                is_limited: false,
                 record,
                 written: *written,
                 events: 0,
@@ -180,6 +181,7 @@ impl Shard {
         span.place = *place;
         span.metadata = metadata;
         span.is_late = is_late;
+        span.is_limited = false;
         span.written = *written;
         (
             span.events,

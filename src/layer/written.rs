@@ -15,8 +15,6 @@ pub(super) struct Written {
     pub(super) status: Code,
     /// The attribute `error.type` of a span that failed by an event.
     pub(super) error_type: ErrorType,
-    /// Something inside of an event or a link was left out for a limit.
-    pub(super) is_limited: bool,
     /// Values that were cut.
     pub(super) truncated: u32,
 }
