@@ -93,8 +93,13 @@
 //! - The fields `otel.name`, `otel.kind`, `otel.status_code` and `otel.status_description` set what they say.
 //! - Events become span events, named by their message, with `level` and `target`. An event of the level ERROR sets its span's
 //!   status, unless that is set. Events outside of spans are left out.
-//! - `u64`, `i128` and `u128` are integers where they fit an `i64`, else text. A field of type `dyn Error` also gives
-//!   `<field>.chain`, the texts of its sources.
+//! - An event with an `error` and no message, as `#[instrument(err)]` makes it, is an exception: it is named so, and describes its
+//!   span's status. A span that fails has an `error.type`. A field of type `dyn Error` also gives `<field>.chain`, the texts of its
+//!   sources, `exception.message` and `exception.stacktrace`. [`Errors`] has the rules, and a switch for each.
+//! - `u64`, `i128` and `u128` are integers where they fit an `i64`, else text; enums are what their `Debug` writes. A field that is
+//!   `None` or `Empty` is no attribute, since `tracing` does not tell of it; empty text, 0 and false are. `valuable` is not read,
+//!   since it is not stable.
+//! - Numbers of attributes, events and links, and the size of values, have [`Limits`].
 //! - `follows_from` becomes a link, while the followed span is open.
 //! - The resource says who recorded: `service.name`, an id of the process (`service.instance.id`), `telemetry.sdk.*`, what the
 //!   environment and [`Builder::with_resource_attribute`] add, and on request what a [`Detector`] finds about the process, host,
@@ -193,7 +198,7 @@ mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use self::config::{Batch, Compression, Limits, Protocol, Tls};
+pub use self::config::{Batch, Compression, Errors, Limits, Protocol, Tls};
 pub use self::context::{
     Baggage, Context, EnvironmentCarrier, Extractor, Injector, Propagator, SpanContext, TraceFlags,
     TraceState,

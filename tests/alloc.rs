@@ -148,6 +148,10 @@ fn spans_events_and_records_allocate_nothing() {
     assert_steady("error event", 1, || {
         info_span!("failing").in_scope(|| error!("it failed"))
     });
+    assert_steady("exception", 1, || {
+        let span = info_span!("failing", late = Empty);
+        span.in_scope(|| error!(error = %"it failed", error.type = ?7));
+    });
     assert_steady("link", 2, || {
         let cause = info_span!("cause");
         info_span!("effect").follows_from(&cause);

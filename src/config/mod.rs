@@ -1,6 +1,7 @@
 //! Validated values, each default with its reason.
 
 mod destination;
+mod errors;
 mod headers;
 mod setting;
 
@@ -10,30 +11,43 @@ pub(crate) use self::destination::Exporter;
 #[cfg(any(feature = "grpc", feature = "http"))]
 pub(crate) use self::destination::Pem;
 pub use self::destination::{Compression, Protocol, Tls};
+pub use self::errors::Errors;
+pub(crate) use self::errors::ExceptionSignal;
 pub(crate) use self::headers::{HeaderList, HeaderProvider};
 pub(crate) use self::setting::{Origin, Setting};
 use crate::error::Error;
 use crate::proto::resource::Resource;
+use crate::proto::value::ValueBounds;
 
-/// How many attributes, events and links a span may have, and how large it may become. What exceeds a limit is left out
-/// and counted in the span's `dropped_*_count` fields.
+/// How many attributes, events and links a span may have, and how large they and it may become. What exceeds the limit of a
+/// number is left out and counted in the `dropped_*_count` fields of its span, event or link, and people are told of it, once a
+/// minute at most; a value that exceeds a limit of size is cut, and counted by [`Stats::truncated`](crate::Stats::truncated).
+///
+/// Limits are about attributes: names, status descriptions and the resource are cut only where the record ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub(crate) attributes: u32,
     pub(crate) events: u32,
     pub(crate) links: u32,
     pub(crate) attributes_per_event: u32,
+    pub(crate) attributes_per_link: u32,
+    pub(crate) value_length: Option<u32>,
+    pub(crate) value_depth: u32,
     pub(crate) record_bytes: usize,
 }
 
 impl Default for Limits {
-    /// 128 of each (OpenTelemetry specification, span limits and attribute limits) and 256 KiB a record.
+    /// 128 of each, values of any length and 64 levels (OpenTelemetry specification, span limits and attribute limits), and
+    /// 256 KiB a record.
     fn default() -> Self {
         Self {
             attributes: 128,
             events: 128,
             links: 128,
             attributes_per_event: 128,
+            attributes_per_link: 128,
+            value_length: None,
+            value_depth: 64,
             // A record has to fit a request many times over, and costs memory while its span is open.
             record_bytes: 256 << 10,
         }
@@ -65,13 +79,48 @@ impl Limits {
         self
     }
 
+    /// Attributes of one link. Default 128.
+    pub fn with_attributes_per_link(mut self, count: u32) -> Self {
+        self.attributes_per_link = count;
+        self
+    }
+
+    /// Characters of an attribute's text, and bytes of a byte sequence, also inside of arrays and maps. Nothing else is cut,
+    /// and no character is. What a `Debug` or `Display` writes ends there too. Default: no limit of its own, but
+    /// [`with_record_bytes`](Self::with_record_bytes).
+    pub fn with_value_length(mut self, characters: u32) -> Self {
+        self.value_length = Some(characters);
+        self
+    }
+
+    /// Levels of arrays and maps in each other, 1 to 128, of which the attribute's own value is the first; what lies deeper
+    /// becomes an empty value. Default 64.
+    ///
+    /// Decoders that take no more than 100 messages in each other, such as prost's, read 31 levels of maps.
+    pub fn with_value_depth(mut self, levels: u32) -> Self {
+        self.value_depth = levels;
+        self
+    }
+
     /// Encoded bytes of one record, 1 KiB to 4 MiB; a value that would exceed it is cut. Default 256 KiB.
     pub fn with_record_bytes(mut self, bytes: usize) -> Self {
         self.record_bytes = bytes;
         self
     }
 
+    /// What a value is held to.
+    pub(crate) fn value(&self) -> ValueBounds {
+        let length = self.value_length.map(usize::try_from);
+        ValueBounds {
+            length: length.and_then(Result::ok).unwrap_or(usize::MAX),
+            depth: self.value_depth,
+        }
+    }
+
     fn validate(&self) -> Result<(), Error> {
+        // Values are written by recursion, which takes stack.
+        let depth = usize::try_from(self.value_depth).unwrap_or(usize::MAX);
+        within("Limits::with_value_depth", depth, 1, 128)?;
         within(
             "Limits::with_record_bytes",
             self.record_bytes,
@@ -171,6 +220,7 @@ pub(crate) struct Record {
     pub(crate) end_at_last_exit: bool,
     /// How long a span was entered, and how long it was not.
     pub(crate) busy_and_idle: bool,
+    pub(crate) errors: Errors,
 }
 
 impl Default for Record {
@@ -184,6 +234,7 @@ impl Default for Record {
             events: true,
             end_at_last_exit: false,
             busy_and_idle: false,
+            errors: Errors::default(),
         }
     }
 }
@@ -271,6 +322,14 @@ mod tests {
             message,
             Err("Batch::with_max_bytes: 7 is not from 1024 to 4128768".to_owned())
         );
+    }
+
+    #[test]
+    fn spec_5_3_at_least_one_level_and_at_most_what_the_stack_holds() {
+        for (levels, is_valid) in [(0, false), (1, true), (64, true), (128, true), (129, false)] {
+            let limits = Limits::default().with_value_depth(levels);
+            assert_eq!(limits.validate().is_ok(), is_valid, "{levels}");
+        }
     }
 
     #[test]

@@ -11,7 +11,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::parse::Variable;
-use crate::config::{Compression, Exporter, HeaderList, Origin, Protocol, Setting};
+use crate::config::{
+    Compression, ExceptionSignal, Exporter, HeaderList, Origin, Protocol, Setting,
+};
 use crate::context::Propagator;
 use crate::resource::Entity;
 use crate::sampler::Named;
@@ -81,8 +83,6 @@ macro_rules! declare {
         #[doc = "- `OTEL_TRACES_EXPORTER` chooses for programs whose code does not: `Builder::with_transport`, `with_endpoint` and"]
         #[doc = "  `with_traces_endpoint` beat it. `OTEL_SDK_DISABLED` switches those off too; only `Builder::with_disabled` beats it."]
         #[doc = "- Of samplers, `jaeger_remote`, `parentbased_jaeger_remote` and `xray` are not known; `Sampler::custom` takes one's own."]
-        #[doc = "- No effect have `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` and the limits of a value's length; `Limits::with_record_bytes`"]
-        #[doc = "  bounds what a value takes."]
         #[doc = "- `console` and further exporters are not known, and `OTEL_EXPORTER_OTLP_LOGS_*` and `OTEL_BLRP_*` have no effect,"]
         #[doc = "  since no log records are sent."]
         pub mod environment {}
@@ -144,15 +144,13 @@ declare! {
         "128", "attributes of an event";
     propagators: Vec<Propagator> = propagators("OTEL_PROPAGATORS"),
         "`tracecontext,baggage`", "forms in which contexts travel: any of `tracecontext`, `baggage`, `b3` and `b3multi`, or `none`; also with a disabled SDK";
+    attributes_per_link: u32 = count("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
+        "128", "attributes of a link";
+    value_length: u32 = count("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
+        "", "characters of an attribute's text, and bytes of a byte sequence; not set, the record's size bounds them";
+    exception_signal: ExceptionSignal = exception_signal("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"),
+        "", "`logs` or `logs/dup`: read, and without effect until log records are sent; exceptions are span events";
 }
-
-/// Variables of the specification whose absence would be a surprise, and the values that change nothing.
-const NOT_READ: [(&str, &[&str]); 3] = [
-    ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", &[]),
-    ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", &[]),
-    ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", &[]),
-];
-const NO_EFFECT: &str = "values are recorded up to Limits::with_record_bytes";
 
 struct Reader {
     set: HashMap<String, String>,
@@ -165,15 +163,10 @@ impl Reader {
             .into_iter()
             .filter(|(name, value)| name.starts_with("OTEL_") && !value.trim().is_empty())
             .collect();
-        let warnings = NOT_READ
-            .iter()
-            .filter(|(name, harmless)| {
-                let value = set.get(*name).map(|value| value.trim().to_lowercase());
-                value.is_some_and(|value| !harmless.contains(&value.as_str()))
-            })
-            .map(|(name, _)| format!("{name} has no effect yet; {NO_EFFECT}"))
-            .collect();
-        Self { set, warnings }
+        Self {
+            set,
+            warnings: Vec::new(),
+        }
     }
 
     /// The first variable that is set and can be read.

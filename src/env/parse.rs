@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::config::{Compression, Exporter, HeaderList, Protocol};
+use crate::config::{Compression, ExceptionSignal, Exporter, HeaderList, Protocol};
 use crate::context::Propagator;
 use crate::sampler::Named;
 use crate::say::Level;
@@ -174,6 +174,30 @@ pub(super) fn propagators(variable: &mut Variable<'_>) -> Option<Vec<Propagator>
         variable.warn(&format!("means {names}"), expected);
     }
     Some(chosen)
+}
+
+/// "A comma-separated list"; of both values, the one that sends more holds, as in the conventions' other opt-ins.
+pub(super) fn exception_signal(variable: &mut Variable<'_>) -> Option<ExceptionSignal> {
+    let choices = [ExceptionSignal::Logs, ExceptionSignal::LogsDup];
+    let choices = choices.map(|choice| (choice.name(), choice));
+    let asked = variable.text().split(',').map(str::trim);
+    let asked: Vec<_> = asked
+        .filter(|name| !name.is_empty())
+        .map(|name| find(name, &choices))
+        .collect();
+    let chosen = match &asked {
+        asked if asked.contains(&Some(ExceptionSignal::LogsDup)) => Some(ExceptionSignal::LogsDup),
+        asked if asked.contains(&Some(ExceptionSignal::Logs)) => Some(ExceptionSignal::Logs),
+        _ => None,
+    };
+    match chosen {
+        None => variable.ignored(&any_of(&choices)),
+        Some(chosen) if asked.contains(&None) => {
+            variable.warn(&format!("means {}", chosen.name()), &any_of(&choices));
+        }
+        Some(_) => {}
+    }
+    chosen
 }
 
 fn find<T: Copy>(text: &str, choices: &[(&str, T)]) -> Option<T> {

@@ -434,11 +434,67 @@ proptest! {
 }
 
 #[test]
-fn what_would_surprise_by_having_no_effect_is_said() {
-    let warned = |name: &str, value: &str| {
-        let environment = read([(name.to_owned(), value.to_owned())]);
-        environment.warnings.iter().any(|line| line.contains(name))
+fn spec_10_17_to_10_24_the_models_limit_goes_before_the_general_one() {
+    let general = [
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "7"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "8"),
+    ];
+    let read = of(&general);
+    assert_eq!(value(&read.value_length), Some(7));
+    for count in [
+        &read.attributes,
+        &read.attributes_per_event,
+        &read.attributes_per_link,
+    ] {
+        assert_eq!(value(count), Some(8));
+    }
+    // The number of events and links is the span's own.
+    assert_eq!((&read.events, &read.links), (&None, &None));
+    let own = [
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "2"),
+        ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "3"),
+        ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "4"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "5"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "0"),
+    ];
+    let read = of(&[&general[..], &own].concat());
+    let found = [
+        &read.value_length,
+        &read.attributes,
+        &read.attributes_per_event,
+        &read.attributes_per_link,
+        &read.events,
+        &read.links,
+    ];
+    assert_eq!(found.map(value), [1, 2, 3, 4, 5, 0].map(Some));
+    // A limit that cannot be read is as one that is not set.
+    let read = of(&[
+        &general[..],
+        &[("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1")],
+    ]
+    .concat());
+    assert_eq!(value(&read.value_length), Some(7));
+    assert_eq!(read.warnings.len(), 1);
+    assert_eq!(
+        value(&of(&[("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "0")]).value_length),
+        Some(0)
+    );
+}
+
+#[test]
+fn spec_10_47_exceptions_as_logs_are_asked_for_by_a_list() {
+    use ExceptionSignal::{Logs, LogsDup};
+
+    let read = |list: &str| {
+        let read = of(&[("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", list)]);
+        (value(&read.exception_signal), read.warnings.len())
     };
-    assert!(warned("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "12"));
-    assert!(!warned("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", " "));
+    assert_eq!(read(""), (None, 0));
+    assert_eq!(read("logs"), (Some(Logs), 0));
+    assert_eq!(read(" Logs/Dup "), (Some(LogsDup), 0));
+    assert_eq!(read("logs, logs/dup"), (Some(LogsDup), 0));
+    assert_eq!(read("logs/dup,,logs"), (Some(LogsDup), 0));
+    assert_eq!(read("logs,http"), (Some(Logs), 1));
+    assert_eq!(read("events"), (None, 1));
 }

@@ -18,6 +18,8 @@ pub(super) struct Books {
     begun: Instant,
     /// Records that the layer had dropped when people were last told.
     told: u64,
+    /// Records of which a limit had left something out then.
+    told_limited: u64,
 }
 
 impl Books {
@@ -27,6 +29,7 @@ impl Books {
             voice,
             begun: Instant::now(),
             told: 0,
+            told_limited: 0,
         }
     }
 
@@ -127,6 +130,11 @@ impl Books {
             self.told = dropped;
             let why = "the queue or the memory limit was full when they began or ended; Handle::stats tells the reasons";
             self.voice.dropped(records, why);
+        }
+        let limited = self.ledger.limited_records();
+        if limited > self.told_limited {
+            self.voice.limited(limited - self.told_limited);
+            self.told_limited = limited;
         }
     }
 }

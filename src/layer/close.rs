@@ -2,6 +2,8 @@
 
 use super::OtlpLayer;
 use super::activity::Activity;
+use super::failure::Failure;
+use super::scratch;
 use super::shard::Account;
 use super::span::OpenSpan;
 use crate::model::Value;
@@ -22,8 +24,18 @@ impl OtlpLayer {
     /// A panic leaves the span.
     #[cold]
     pub(super) fn unwound(&self, id: u64) {
-        self.store.update(id, |span, account| {
-            span.fail("panicked", &self.bounds, account)
+        if !self.config.errors.panics {
+            return;
+        }
+        scratch::with(|scratch| {
+            self.store.update(id, |span, account| {
+                self.fail(span, &Failure::PANIC, account);
+                if self.config.errors.exceptions {
+                    let now = self.parts.clock.at(span.place.epoch);
+                    self.put_panic_event(&mut scratch.record, now);
+                    span.put_event(&scratch.record, &self.bounds, account);
+                }
+            });
         });
     }
 
@@ -37,7 +49,9 @@ impl OtlpLayer {
         if span.is_late {
             self.complete(span);
         }
-        span.finish(end);
+        if span.finish(end) {
+            self.parts.ledger.limited();
+        }
         if span.place.ids.flags & SAMPLED == 0 {
             // Recorded, and not to be exported (specification, recording only).
             return;

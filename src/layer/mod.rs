@@ -9,6 +9,7 @@ mod callsite;
 mod close;
 mod event;
 mod ext;
+mod failure;
 mod filter;
 mod fresh;
 mod open;
@@ -106,7 +107,9 @@ impl OtlpLayer {
             events,
             links,
             attributes_per_event,
+            attributes_per_link,
             record_bytes: bytes,
+            ..
         } = limits;
         // The rest is for chunks: an eighth, or what the largest record takes.
         let limit = parts.budget.limit();
@@ -121,6 +124,8 @@ impl OtlpLayer {
                 attributes,
                 events,
                 links,
+                attributes_per_link,
+                value: limits.value(),
             },
             event_bounds: Bounds {
                 attributes: attributes_per_event,

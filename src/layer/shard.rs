@@ -229,6 +229,7 @@ impl Shard {
                 extra: opened.extra.cloned().unwrap_or_default(),
                 metadata,
                 is_late,
+                is_limited: false,
                 record,
                 written: *written,
                 events: 0,
@@ -251,6 +252,7 @@ impl Shard {
         }
         span.metadata = metadata;
         span.is_late = is_late;
+        span.is_limited = false;
         span.written = *written;
         (
             span.events,

@@ -6,13 +6,13 @@ use super::activity::Activity;
 use super::fresh::Start;
 use super::user;
 use super::visit::{Mark, What};
-use super::written::Written;
+use super::written::{ErrorType, Written};
 use crate::context::{Baggage, TraceState};
 use crate::id::SpanId;
 use crate::model::{SpanKind, Status, Value};
 use crate::proto::common;
 use crate::proto::trace::{self, Code, Dropped, Ids};
-use crate::proto::value;
+use crate::proto::value::{self, ValueBounds};
 use crate::proto::wire::{Content, Reader};
 
 use super::shard::Account;
@@ -57,6 +57,8 @@ pub(super) struct OpenSpan {
     pub(super) metadata: &'static Metadata<'static>,
     /// Whether the callsite leaves the name or the kind to the end.
     pub(super) is_late: bool,
+    /// Whether a limit has left something of an event or a link out.
+    pub(super) is_limited: bool,
     /// The message, less what [`OpenSpan::finish`] adds.
     pub(super) record: Vec<u8>,
     pub(super) written: Written,
@@ -77,6 +79,8 @@ pub(super) struct SpanBounds {
     pub(super) attributes: u32,
     pub(super) events: u32,
     pub(super) links: u32,
+    pub(super) attributes_per_link: u32,
+    pub(super) value: ValueBounds,
 }
 
 impl OpenSpan {
@@ -160,6 +164,9 @@ impl OpenSpan {
             return 0;
         };
         let key = common::key_of(content);
+        if key == common::ERROR_TYPE {
+            self.written.error_type = ErrorType::Theirs;
+        }
         let replaced =
             self.written.may_have(bit) && trace::cut_attribute(&mut self.record, field[0], key);
         if !replaced && !self.written.admit(bit, bounds.attributes) {
@@ -192,7 +199,16 @@ impl OpenSpan {
         let mut attribute = Vec::new();
         for (key, value) in attributes {
             attribute.clear();
-            value::put_attribute(&mut attribute, trace::SPAN_ATTRIBUTE, key.as_ref(), value);
+            value::put_attribute(
+                &mut attribute,
+                trace::SPAN_ATTRIBUTE,
+                key.as_ref(),
+                value,
+                &bounds.value,
+            );
+            if attribute.is_empty() {
+                continue;
+            }
             self.put_attribute(&attribute, bounds, account);
         }
     }
@@ -255,9 +271,10 @@ impl OpenSpan {
         trace::set_ids(&mut self.record, &place.ids, parent);
     }
 
-    /// Writes the end. The few bytes are not worth a charge: the record leaves for its chunk at once.
+    /// Writes the end. The few bytes are not worth a charge: the record leaves for its chunk at once. Returns whether a limit
+    /// has left something out.
     #[inline]
-    pub(super) fn finish(&mut self, end: u64) {
+    pub(super) fn finish(&mut self, end: u64) -> bool {
         if self.place.has_extra {
             trace::put_trace_state(&mut self.record, self.extra.trace_state.as_str());
         }
@@ -266,12 +283,20 @@ impl OpenSpan {
             events: self.dropped_events,
             links: self.dropped_links,
         };
+        let is_limited =
+            self.is_limited || dropped.attributes | dropped.events | dropped.links != 0;
         trace::put_end(&mut self.record, end, &dropped);
+        is_limited
     }
 
     /// Makes sure that so many bytes more fit, within the record's bound and the budget.
     #[inline]
-    fn make_room(&mut self, bytes: usize, bounds: &SpanBounds, account: &mut Account) -> bool {
+    pub(super) fn make_room(
+        &mut self,
+        bytes: usize,
+        bounds: &SpanBounds,
+        account: &mut Account,
+    ) -> bool {
         let needed = self.record.len() + bytes;
         if needed > bounds.bytes {
             return false;

@@ -7,30 +7,32 @@ use std::error::Error;
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::proto::value::beginning;
 use crate::quiet;
 
 /// An error's chain is followed so far; a chain may be a circle.
 const MAX_CHAIN: usize = 32;
 
-/// Appends what the user's `Debug` writes, until `out` has `end` bytes; says whether it was cut. A panic costs this value
+/// How much is written at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    /// Until the buffer has so many bytes.
+    pub(super) end: usize,
+    /// So many characters; `usize::MAX` is no bound.
+    pub(super) characters: usize,
+}
+
+/// Appends what the user's `Debug` writes, as much of it as is wanted; says whether it was cut. A panic costs this value
 /// only, and leaves its message in the value's place.
 #[inline]
-pub(super) fn write(out: &mut Vec<u8>, end: usize, value: &dyn fmt::Debug) -> bool {
+pub(super) fn write(out: &mut Vec<u8>, most: Most, value: &dyn fmt::Debug) -> bool {
     let start = out.len();
-    let mut bounded = Bounded {
-        out,
-        end,
-        cut: false,
-    };
+    let mut bounded = Bounded::new(out, most);
     let outcome = guarded(|| write!(bounded, "{value:?}"));
     let mut cut = bounded.cut;
     if let Err(why) = outcome {
         out.truncate(start);
-        let mut bounded = Bounded {
-            out,
-            end,
-            cut: false,
-        };
+        let mut bounded = Bounded::new(out, most);
         // What does not fit is cut, as of any value.
         let _ = write!(bounded, "<panicked: {why}>");
         cut = bounded.cut;
@@ -38,20 +40,20 @@ pub(super) fn write(out: &mut Vec<u8>, end: usize, value: &dyn fmt::Debug) -> bo
     cut
 }
 
-/// The texts of an error's sources, of `room` bytes together.
-pub(super) fn chain(error: &(dyn Error + 'static), mut room: usize) -> Vec<String> {
-    let mut texts = Vec::new();
+/// The texts of an error's sources, of so many bytes together and so many characters each; and whether any was cut.
+pub(super) fn chain(error: &(dyn Error + 'static), mut most: Most) -> (Vec<String>, bool) {
+    let (mut texts, mut cut) = (Vec::new(), false);
     let mut next = source(error);
     while let Some(error) = next
         && texts.len() < MAX_CHAIN
     {
         let mut text = Vec::new();
-        write(&mut text, room, &format_args!("{error}"));
-        room = room.saturating_sub(text.len());
+        cut |= write(&mut text, most, &format_args!("{error}"));
+        most.end = most.end.saturating_sub(text.len());
         texts.push(String::from_utf8_lossy(&text).into_owned());
         next = source(error);
     }
-    texts
+    (texts, cut)
 }
 
 fn source<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
@@ -104,8 +106,20 @@ pub(super) fn fitting(text: &str, bytes: usize) -> &str {
 /// Stops the formatting at the bound, so that a value of 100 MB costs what the bound costs.
 struct Bounded<'a> {
     out: &'a mut Vec<u8>,
-    end: usize,
+    /// What is still to come, at most.
+    most: Most,
     cut: bool,
+}
+
+impl<'a> Bounded<'a> {
+    #[inline]
+    fn new(out: &'a mut Vec<u8>, most: Most) -> Self {
+        Self {
+            out,
+            most,
+            cut: false,
+        }
+    }
 }
 
 impl Write for Bounded<'_> {
@@ -113,13 +127,20 @@ impl Write for Bounded<'_> {
         if self.cut {
             return Err(fmt::Error);
         }
-        let room = self.end.saturating_sub(self.out.len());
-        if text.len() <= room {
-            self.out.extend_from_slice(text.as_bytes());
+        let room = self.most.end.saturating_sub(self.out.len());
+        let mut kept = text;
+        if self.most.characters != usize::MAX {
+            kept = beginning(text, self.most.characters);
+            self.most.characters -= kept.chars().count();
+        }
+        if kept.len() > room {
+            kept = fitting(kept, room);
+        }
+        self.out.extend_from_slice(kept.as_bytes());
+        if kept.len() == text.len() {
             return Ok(());
         }
         self.cut = true;
-        self.out.extend_from_slice(fitting(text, room).as_bytes());
         Err(fmt::Error)
     }
 }

@@ -10,7 +10,7 @@ use super::destination::Wanted;
 use super::explain::Explanation;
 use super::guard::Guard;
 use super::resolve;
-use crate::config::{Batch, Limits};
+use crate::config::{Batch, Errors, Limits};
 use crate::context::Propagator;
 use crate::env::{self, Environment};
 use crate::error::Error;
@@ -93,6 +93,7 @@ pub(super) struct Recorded {
     pub(super) events: Option<Events>,
     pub(super) end_at_last_exit: Option<bool>,
     pub(super) busy_and_idle: Option<bool>,
+    pub(super) errors: Option<Errors>,
 }
 
 impl std::fmt::Debug for Builder {
@@ -175,6 +176,12 @@ impl Builder {
         self
     }
 
+    /// What errors say of spans and events. Default [`Errors::default`].
+    pub fn with_errors(mut self, errors: Errors) -> Self {
+        self.record.errors = Some(errors);
+        self
+    }
+
     /// Bytes that open spans, chunks, queue, backlog and requests in flight may take together, at least 1 MiB. What does not
     /// fit is dropped and counted. Default 32 MiB.
     pub fn with_memory_limit(mut self, bytes: usize) -> Self {
@@ -205,6 +212,9 @@ impl Builder {
     }
 
     /// Attributes `code.file.path`, `code.module.name` and `code.line.number` on spans and events. On by default.
+    ///
+    /// `code.function.name` is left out: what `tracing` knows of a callsite is its module, and a span's name is often, but not
+    /// always, that of its function.
     pub fn with_location(mut self, on: bool) -> Self {
         self.record.location = Some(on);
         self

@@ -1,6 +1,6 @@
 //! `Resource` (resource.proto), `EntityRef` (common.proto), and what stands around them in `ResourceSpans` (trace.proto).
 
-use super::value::put_attribute;
+use super::value::{ValueBounds, put_attribute};
 use super::wire::{self, LEN, tag};
 use crate::model::Value;
 
@@ -46,9 +46,11 @@ pub(crate) struct EntityRef {
 impl Resource {
     /// The fields `resource` and `schema_url` of `ResourceSpans`.
     pub(crate) fn encode(&self) -> Vec<u8> {
+        // "Resource attributes SHOULD be exempt" from the limits; the depth alone is held, so that anybody can read it.
+        let bounds = ValueBounds::default();
         let mut content = Vec::new();
         for (key, value) in &self.attributes {
-            put_attribute(&mut content, ATTRIBUTES, key, value);
+            put_attribute(&mut content, ATTRIBUTES, key, value, &bounds);
         }
         for entity in &self.entity_refs {
             wire::put_len(&mut content, ENTITY_REFS, &entity.encode());

@@ -3,6 +3,7 @@
 //! What a callsite's fields say goes a faster way (see [`super::common`]).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::common::{
     ARRAY_VALUE, ARRAY_VALUES, BOOL_VALUE, BYTES_VALUE, DOUBLE_VALUE, INT_VALUE, KEY, KVLIST_VALUE,
@@ -11,19 +12,59 @@ use super::common::{
 use super::wire::{self, Content, Malformed, Reader, put_varint};
 use crate::model::Value;
 
-/// Appends an attribute with this tag.
-pub(crate) fn put_attribute(out: &mut Vec<u8>, tag: u8, key: &str, value: &Value<'_>) {
+/// What an attribute's value is held to (specification, attribute limits).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ValueBounds {
+    /// Characters of a text, and bytes of a byte sequence; `usize::MAX` is no bound.
+    pub(crate) length: usize,
+    /// Levels of arrays and maps, of which the attribute's own value is the first.
+    pub(crate) depth: u32,
+}
+
+impl Default for ValueBounds {
+    /// "Default=Infinity" and 64 levels.
+    fn default() -> Self {
+        Self {
+            length: usize::MAX,
+            depth: 64,
+        }
+    }
+}
+
+/// Appends an attribute with this tag, unless its key is empty; what exceeds the bounds is cut.
+pub(crate) fn put_attribute(
+    out: &mut Vec<u8>,
+    tag: u8,
+    key: &str,
+    value: &Value<'_>,
+    bounds: &ValueBounds,
+) {
+    if !key.is_empty() {
+        put_pair(out, tag, key, value, bounds, 1);
+    }
+}
+
+fn put_pair(
+    out: &mut Vec<u8>,
+    tag: u8,
+    key: &str,
+    value: &Value<'_>,
+    bounds: &ValueBounds,
+    level: u32,
+) {
     put_nested(out, tag, |out| {
         wire::put_len(out, KEY, key.as_bytes());
-        put_nested(out, VALUE, |out| put_any(out, value));
+        put_nested(out, VALUE, |out| put_any(out, value, bounds, level));
     });
 }
 
 /// The content of an `AnyValue`.
-fn put_any(out: &mut Vec<u8>, value: &Value<'_>) {
+fn put_any(out: &mut Vec<u8>, value: &Value<'_>, bounds: &ValueBounds, level: u32) {
     match value {
         Value::Empty => {}
-        Value::Str(text) => wire::put_len(out, STRING_VALUE, text.as_bytes()),
+        Value::Str(text) => {
+            wire::put_len(out, STRING_VALUE, beginning(text, bounds.length).as_bytes());
+        }
         Value::Bool(value) => out.extend_from_slice(&[BOOL_VALUE, u8::from(*value)]),
         Value::Int(value) => {
             out.push(INT_VALUE);
@@ -33,18 +74,58 @@ fn put_any(out: &mut Vec<u8>, value: &Value<'_>) {
             out.push(DOUBLE_VALUE);
             out.extend_from_slice(&value.to_bits().to_le_bytes());
         }
-        Value::Bytes(bytes) => wire::put_len(out, BYTES_VALUE, bytes),
+        Value::Bytes(bytes) => {
+            let kept = bytes.get(..bounds.length).unwrap_or(bytes);
+            wire::put_len(out, BYTES_VALUE, kept);
+        }
+        // "If the depth limit is exceeded, the value is replaced by an empty one."
+        Value::Array(_) | Value::Map(_) if level > bounds.depth => {}
         Value::Array(values) => put_nested(out, ARRAY_VALUE, |out| {
             for value in values {
-                put_nested(out, ARRAY_VALUES, |out| put_any(out, value));
+                put_nested(out, ARRAY_VALUES, |out| {
+                    put_any(out, value, bounds, level + 1);
+                });
             }
         }),
         Value::Map(pairs) => put_nested(out, KVLIST_VALUE, |out| {
-            for (key, value) in pairs {
-                put_attribute(out, KVLIST_VALUES, key, value);
+            for (key, value) in distinct(pairs) {
+                put_pair(out, KVLIST_VALUES, key, value, bounds, level + 1);
             }
         }),
     }
+}
+
+/// So many pairs are compared with each other; more are looked up in a table.
+const FEW: usize = 16;
+
+/// The pairs of which no later one has the key, less those without a key: "the keys of a map are unique".
+fn distinct<'v>(
+    pairs: &'v [(Cow<'_, str>, Value<'_>)],
+) -> impl Iterator<Item = (&'v str, &'v Value<'v>)> {
+    let mut last = HashMap::new();
+    if pairs.len() > FEW {
+        last.extend(pairs.iter().enumerate().map(|(at, (key, _))| (&**key, at)));
+    }
+    let is_last = move |at: usize, key: &str| match last.get(key) {
+        Some(last) => *last == at,
+        None => pairs.iter().skip(at + 1).all(|(later, _)| later != key),
+    };
+    let kept = pairs
+        .iter()
+        .enumerate()
+        .filter(move |(at, (key, _))| !key.is_empty() && is_last(*at, key));
+    kept.map(|(_, (key, value))| (&**key, value))
+}
+
+/// The first so many characters of a text.
+#[inline]
+pub(crate) fn beginning(text: &str, characters: usize) -> &str {
+    // A character has a byte at least, so most texts need not be looked at.
+    if text.len() <= characters {
+        return text;
+    }
+    let end = text.char_indices().nth(characters);
+    end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 /// A message of which the length is known when it is written.
@@ -108,3 +189,6 @@ fn each<'a, T>(
 fn text(bytes: &[u8]) -> Result<&str, Malformed> {
     std::str::from_utf8(bytes).map_err(|_| Malformed)
 }
+
+#[cfg(all(test, not(otlp_loom)))]
+mod tests;

@@ -180,7 +180,7 @@ mod tests {
         crate::proto::trace::put_head(&mut record, &ids, 1);
         crate::proto::trace::put_name(&mut record, "name");
         for (key, value) in &values {
-            put_attribute(&mut record, SPAN_ATTRIBUTE, key, value);
+            put_attribute(&mut record, SPAN_ATTRIBUTE, key, value, &Default::default());
         }
         put_link(&mut record, &ids);
         let parent = SpanContext::remote(

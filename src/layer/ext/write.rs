@@ -9,20 +9,17 @@ use tracing::Span;
 use super::reach;
 use crate::clock;
 use crate::context::SpanContext;
+use crate::layer::OtlpLayer;
 use crate::layer::scratch::{self, Scratch};
 use crate::layer::shard::Account;
 use crate::layer::span::{OpenSpan, SpanBounds};
 use crate::layer::user;
-use crate::layer::{Bounds, OtlpLayer};
 use crate::model::{Status, Value};
 use crate::proto::common;
 use crate::proto::trace::{self, HAS_IS_REMOTE, IS_REMOTE, Ids};
-use crate::proto::value;
+use crate::proto::value::{self, ValueBounds};
 use crate::proto::wire::{Content, Reader};
 use crate::quiet::{self, Gate};
-
-/// "AttributePerLinkCountLimit", which is 128 by default (specification, span limits).
-const ATTRIBUTES_PER_LINK: u32 = 128;
 
 pub(super) fn set_attribute<'v>(span: &Span, key: &str, value: impl Into<Value<'v>>) {
     let Some(bounds) = ask(span, |layer, id| layer.span_bounds(id)) else {
@@ -32,8 +29,8 @@ pub(super) fn set_attribute<'v>(span: &Span, key: &str, value: impl Into<Value<'
         let mut attributes = Attributes::new(scratch, trace::SPAN_ATTRIBUTE, bounds);
         let outcome = user::guarded(|| attributes.stage(key, &mut value.into()));
         let truncated = attributes.truncated;
-        if outcome.is_ok() && !scratch.text.is_empty() {
-            mem::swap(&mut scratch.record, &mut scratch.text);
+        if outcome.is_ok() && !scratch.formatted.is_empty() {
+            mem::swap(&mut scratch.record, &mut scratch.formatted);
             merge(span, scratch, truncated, OpenSpan::put_attribute);
         }
     });
@@ -82,10 +79,16 @@ pub(super) fn add_event<'a>(
             dropped, truncated, ..
         } = written;
         trace::put_event_dropped(&mut scratch.record, dropped);
-        merge(span, scratch, truncated, |span, event, bounds, account| {
-            span.put_event(event, bounds, account);
-            0
-        });
+        merge(
+            span,
+            scratch,
+            truncated,
+            move |span, event, bounds, account| {
+                span.is_limited |= dropped > 0;
+                span.put_event(event, bounds, account);
+                0
+            },
+        );
     });
 }
 
@@ -113,10 +116,16 @@ pub(super) fn add_link<'a>(
             dropped, truncated, ..
         } = written;
         trace::put_link_dropped(&mut scratch.record, dropped);
-        merge(span, scratch, truncated, |span, link, bounds, account| {
-            span.put_link(link, bounds, account);
-            0
-        });
+        merge(
+            span,
+            scratch,
+            truncated,
+            move |span, link, bounds, account| {
+                span.is_limited |= dropped > 0;
+                span.put_link(link, bounds, account);
+                0
+            },
+        );
     });
 }
 
@@ -172,30 +181,33 @@ fn change(span: &Span, work: impl FnOnce(&mut OpenSpan, &SpanBounds, &mut Accoun
 
 impl OtlpLayer {
     /// The bounds of what is said to a span; `None` for one that is not recorded.
-    fn span_bounds(&self, id: u64) -> Option<Bounds> {
-        self.store.update(id, |_, _| Bounds {
+    fn span_bounds(&self, id: u64) -> Option<Room> {
+        self.store.update(id, |_, _| Room {
             attributes: self.bounds.attributes,
             bytes: self.bounds.bytes,
+            value: self.bounds.value,
         })
     }
 
     /// The time of an event that is recorded now, and its bounds. The span starts.
-    fn time_of_event(&self, id: u64) -> Option<(u64, Bounds)> {
+    fn time_of_event(&self, id: u64) -> Option<(u64, Room)> {
         let place = self.settle(id)?;
         let room = self.room(id)?;
-        let bounds = Bounds {
+        let bounds = Room {
             attributes: self.event_bounds.attributes,
             bytes: self.event_bounds.bytes.min(room),
+            value: self.bounds.value,
         };
         Some((self.parts.clock.at(place.epoch), bounds))
     }
 
     /// The bounds of a link.
-    fn link_bounds(&self, id: u64) -> Option<Bounds> {
+    fn link_bounds(&self, id: u64) -> Option<Room> {
         let bytes = self.room(id)?;
-        Some(Bounds {
-            attributes: ATTRIBUTES_PER_LINK,
+        Some(Room {
+            attributes: self.bounds.attributes_per_link,
             bytes,
+            value: self.bounds.value,
         })
     }
 
@@ -210,18 +222,26 @@ impl OtlpLayer {
     }
 }
 
+/// What is said to a span has so much room.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    attributes: u32,
+    bytes: usize,
+    value: ValueBounds,
+}
+
 /// Attributes that come by name, on their way into the scratch space.
 struct Attributes<'s> {
     scratch: &'s mut Scratch,
     tag: u8,
-    bounds: Bounds,
+    bounds: Room,
     count: u32,
     dropped: u32,
     truncated: u32,
 }
 
 impl<'s> Attributes<'s> {
-    fn new(scratch: &'s mut Scratch, tag: u8, bounds: Bounds) -> Self {
+    fn new(scratch: &'s mut Scratch, tag: u8, bounds: Room) -> Self {
         Self {
             scratch,
             tag,
@@ -243,7 +263,7 @@ impl<'s> Attributes<'s> {
     /// Encodes an attribute, of which a text is cut to the room there is, where it does not stand in anything's way yet. One
     /// without a key is none.
     fn stage(&mut self, key: &str, value: &mut Value<'_>) {
-        self.scratch.text.clear();
+        self.scratch.formatted.clear();
         if key.is_empty() {
             return;
         }
@@ -258,11 +278,23 @@ impl<'s> Attributes<'s> {
             *text = kept.into();
             self.truncated = self.truncated.saturating_add(1);
         }
-        value::put_attribute(&mut self.scratch.text, self.tag, key, value);
+        self.scratch.is_touched = true;
+        let value_bounds = &self.bounds.value;
+        value::put_attribute(
+            &mut self.scratch.formatted,
+            self.tag,
+            key,
+            value,
+            value_bounds,
+        );
     }
 
     fn put_staged(&mut self) {
-        let Scratch { record, text, .. } = &mut *self.scratch;
+        let Scratch {
+            record,
+            formatted: text,
+            ..
+        } = &mut *self.scratch;
         let Ok(Some((_, Content::Bytes(content)))) = Reader::new(text).next() else {
             return;
         };

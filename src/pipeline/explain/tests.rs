@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::config::{Batch, Compression, Limits, Protocol, Tls};
+use crate::config::{Batch, Compression, Errors, Limits, Protocol, Tls};
 use crate::context::Propagator;
 use crate::pipeline::builder::{Builder, Events, layer};
 use crate::sampler::Sampler;
@@ -77,6 +77,7 @@ fn everything() -> Builder {
         .with_threads(true)
         .with_events(Events::Off)
         .with_propagators([Propagator::B3, Propagator::TraceContext, Propagator::B3])
+        .with_errors(Errors::default().with_panics(false))
         .with_filter(filter)
         .with_sampler(Sampler::rate_limited(10.0))
 }

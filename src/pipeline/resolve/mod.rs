@@ -18,7 +18,7 @@ use tracing_subscriber::filter::Targets;
 use super::assemble::Plan;
 use super::builder::{Builder, Events, Recorded};
 use super::explain::Explanation;
-use crate::config::{self, Batch, Config, Limits, Origin, Setting};
+use crate::config::{self, Batch, Config, Errors, ExceptionSignal, Limits, Origin, Setting};
 use crate::context::{Propagator, Propagators};
 use crate::env::Environment;
 use crate::error::Error;
@@ -62,7 +62,7 @@ pub(super) fn plan(
         hold_on_config_error: hold_on_config_error(builder.hold_on_config_error, explained),
     };
     config.validate()?;
-    let record = record(&builder.record, explained);
+    let record = record(&builder.record, environment, explained);
     let sampler = sampler::sampler(builder.sampler, environment, explained)?;
     let disabled_targets = builder.disabled_targets.unwrap_or_default();
     state_filter(builder.filter.as_ref(), &disabled_targets, explained);
@@ -143,10 +143,11 @@ fn timeout(
 }
 
 fn limits(code: Option<Limits>, environment: &Environment, explained: &mut Explanation) -> Limits {
+    const CODE: &str = "Builder::with_limits";
     let default = Limits::default();
     let mut settle = |name: &str, of: fn(&Limits) -> u32, environment: Option<Setting<u32>>| {
         let code = code.as_ref().map(of);
-        let setting = Setting::resolve(code, "Builder::with_limits", environment, of(&default));
+        let setting = Setting::resolve(code, CODE, environment, of(&default));
         explained.settle(name, setting)
     };
     let counts = Limits {
@@ -162,14 +163,67 @@ fn limits(code: Option<Limits>, environment: &Environment, explained: &mut Expla
             |l| l.attributes_per_event,
             environment.attributes_per_event,
         ),
+        attributes_per_link: settle(
+            "limits.attributes_per_link",
+            |l| l.attributes_per_link,
+            environment.attributes_per_link,
+        ),
+        value_depth: settle("limits.value_depth", |l| l.value_depth, None),
         ..default
     };
+    let length = Setting::resolve(
+        code.map(|limits| limits.value_length),
+        CODE,
+        environment
+            .value_length
+            .map(|set| Setting::new(Some(set.value), set.origin)),
+        default.value_length,
+    );
+    let shown = length
+        .value
+        .map_or("not limited".to_owned(), |most| most.to_string());
+    explained.state("limits.value_length", shown, length.origin);
     let bytes = code.map(|limits| limits.record_bytes);
-    let bytes = Setting::of_code(bytes, "Builder::with_limits", default.record_bytes);
+    let bytes = Setting::of_code(bytes, CODE, default.record_bytes);
     Limits {
+        value_length: length.value,
         record_bytes: explained.settle("limits.record_bytes", bytes),
         ..counts
     }
+}
+
+/// What errors say, and by which signal: by span events, until there are log records.
+fn errors(code: Option<Errors>, environment: &Environment, explained: &mut Explanation) -> Errors {
+    const CODE: &str = "Builder::with_errors";
+    let default = Errors::default();
+    let mut settle = |name: &str, of: fn(&Errors) -> bool| {
+        explained.settle(
+            name,
+            Setting::of_code(code.as_ref().map(of), CODE, of(&default)),
+        )
+    };
+    let errors = Errors {
+        status: settle("errors.status", |e| e.status),
+        exceptions: settle("errors.exceptions", |e| e.exceptions),
+        chains: settle("errors.chains", |e| e.chains),
+        error_type: settle("errors.error_type", |e| e.error_type),
+        panics: settle("errors.panics", |e| e.panics),
+    };
+    let signal = Setting::resolve(
+        None,
+        CODE,
+        environment.exception_signal,
+        ExceptionSignal::default(),
+    );
+    explained.state("errors.signal", signal.value.name(), signal.origin);
+    if signal.value != ExceptionSignal::SpanEvents {
+        explained.warn(format!(
+            "{}={} has no effect yet: log records are not sent, so exceptions stay span events",
+            signal.origin,
+            signal.value.name()
+        ));
+    }
+    errors
 }
 
 fn batch(
@@ -241,7 +295,11 @@ fn fitting(
     Setting::new(most, queue.origin)
 }
 
-fn record(code: &Recorded, explained: &mut Explanation) -> config::Record {
+fn record(
+    code: &Recorded,
+    environment: &Environment,
+    explained: &mut Explanation,
+) -> config::Record {
     let default = config::Record::default();
     let mut settle = |name: &str, code: Option<bool>, method, default| {
         explained.settle(name, Setting::of_code(code, method, default))
@@ -290,6 +348,7 @@ fn record(code: &Recorded, explained: &mut Explanation) -> config::Record {
             "Builder::with_busy_and_idle",
             default.busy_and_idle,
         ),
+        errors: errors(code.errors, environment, explained),
     }
 }
 

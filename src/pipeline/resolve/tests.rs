@@ -65,6 +65,38 @@ fn spec_10_batch_and_limits_of_the_code_replace_the_environments() {
 }
 
 #[test]
+fn spec_5_4_the_limits_of_code_and_environment_come_together() {
+    let pairs = [
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "12"),
+        ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "3"),
+    ];
+    let limits = with(layer(), &pairs).config.limits;
+    let expected = Limits::default()
+        .with_value_length(12)
+        .with_attributes_per_link(3);
+    assert_eq!(limits, expected);
+    assert_eq!(limits.value().length, 12);
+    let none = with(layer().with_limits(Limits::default()), &pairs)
+        .config
+        .limits;
+    assert_eq!(none.value().length, usize::MAX);
+    assert_eq!(none.value_depth, 64);
+}
+
+#[test]
+fn spec_10_47_exceptions_stay_span_events_while_no_logs_are_sent() {
+    for value in ["logs", "logs/dup"] {
+        let plan = with(layer(), &[("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", value)]);
+        assert_eq!(plan.record.errors, Errors::default());
+        let warnings = plan.explanation.warnings();
+        assert!(
+            warnings.len() == 1 && warnings[0].contains("log records are not sent"),
+            "{warnings:?}"
+        );
+    }
+}
+
+#[test]
 fn a_chunk_holds_at_most_an_eighth_of_a_small_queue() {
     let batch = Batch::default()
         .with_max_queue_records(64)

@@ -10,6 +10,7 @@
 mod activity;
 mod bad_luck;
 mod callsite;
+mod compat;
 mod current;
 mod disabled;
 mod event_parents;
@@ -31,4 +32,5 @@ mod special;
 mod threads;
 mod time;
 mod user_code;
+mod values;
 mod wrappers;

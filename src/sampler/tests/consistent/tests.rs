@@ -352,7 +352,7 @@ proptest! {
     ) {
         let state = explicit.map(|rv| format!("ot=rv:{rv:014x}")).unwrap_or_default();
         let parent = parent(randomness, sampled, &state);
-        let expected = super::super::probability::threshold(probability)
+        let expected = probability::threshold(probability)
             .filter(|threshold| explicit.unwrap_or(randomness) >= *threshold);
         let composite = Sampler::composite(Composable::probability(probability));
         for sampler in [Sampler::probability(probability), composite] {

@@ -33,7 +33,7 @@ pub(super) fn trace_ids() -> impl Strategy<Value = TraceId> {
 pub(super) fn attributes(pairs: &[(&str, Value<'_>)]) -> Vec<u8> {
     let mut record = Vec::new();
     for (key, value) in pairs {
-        put_attribute(&mut record, SPAN_ATTRIBUTE, key, value);
+        put_attribute(&mut record, SPAN_ATTRIBUTE, key, value, &Default::default());
     }
     record
 }
