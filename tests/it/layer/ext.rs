@@ -6,6 +6,8 @@ use std::iter;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use proptest::collection::vec;
+use proptest::prelude::*;
 use prost::Message;
 use tracing::field::Empty;
 use tracing::{Span, debug_span, info, info_span};
@@ -100,6 +102,64 @@ fn spec_1_4_an_attribute_is_overwritten_also_at_the_limit() {
     );
     assert_eq!(span.keys().len(), 3, "{:?}", span.keys());
     assert_eq!(span.dropped_attributes_count, 2);
+}
+
+/// Whatever is set by name or by a field, in any order.
+#[derive(Clone, Debug)]
+enum Step {
+    Set(usize, i64),
+    Record(usize, i64),
+}
+
+const KEYS: [&str; 5] = ["a", "b", "ab", "a.b", "c"];
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = (any::<bool>(), 0..KEYS.len(), any::<i64>()).prop_map(|(by_name, key, value)| {
+        if by_name || key > 2 {
+            Step::Set(key, value)
+        } else {
+            Step::Record(key, value)
+        }
+    });
+    vec(step, 0..20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// The naive model is a list of pairs.
+    #[test]
+    fn attributes_are_a_map_of_limited_size(steps in steps(), limit in 0_u32..6) {
+        let (mut model, mut dropped) = (Vec::<(&str, i64)>::new(), 0);
+        for step in &steps {
+            let (Step::Set(key, value) | Step::Record(key, value)) = *step;
+            let key = KEYS[key];
+            let known = model.iter().position(|(other, _)| *other == key);
+            known.map(|at| model.remove(at));
+            if model.len() < limit as usize {
+                model.push((key, value));
+            } else {
+                dropped += 1;
+            }
+        }
+        let limits = Limits::default().with_attributes(limit);
+        let spans = record_with(|builder| builder.with_location(false).with_limits(limits), || {
+            let span = info_span!("span", a = Empty, b = Empty, ab = Empty);
+            for step in &steps {
+                match *step {
+                    Step::Set(key, value) => span.set_attribute(KEYS[key], value),
+                    Step::Record(key, value) => drop(span.record(KEYS[key], value)),
+                }
+            }
+        });
+        let span = spans.only();
+        let expected: Vec<_> = model.iter().map(|(key, _)| *key).collect();
+        prop_assert_eq!(span.keys(), expected);
+        for (key, value) in model {
+            prop_assert_eq!(span.value(key), int(value));
+        }
+        prop_assert_eq!(span.dropped_attributes_count, dropped);
+    }
 }
 
 /// A key that the layer derives from a field is replaced too, whoever comes last.

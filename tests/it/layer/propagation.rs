@@ -242,7 +242,7 @@ fn an_empty_parent_changes_nothing() {
 
 #[test]
 fn a_parent_with_the_debug_flag_is_set_in_time_or_not_at_all() {
-    let headers = Headers::of(&[("b3", "0101010101010101 0202020202020202-d")]);
+    let headers = Headers::of(&[("b3", "01010101010101010101010101010101-0202020202020202-d")]);
     let (layer, _pipeline) = Pipeline::new();
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
     let parent = with_default(&dispatch, || extract(&headers));
