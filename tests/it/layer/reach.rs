@@ -270,11 +270,11 @@ fn other_layers_notice_nothing() {
         let (layer, pipeline) = Pipeline::new();
         let (inner, outer) = (Suspicious::<0>::default(), Suspicious::<1>::default());
         let filtered = inner.clone().with_filter(LevelFilter::INFO);
-        let layer = layer.with_filter(LevelFilter::INFO);
         let layer = if hide {
-            reload::Layer::new(layer).0.boxed()
+            let layer = reload::Layer::new(layer).0;
+            layer.with_filter(LevelFilter::INFO).boxed()
         } else {
-            layer.boxed()
+            layer.with_filter(LevelFilter::INFO).boxed()
         };
         let subscriber = tracing_subscriber::registry()
             .with(filtered)
@@ -426,12 +426,15 @@ fn a_hidden_span_has_the_context_of_its_nearest_ancestor() {
     }
     for hide in [false, true] {
         let (layer, pipeline) = Pipeline::new();
-        let layer = layer.with_filter(LevelFilter::INFO);
         let base = tracing_subscriber::registry().with(Everything);
+        // The other way about, `reload` would hide the filter from its subscriber, which then took INFO to be everybody's level.
         if hide {
-            nearest(&Dispatch::new(base.with(reload::Layer::new(layer).0)));
-        } else {
+            let layer = reload::Layer::new(layer).0.with_filter(LevelFilter::INFO);
             nearest(&Dispatch::new(base.with(layer)));
+        } else {
+            nearest(&Dispatch::new(
+                base.with(layer.with_filter(LevelFilter::INFO)),
+            ));
         }
         assert_eq!(pipeline.spans().len(), 2);
     }
