@@ -64,7 +64,7 @@ impl Error {
     pub(crate) fn started() -> Self {
         Self::new(
             Kind::Started,
-            "the span has started (it was entered, has a child, an event or a link, or its context was asked for), so its \
+            "the span has started (it was entered, has a child or an event, is linked to, or its context was asked for), so its \
              parent is fixed; set the parent right after the span is created",
         )
     }
