@@ -332,11 +332,7 @@ where
         if ext::answers(self, id, follows) || !self.is_open() {
             return;
         }
-        if let Some(place) = self.settle(follows.into_u64()) {
-            self.store.update(id.into_u64(), |span, account| {
-                span.add_link(&place.ids, &self.bounds, account)
-            });
-        }
+        self.link(id.into_u64(), follows.into_u64());
     }
 
     #[inline]

@@ -109,16 +109,6 @@ impl OpenSpan {
         Ok(())
     }
 
-    /// Appends a link, or counts it.
-    pub(super) fn add_link(&mut self, to: &Ids, bounds: &SpanBounds, account: &mut Account) {
-        if self.links >= bounds.links || !self.make_room(64, bounds, account) {
-            self.dropped_links = self.dropped_links.saturating_add(1);
-            return;
-        }
-        self.links += 1;
-        trace::put_link(&mut self.record, to);
-    }
-
     /// Merges the fields of a late `record`, which stand in `fields` one after the other. Returns how many values were cut.
     pub(super) fn merge(
         &mut self,

@@ -247,17 +247,6 @@ pub(crate) fn put_event(span: &mut Vec<u8>, event: &[u8]) {
     wire::put_len(span, EVENTS, event);
 }
 
-/// Appends a link to a span of this process, whatever is known of that one's parent.
-pub(crate) fn put_link(span: &mut Vec<u8>, to: &Ids) {
-    const LEN: u8 = 18 + 10 + 5;
-    span.extend_from_slice(&[LINKS, LEN]);
-    let to = Ids {
-        flags: to.flags & !IS_REMOTE,
-        ..*to
-    };
-    put_link_head(span, &to, "");
-}
-
 /// What a link begins with. Its flags are those of the context that it leads to, with bit 9 where that is another process's
 /// ("is_remote", trace.proto); the tracestate is left out where it is empty.
 pub(crate) fn put_link_head(link: &mut Vec<u8>, to: &Ids, trace_state: &str) {

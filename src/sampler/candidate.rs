@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
     use crate::context::{TraceFlags, TraceState};
-    use crate::proto::trace::{Ids, put_link};
+    use crate::proto::trace::{Ids, put_encoded_link, put_link_head};
     use crate::proto::value::put_attribute;
 
     fn candidate(record: &[u8]) -> Candidate<'_> {
@@ -182,7 +182,9 @@ mod tests {
         for (key, value) in &values {
             put_attribute(&mut record, SPAN_ATTRIBUTE, key, value, &Default::default());
         }
-        put_link(&mut record, &ids);
+        let mut link = Vec::new();
+        put_link_head(&mut link, &ids, "");
+        put_encoded_link(&mut record, &link);
         let parent = SpanContext::remote(
             ids.trace,
             ids.span,

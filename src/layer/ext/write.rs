@@ -22,7 +22,7 @@ use crate::proto::wire::{Content, Reader};
 use crate::quiet::{self, Gate};
 
 pub(super) fn set_attribute<'v>(span: &Span, key: &str, value: impl Into<Value<'v>>) {
-    let Some(bounds) = ask(span, |layer, id| layer.span_bounds(id)) else {
+    let Some(bounds) = ask(span, |layer, id| layer.attribute_bounds(id)) else {
         return;
     };
     scratch::with(|scratch| {
@@ -101,13 +101,7 @@ pub(super) fn add_link<'a>(
         return;
     };
     scratch::with(|scratch| {
-        let is_remote = if to.is_remote() { IS_REMOTE } else { 0 };
-        let ids = Ids {
-            trace: to.trace_id(),
-            span: to.span_id(),
-            flags: HAS_IS_REMOTE | is_remote | u32::from(to.flags().bits()),
-        };
-        trace::put_link_head(&mut scratch.record, &ids, to.trace_state().as_str());
+        put_link_head(&mut scratch.record, to);
         let mut written = Attributes::new(scratch, trace::LINK_ATTRIBUTE, bounds);
         if user::guarded(|| written.put_all(attributes)).is_err() {
             return;
@@ -127,6 +121,16 @@ pub(super) fn add_link<'a>(
             },
         );
     });
+}
+
+fn put_link_head(link: &mut Vec<u8>, to: &SpanContext) {
+    let is_remote = if to.is_remote() { IS_REMOTE } else { 0 };
+    let ids = Ids {
+        trace: to.trace_id(),
+        span: to.span_id(),
+        flags: HAS_IS_REMOTE | is_remote | u32::from(to.flags().bits()),
+    };
+    trace::put_link_head(link, &ids, to.trace_state().as_str());
 }
 
 /// Asks the layer of a span that is enabled, unless this thread does not record.
@@ -180,6 +184,29 @@ fn change(span: &Span, work: impl FnOnce(&mut OpenSpan, &SpanBounds, &mut Accoun
 }
 
 impl OtlpLayer {
+    /// Links a span to one that it follows from, which starts.
+    pub(in crate::layer) fn link(&self, id: u64, follows: u64) {
+        let context = self.context_of(follows);
+        let Some(to) = context.as_ref().and_then(|context| context.span()) else {
+            return;
+        };
+        scratch::with(|scratch| {
+            put_link_head(&mut scratch.record, to);
+            self.store.update(id, |span, account| {
+                span.put_link(&scratch.record, &self.bounds, account)
+            });
+        });
+    }
+
+    /// The bounds of an attribute; `None` for a span that is not recorded, which misses it.
+    fn attribute_bounds(&self, id: u64) -> Option<Room> {
+        let room = self.span_bounds(id);
+        if room.is_none() {
+            self.store.missed(id, 1);
+        }
+        room
+    }
+
     /// The bounds of what is said to a span; `None` for one that is not recorded.
     fn span_bounds(&self, id: u64) -> Option<Room> {
         self.store.update(id, |_, _| Room {
