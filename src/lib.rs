@@ -152,7 +152,7 @@ mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use self::config::{Batch, Compression, Limits, Protocol, Tls};
+pub use self::config::{Batch, Compression, Concurrency, Limits, Protocol, Tls};
 pub use self::context::{
     Baggage, Context, Extractor, Injector, Propagator, SpanContext, TraceFlags, TraceState,
 };

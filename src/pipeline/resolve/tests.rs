@@ -104,7 +104,8 @@ fn spec_10_batch_and_limits_of_the_code_replace_the_environments() {
         .with_batch(Batch::default())
         .with_limits(Limits::default());
     let plan = with(code, &pairs);
-    assert_eq!(plan.config.batch, Batch::default());
+    let batch = Batch::default().with_max_bytes(MAX_REQUEST);
+    assert_eq!(plan.config.batch, batch);
     assert_eq!(plan.config.limits, Limits::default());
 }
 
