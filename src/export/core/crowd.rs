@@ -188,3 +188,69 @@ impl Mean {
         (self.took as f64 * longer) as Nanos
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rounds at which the destination works on so many at a time, with more to send: the limits after each.
+    fn rounds(crowd: &mut Crowd, next: &mut u64, at_a_time: usize, times: usize) -> Vec<usize> {
+        let one = |_| {
+            let limit = crowd.limit();
+            for _ in 0..limit {
+                let took = 1_000 * limit.max(at_a_time) as u64 / at_a_time as u64;
+                let (id, bytes) = (*next, 1_000);
+                *next += 1;
+                crowd.is_full();
+                crowd.taken(Sample { id, bytes, took }, *next);
+            }
+            crowd.limit()
+        };
+        (0..times).map(one).collect()
+    }
+
+    #[test]
+    fn it_grows_by_doubling_and_steps_back_to_a_quarter_of_waiting() {
+        let (mut crowd, mut next) = (Crowd::new(Concurrency::Adaptive(64)), 0);
+        let limits = rounds(&mut crowd, &mut next, 20, 8);
+        assert_eq!(limits, [2, 4, 8, 16, 32, 25, 25, 25]);
+        let limits = rounds(&mut crowd, &mut next, 5, 6);
+        assert_eq!(limits, [6; 6], "a quarter beyond");
+    }
+
+    #[test]
+    fn a_single_server_has_one_that_waits() {
+        let (mut crowd, mut next) = (Crowd::new(Concurrency::Adaptive(8)), 0);
+        assert_eq!(rounds(&mut crowd, &mut next, 1, 6), [2; 6]);
+    }
+
+    #[test]
+    fn a_refusal_takes_the_last_step_back_or_half() {
+        let (mut crowd, mut next) = (Crowd::new(Concurrency::Adaptive(64)), 0);
+        assert_eq!(rounds(&mut crowd, &mut next, 64, 3), [2, 4, 8]);
+        crowd.refused(next, next + 1);
+        assert_eq!(crowd.limit(), 4);
+        crowd.refused(next, next + 1);
+        assert_eq!(crowd.limit(), 4, "it was begun before");
+        next += 2;
+        let limits = rounds(&mut crowd, &mut next, 64, 20);
+        let before = usize::try_from(PATIENCE).unwrap() - 1;
+        assert!(
+            limits[..before].iter().all(|limit| *limit == 7),
+            "{limits:?}"
+        );
+        assert!(limits[before..].contains(&16), "{limits:?}");
+        assert_eq!(rounds(&mut crowd, &mut next, 64, 3), [64; 3]);
+        crowd.refused(next, next + 1);
+        assert_eq!(crowd.limit(), 32);
+    }
+
+    #[test]
+    fn a_fixed_number_stays() {
+        let (mut crowd, mut next) = (Crowd::new(Concurrency::Fixed(5)), 0);
+        assert_eq!(rounds(&mut crowd, &mut next, 1, 3), [5; 3]);
+        crowd.refused(next, next + 1);
+        assert_eq!(crowd.limit(), 5);
+        assert_eq!(Crowd::new(Concurrency::Fixed(0)).limit(), 1);
+    }
+}

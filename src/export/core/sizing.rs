@@ -189,3 +189,161 @@ impl Sizing {
 fn good(refused: usize) -> usize {
     refused / 5 * 4
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Concurrency;
+
+    const KIB: usize = 1 << 10;
+    const MIB: usize = 1 << 20;
+    const SECOND: Nanos = 1_000_000_000;
+
+    fn sizing(most: usize, is_adaptive: bool) -> Sizing {
+        Sizing::new(&Tuning {
+            size: Size {
+                bytes: most,
+                records: 7,
+            },
+            first_bytes: MIB,
+            is_adaptive,
+            concurrency: Concurrency::Fixed(1),
+            bytes_in_flight: most,
+            timeout: Duration::from_secs(8),
+            interval: Duration::ZERO,
+            record_bytes: KIB,
+            hold_on_config_error: false,
+        })
+    }
+
+    /// A request of the present size, one after the other.
+    fn full(sizing: &Sizing, id: u64, took: Nanos) -> Sample {
+        Sample {
+            id,
+            bytes: sizing.bytes,
+            took,
+        }
+    }
+
+    /// The sizes in KiB after each of some requests of the present size that took so long.
+    fn sizes(sizing: &mut Sizing, first: u64, times: &[Nanos]) -> Vec<usize> {
+        let answers = (first..).zip(times);
+        let after = answers.map(|(id, took)| {
+            sizing.taken(full(sizing, id, *took), id + 1);
+            sizing.size().bytes / KIB
+        });
+        after.collect()
+    }
+
+    #[test]
+    fn it_doubles_in_an_eighth_of_the_time_and_halves_beyond_half_of_it() {
+        let mut sizing = sizing(4 * MIB, true);
+        assert_eq!(sizes(&mut sizing, 0, &[SECOND; 3]), [2048, 4096, 4096]);
+        let between = [SECOND + 1, 4 * SECOND];
+        assert_eq!(sizes(&mut sizing, 3, &between), [4096; 2]);
+        let slow = [4 * SECOND + 1, 2 * SECOND, 2 * SECOND];
+        assert_eq!(sizes(&mut sizing, 5, &slow), [2048; 3]);
+        assert_eq!(sizing.ripe().bytes, MIB, "less is worth a request");
+        let slow = [7 * SECOND, 5 * SECOND, 3 * SECOND, SECOND];
+        assert_eq!(sizes(&mut sizing, 8, &slow), [1024, 512, 512, 1024]);
+        assert_eq!(sizing.ripe().bytes, MIB);
+    }
+
+    #[test]
+    fn it_comes_back_where_half_the_bytes_take_as_long() {
+        let mut sizing = sizing(4 * MIB, true);
+        let slow = [5 * SECOND; 6];
+        assert_eq!(sizes(&mut sizing, 0, &slow)[..2], [512, 1024]);
+        assert_eq!(sizing.bytes, MIB);
+        // It is tried anew when it takes half as long again, or after it was well.
+        let slower = [7 * SECOND, 7 * SECOND + SECOND / 2 + 1, 4 * SECOND];
+        assert_eq!(sizes(&mut sizing, 6, &slower), [1024, 512, 512]);
+    }
+
+    #[test]
+    fn small_requests_and_those_of_another_size_say_nothing() {
+        let mut sizing = sizing(4 * MIB, true);
+        let mut take = |id, bytes, next| {
+            let took = 1;
+            sizing.taken(Sample { id, bytes, took }, next);
+            sizing.bytes / KIB
+        };
+        assert_eq!(take(0, 511 * KIB, 4), 1024);
+        assert_eq!(take(1, 512 * KIB, 4), 2048);
+        assert_eq!(take(3, 2 * MIB, 5), 2048, "begun before");
+        assert_eq!(take(4, 3 * MIB, 5), 2048, "cut before");
+        assert_eq!(take(4, 2 * MIB, 5), 4096);
+    }
+
+    #[test]
+    fn what_was_late_is_halved_and_approached_again_from_four_fifths() {
+        let mut sizing = sizing(4 * MIB, true);
+        let late = |id, bytes| Sample {
+            id,
+            bytes,
+            took: 8 * SECOND,
+        };
+        assert!(sizing.is_late(late(0, MIB)));
+        assert!(!sizing.is_late(Sample {
+            took: 7 * SECOND,
+            ..late(0, MIB)
+        }));
+        assert!(sizing.troubled(late(0, MIB), 1));
+        assert!(sizing.troubled(late(1, MIB / 2), 2));
+        assert_eq!(sizing.bytes, MIB / 4);
+        assert!(
+            !sizing.troubled(late(2, 2 * CHUNK - 1), 3),
+            "halves are chunks"
+        );
+        // While nothing is taken, nothing is learned but by the first.
+        let early = sizes(&mut sizing, 3, &[1; 3]);
+        assert_eq!(early, [512, 819, 831]);
+        let more = (6..).take_while(|id| {
+            sizing.taken(full(&sizing, *id, 1), id + 1);
+            sizing.refused.is_some()
+        });
+        assert!((10..20).contains(&more.count()), "slowly up to 1 MiB");
+        let id = 30;
+        sizing.taken(full(&sizing, id, 1), id + 1);
+        assert!(sizing.bytes > 2 * MIB, "and then quickly");
+    }
+
+    #[test]
+    fn f_14_what_is_too_large_is_learned_and_felt_for() {
+        for is_adaptive in [true, false] {
+            let mut sizing = sizing(MIB, is_adaptive);
+            sizing.too_large(500_000, 1);
+            assert_eq!((sizing.size().bytes, sizing.size().records), (400_000, 7));
+            sizing.too_large(900_000, 2);
+            assert_eq!(sizing.size().bytes, 400_000, "a larger one teaches nothing");
+            sizing.taken(full(&sizing, 2, 1), 3);
+            assert_eq!(sizing.size().bytes, 406_250);
+            let more = (3..).take_while(|id| {
+                sizing.taken(full(&sizing, *id, 1), id + 1);
+                sizing.bytes < MIB
+            });
+            assert!((10..20).contains(&more.count()));
+        }
+    }
+
+    #[test]
+    fn f_14_it_is_never_below_a_chunk() {
+        let mut sizing = sizing(MIB, true);
+        sizing.too_large(100, 1);
+        assert_eq!(sizing.size().bytes, CHUNK);
+        for id in 1..50 {
+            sizing.taken(full(&sizing, id, 7 * SECOND), id + 1);
+            assert!(sizing.size().bytes >= CHUNK);
+        }
+    }
+
+    #[test]
+    fn where_it_is_not_adaptive_times_change_nothing() {
+        let mut sizing = sizing(MIB, false);
+        let times = [1, 5 * SECOND, 7 * SECOND];
+        assert_eq!(sizes(&mut sizing, 0, &times), [1024; 3]);
+        let took = 8 * SECOND;
+        assert!(!sizing.troubled(full(&sizing, 3, took), 4));
+        assert_eq!(sizing.bytes, MIB);
+    }
+}

@@ -41,9 +41,10 @@ fn sizes(log: &Log) -> Vec<usize> {
 #[test]
 fn requests_shrink_to_what_a_slow_receiver_takes_in_time_and_grow_again() {
     let rig = rig(Way::GRPC, |builder| {
-        builder.with_timeout(Duration::from_millis(800))
+        builder.with_timeout(Duration::from_millis(600))
     });
-    // 1 MiB takes twice the time that an attempt has: as one request it would never arrive.
+    // 1 MiB takes more than twice the time that an attempt has: as one request it would never arrive. Halves and quarters of it
+    // are no close case, so that the receiver knows what it has answered in time.
     rig.collector.judges(|_, request| {
         let millis = 1_600 * request.bytes / MIB;
         Manner::TakeAfter(Duration::from_millis(millis as u64))
@@ -152,7 +153,8 @@ fn several_that_fail_in_all_ways_lose_nothing() {
         flush(&rig);
         let most = rig.collector.look(|log| log.most_in_flight);
         assert!(most <= 4, "{most} in flight");
-        assert!(rig.stats().retries() >= 4, "{}", rig.stats());
+        // What ends a connection that was used before is no failure.
+        assert!(rig.stats().retries() >= 2, "{}", rig.stats());
         rig.finish_with_ambiguous();
     }
 }

@@ -5,175 +5,162 @@ use super::super::*;
 
 const ALONE: Concurrency = Concurrency::Fixed(1);
 
-/// A name, a destination, and the load.
-fn destinations() -> Vec<(&'static str, Destination, u64)> {
+/// A name, how a destination behaves for so many seconds each, and how many bytes a second are recorded for it.
+type Case = (&'static str, Vec<(u64, Destination)>, u64);
+
+fn cases() -> Vec<Case> {
     let near = Destination::NEAR;
+    let away = Destination {
+        is_away: true,
+        ..near
+    };
+    let server = |servers, request: u64| Destination {
+        servers,
+        request: request * MS,
+        ..near
+    };
+    let for_long = |destination| vec![(120, destination)];
+    let after_outage = |destination| vec![(60, away), (120, destination)];
     vec![
-        ("near", near, 2 * MIB),
+        ("near", for_long(near), 2 * MIB),
         (
-            "far: 300 ms",
-            Destination {
+            "300 ms away",
+            for_long(Destination {
                 way: 300 * MS,
                 ..near
-            },
+            }),
             8 * MIB,
         ),
         (
-            "slow link: 100 KiB/s",
-            Destination {
-                link: 100 * KIB,
-                ..near
-            },
-            80 * KIB,
-        ),
-        (
-            "slow server: 150 KiB/s",
-            Destination {
-                rate: 150 * KIB,
-                servers: 1,
-                ..near
-            },
-            120 * KIB,
-        ),
-        (
-            "slow by itself: 6 s a request",
-            Destination {
-                request: 6 * SECOND,
-                ..near
-            },
-            160 * KIB,
-        ),
-        (
-            "4 servers, 400 ms a request",
-            Destination {
-                request: 400 * MS,
-                servers: 4,
-                ..near
-            },
-            8 * MIB,
-        ),
-        (
-            "16 servers, 400 ms, jitter",
-            Destination {
-                request: 400 * MS,
-                servers: 16,
-                jitter: 20,
-                ..near
-            },
-            16 * MIB,
-        ),
-        (
-            "4 servers, 400 ms a request, overloaded",
-            Destination {
-                request: 400 * MS,
-                servers: 4,
-                ..near
-            },
-            16 * MIB,
-        ),
-        (
-            "1 server, 100 ms a request, overloaded",
-            Destination {
-                request: 100 * MS,
-                servers: 1,
-                ..near
-            },
-            16 * MIB,
-        ),
-        (
-            "link 4 MiB/s, 100 ms, overloaded",
-            Destination {
+            "100 ms away, 4 MiB/s",
+            for_long(Destination {
                 link: 4 * MIB,
                 way: 100 * MS,
                 ..near
-            },
+            }),
             5 * MIB,
         ),
         (
+            "100 KiB/s, after a minute away",
+            after_outage(Destination {
+                link: 100 * KIB,
+                ..near
+            }),
+            60 * KIB,
+        ),
+        ("6 s a request", for_long(server(64, 6_000)), 160 * KIB),
+        (
             "1 server, 100 ms a request",
-            Destination {
-                request: 100 * MS,
-                servers: 1,
-                ..near
-            },
-            8 * MIB,
+            for_long(server(1, 100)),
+            16 * MIB,
+        ),
+        ("4 servers, 400 ms", for_long(server(4, 400)), 8 * MIB),
+        (
+            "16 servers, 400 ms ±20 %",
+            for_long(Destination {
+                jitter: 20,
+                ..server(16, 400)
+            }),
+            16 * MIB,
         ),
         (
-            "4 servers, no queue",
-            Destination {
-                request: 400 * MS,
-                servers: 4,
+            "4 servers, 400 ms, more are refused",
+            for_long(Destination {
                 queue: 0,
-                ..near
-            },
+                ..server(4, 400)
+            }),
             8 * MIB,
         ),
         (
-            "room for 1.5 MiB, 1 MiB/s",
-            Destination {
-                room: Some((3 * MIB / 2, MIB)),
-                ..near
-            },
-            MIB * 9 / 10,
-        ),
-        (
-            "room for 0.75 MiB, 1 MiB/s",
-            Destination {
+            "takes 0.75 MiB, then 1 MiB/s",
+            for_long(Destination {
                 room: Some((3 * MIB / 4, MIB)),
                 ..near
-            },
+            }),
             MIB / 2,
         ),
         (
-            "one request a second",
-            Destination {
+            "takes 2 MiB, then 1 MiB/s",
+            for_long(Destination {
+                room: Some((2 * MIB, MIB)),
+                ..near
+            }),
+            MIB * 9 / 10,
+        ),
+        (
+            "takes one request a second",
+            for_long(Destination {
                 every: SECOND,
                 ..near
-            },
+            }),
             3 * MIB / 2,
         ),
         (
-            "at most 300 KiB",
-            Destination {
+            "takes at most 300 KiB a request",
+            for_long(Destination {
                 largest: 300 * KIB,
                 ..near
-            },
+            }),
             2 * MIB,
         ),
+        ("a minute away, then near", after_outage(near), MIB / 4),
     ]
+}
+
+const CONTROLS: [(&str, bool, Concurrency); 5] = [
+    ("1 MiB × 1", false, ALONE),
+    ("adaptive × 1", true, ALONE),
+    ("1 MiB × 8", false, Concurrency::Fixed(8)),
+    ("1 MiB × adaptive", false, Concurrency::Adaptive(8)),
+    ("adaptive × adaptive", true, Concurrency::Adaptive(8)),
+];
+
+/// What was delivered a second, the wait that 99 of 100 chunks do not exceed, and what was lost or sent twice, if anything.
+fn run(phases: &[(u64, Destination)], load: u64, tuning: Tuning) -> String {
+    let mut simulation = Simulation::new(tuning, phases[0].1, load);
+    for (seconds, destination) in phases {
+        simulation.destination = *destination;
+        simulation.run(*seconds);
+    }
+    let seconds = simulation.now / SECOND;
+    let delivered = simulation.bytes(simulation.delivered) / seconds / KIB;
+    let wait = simulation.wait(99) as f64 / SECOND as f64;
+    let lost = simulation.bytes(simulation.lost()) * 100 / (load * seconds);
+    let mut text = format!("{delivered}, {wait:.1} s");
+    if lost > 0 {
+        text += &format!(", lost {lost} %");
+    }
+    if simulation.doubled > 0 {
+        let doubled = simulation.doubled as f64 / MIB as f64;
+        text += &format!(", twice {doubled:.1} MiB");
+    }
+    text
+}
+
+fn table() -> String {
+    let mut table = "| Destination | recorded |".to_owned();
+    CONTROLS
+        .iter()
+        .for_each(|(control, ..)| table += &format!(" {control} |"));
+    table += "\n|---|---|---|---|---|---|---|\n";
+    for (name, phases, load) in cases() {
+        table += &format!("| {name} | {} |", load / KIB);
+        for (_, is_adaptive, concurrency) in CONTROLS {
+            let cell = run(&phases, load, tuning(is_adaptive, concurrency));
+            table += &format!(" {cell} |");
+        }
+        table += "\n";
+    }
+    table
 }
 
 #[test]
 #[allow(clippy::print_stdout, reason = "the table is what this is for")]
-fn table() {
-    let controls = [
-        ("1 MiB, 1", tuning(false, ALONE)),
-        ("adaptive, 1", tuning(true, ALONE)),
-        ("1 MiB, 8", tuning(false, Concurrency::Fixed(8))),
-        ("1 MiB, adaptive", tuning(false, Concurrency::Adaptive(8))),
-        ("adaptive, adaptive", tuning(true, Concurrency::Adaptive(8))),
-    ];
-    for (name, destination, load) in destinations() {
-        println!("{name}, load {} KiB/s", load / KIB);
-        for (control, tuning) in controls {
-            let mut simulation = Simulation::new(tuning, destination, load);
-            simulation.run(120);
-            let last = simulation.sent.last().unwrap();
-            println!(
-                "  {control:20} {:6} KiB/s  lost {:5} MiB  doubled {:3} MiB  p50 {:6} ms p99 {:6} ms  requests {:5} failed {:4}  last {:5} KiB  {} in flight of {}",
-                simulation.delivered / 120 / KIB,
-                simulation.lost / MIB,
-                simulation.doubled / MIB,
-                simulation.wait(50) / MS,
-                simulation.wait(99) / MS,
-                simulation.sent.len(),
-                simulation.refused,
-                last.bytes / KIB,
-                last.in_flight,
-                last.limit,
-            );
-        }
-    }
+fn the_table_in_the_docs_is_what_the_controls_come_to() {
+    let table = table();
+    println!("{table}");
+    let docs = include_str!("../../../../../docs/flow.md");
+    assert!(docs.contains(&table), "docs/flow.md has another table");
 }
 
 /// What `of` has come to when 20 requests were answered that were begun after a change, over the next 40, none of which is
@@ -313,5 +300,49 @@ fn the_number_in_flight_settles_within_20_requests_of_any_change() {
         }
         let settled = settled(&simulation, from, limit);
         assert!(expected.contains(&settled), "{settled} for {destination:?}");
+    }
+}
+
+#[test]
+fn p_8_and_14_nothing_starves_and_nothing_is_lost_where_every_tenth_is_refused_and_some_hang() {
+    let destination = Destination {
+        way: 20 * MS,
+        request: 50 * MS,
+        jitter: 50,
+        refuses: 10,
+        hangs: 1,
+        ..Destination::NEAR
+    };
+    for concurrency in [ALONE, Concurrency::Fixed(4), Concurrency::Adaptive(8)] {
+        let tuning = tuning(true, concurrency);
+        let mut simulation = Simulation::new(tuning, destination, MIB / 2);
+        simulation.run(600);
+        simulation.drain();
+        assert_eq!(simulation.lost(), 0);
+        assert_eq!(simulation.delivered, simulation.accepted);
+        assert!(simulation.refused > 30, "{}", simulation.refused);
+        // Three attempts that hang, their back-off, and the interval.
+        let longest = simulation.wait(100) / SECOND;
+        assert!(longest < 45, "{longest} s with {concurrency:?}");
+    }
+}
+
+#[test]
+fn p_8_all_is_counted_through_any_of_it() {
+    for (name, phases, load) in cases() {
+        for (_, is_adaptive, concurrency) in CONTROLS {
+            let tuning = tuning(is_adaptive, concurrency);
+            let mut simulation = Simulation::new(tuning, Destination::NEAR, load);
+            for (_, destination) in &phases {
+                simulation.destination = *destination;
+                simulation.run(30);
+            }
+            let lost = simulation.lost();
+            simulation.destination = Destination::NEAR;
+            simulation.drain();
+            assert_eq!(simulation.lost(), lost, "{name}");
+            let resolved = simulation.delivered + simulation.evicted;
+            assert_eq!(simulation.accepted, resolved, "{name}");
+        }
     }
 }

@@ -37,6 +37,9 @@ pub(in super::super) struct Destination {
     pub(in super::super) every: Nanos,
     /// The times vary by so many hundredths up and down.
     pub(in super::super) jitter: u64,
+    /// So many requests of a hundred are refused for no reason, or not answered.
+    pub(in super::super) refuses: u64,
+    pub(in super::super) hangs: u64,
     pub(in super::super) is_away: bool,
 }
 
@@ -53,6 +56,8 @@ impl Destination {
         room: None,
         every: 0,
         jitter: 0,
+        refuses: 0,
+        hangs: 0,
         is_away: false,
     };
 }
@@ -77,13 +82,15 @@ pub(in super::super) struct Simulation {
     pub(in super::super) now: Nanos,
     pub(in super::super) sent: Vec<Sent>,
     pub(in super::super) refused: u64,
-    /// Bytes.
+    /// Records that were taken in and what became of them, and those that were not taken in.
+    pub(in super::super) accepted: u64,
     pub(in super::super) delivered: u64,
-    pub(in super::super) lost: u64,
+    pub(in super::super) evicted: u64,
+    pub(in super::super) not_taken: u64,
+    /// Bytes that were taken twice.
     pub(in super::super) doubled: u64,
     /// From a chunk's birth to its delivery.
     pub(in super::super) waits: Vec<Nanos>,
-    pub(in super::super) most_held: u64,
     most_in_flight: usize,
     chunk: Bytes,
     births: Vec<Nanos>,
@@ -130,11 +137,12 @@ impl Simulation {
             now: 0,
             sent: Vec::new(),
             refused: 0,
+            accepted: 0,
             delivered: 0,
-            lost: 0,
+            evicted: 0,
+            not_taken: 0,
             doubled: 0,
             waits: Vec::new(),
-            most_held: 0,
             most_in_flight: tuning.concurrency.most(),
             chunk: world.waiting.remove(0).bytes,
             births: Vec::new(),
@@ -195,11 +203,11 @@ impl Simulation {
         let bytes = self.chunk.len() as u64;
         self.next_birth = self.now + bytes * SECOND / self.load;
         if (self.held + 1) * bytes > MEMORY {
-            self.lost += bytes;
+            self.not_taken += u64::from(RECORDS);
             return;
         }
         self.held += 1;
-        self.most_held = self.most_held.max(self.held * bytes);
+        self.accepted += u64::from(RECORDS);
         self.ring.push(Sealed {
             bytes: self.chunk.clone(),
             records: RECORDS,
@@ -223,7 +231,7 @@ impl Simulation {
         while self.held * bytes > MEMORY / 4 * 3
             && let Some((records, chunk)) = self.core.evict()
         {
-            self.lost += records * bytes / u64::from(RECORDS);
+            self.evicted += records;
             self.held -= u64::from(chunk.is_some());
         }
     }
@@ -279,6 +287,8 @@ impl Simulation {
             room,
             every,
             jitter,
+            refuses,
+            hangs,
             is_away,
         } = self.destination;
         if is_away {
@@ -287,6 +297,12 @@ impl Simulation {
         self.link_free = self.link_free.max(self.now) + bytes * SECOND / link;
         let arrives = self.link_free + way / 2;
         let back = |at: Nanos| at + way / 2;
+        if self.random.u64(..100) < hangs {
+            return (u64::MAX, Ok(Answer::delivered()));
+        }
+        if self.random.u64(..100) < refuses {
+            return (back(arrives), Err(Failure::retry("no reason")));
+        }
         if bytes > largest {
             return (back(arrives), Err(Failure::too_large("")));
         }
@@ -339,14 +355,9 @@ impl Simulation {
     }
 
     fn book(&mut self, Settled { outcome, chunks }: Settled) {
-        let bytes = self.chunk.len() as u64;
         match outcome {
-            Outcome::Delivered { records, .. } => {
-                self.delivered += records * bytes / u64::from(RECORDS)
-            }
-            Outcome::Rejected { records, .. } | Outcome::Dropped { records, .. } => {
-                self.lost += records * bytes / u64::from(RECORDS);
-            }
+            Outcome::Delivered { records, .. } => self.delivered += records,
+            Outcome::Rejected { .. } | Outcome::Dropped { .. } => panic!("{outcome:?}"),
             _ => {}
         }
         self.held -= chunks.len() as u64;
@@ -354,6 +365,16 @@ impl Simulation {
             .iter()
             .map(|chunk| self.now - self.births[chunk.number as usize]);
         self.waits.extend(waits);
+    }
+
+    /// What was lost.
+    pub(in super::super) fn lost(&self) -> u64 {
+        self.evicted + self.not_taken
+    }
+
+    /// The bytes of so many records.
+    pub(in super::super) fn bytes(&self, records: u64) -> u64 {
+        records * self.chunk.len() as u64 / u64::from(RECORDS)
     }
 
     /// What of a hundred waits of chunks are not longer.
