@@ -62,11 +62,9 @@ impl Destination {
     };
 }
 
-/// What was in flight when, and what came of it.
+/// What held when a request was begun.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Sent {
-    pub(in super::super) at: Nanos,
-    pub(in super::super) bytes: u64,
     /// Requests in flight with this one, and how many may be.
     pub(in super::super) in_flight: usize,
     pub(in super::super) limit: usize,
@@ -266,8 +264,6 @@ impl Simulation {
         self.verdicts.insert(id, verdict);
         self.answers.push(Reverse((at, id)));
         self.sent.push(Sent {
-            at: self.now,
-            bytes,
             in_flight: self.verdicts.len(),
             limit: self.core.crowd.limit(),
             size: self.core.sizing.size().bytes as u64,
