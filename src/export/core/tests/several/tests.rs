@@ -157,32 +157,51 @@ fn f_14_halves_of_several_arrive_once_each() {
 }
 
 #[test]
+fn p_14_halves_of_the_oldest_go_first_whichever_was_refused_last() {
+    let mut world = world(2);
+    let asked = Failure {
+        after: Some(Duration::from_secs(1)),
+        ..Failure::too_large("")
+    };
+    world.answer_at(0, Err(asked.clone()));
+    world.answer_at(0, Err(asked));
+    world.sleep_to_request();
+    assert_eq!(firsts(&world), [0, 50, 100, 150]);
+}
+
+#[test]
 fn p_13_halves_of_what_was_late_are_in_their_order() {
     let size = Size {
         bytes: 400_000,
         records: 1000,
     };
-    let mut world = World::with(Tuning {
+    let tuning = Tuning {
         size,
         first_bytes: size.bytes,
         ..TUNING
-    });
-    (0..4).for_each(|_| world.record_sized(&[1000; 90]));
-    world.sleep_to_request();
-    let all = world.spans().len();
-    world.now += 10 * SECOND;
-    world.answer(Err(Failure::unanswered(true, "late")));
-    let mut arrived = Vec::new();
-    let mut requests = 0;
-    while world.resolved() < world.accepted {
+    };
+    // As several chunks, and as one that all halves share.
+    for chunks in [4, 1] {
+        let mut world = World::with(tuning);
+        (0..chunks).for_each(|_| world.record_sized(&vec![1000; 360 / chunks]));
         world.sleep_to_request();
-        arrived.extend(world.spans().iter().map(number));
-        requests += 1;
-        world.answer(taken());
+        let mut lengths = vec![world.spans().len()];
+        for _ in 0..2 {
+            world.now += 10 * SECOND;
+            world.answer(Err(Failure::unanswered(true, "late")));
+            world.sleep_to_request();
+            lengths.push(world.spans().len());
+        }
+        assert_eq!(lengths, [360, 180, 90]);
+        let mut arrived = Vec::new();
+        while world.resolved() < world.accepted {
+            world.sleep_to_request();
+            arrived.extend(world.spans().iter().map(number));
+            world.answer(taken());
+        }
+        assert_eq!(arrived, (0..360).collect::<Vec<_>>());
+        world.assert_balanced();
     }
-    assert_eq!(arrived, (0..360).collect::<Vec<_>>());
-    assert!(requests >= 2 && all == 360, "{requests} requests of {all}");
-    world.assert_balanced();
 }
 
 #[test]
