@@ -24,8 +24,13 @@ impl Core {
         match answer {
             Ok(answer) => self.delivered(now, flight, answer),
             Err(failure) => {
+                let is_asked = failure.after.is_some();
                 self.pace.throttle(now, failure.after, random);
-                self.failed(now, flight, failure, random)
+                let settled = self.failed(now, flight, failure, random);
+                if is_asked {
+                    self.pace.probe(self.flights.next());
+                }
+                settled
             }
         }
     }

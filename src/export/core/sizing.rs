@@ -92,15 +92,14 @@ impl Sizing {
     pub(super) fn taken(&mut self, sample: Sample, next: u64) {
         self.refusals = 0;
         self.is_refused = false;
-        // A small one says nothing of large ones, and what was cut before is cut no more.
-        let usual = self.bytes / 2..=self.bytes / 8 * 9;
-        if sample.id < self.since || !usual.contains(&sample.bytes) {
+        // A small one says nothing of large ones.
+        if sample.id < self.since || sample.bytes < self.bytes / 2 {
             return;
         }
-        if self.is_adaptive && self.is_slow(sample) {
-            self.since = next;
-        } else if sample.took <= self.deadline / 8 || !self.is_adaptive {
+        if !self.is_adaptive || sample.took <= self.deadline / 8 {
             self.grow();
+            self.since = next;
+        } else if sample.bytes <= self.bytes / 8 * 9 && self.is_slow(sample) {
             self.since = next;
         }
     }
@@ -147,7 +146,8 @@ impl Sizing {
         self.refusals.saturating_sub(PATIENCE)
     }
 
-    /// Whether a request took so long that an attempt may not have the time for it; `true` where the size was changed.
+    /// Whether a request of the present size took so long that an attempt may not have the time for it; `true` where the size
+    /// was changed.
     fn is_slow(&mut self, Sample { bytes, took, .. }: Sample) -> bool {
         if let Some((before, time)) = self.halved.take()
             && took > time / 4 * 3
@@ -171,6 +171,7 @@ impl Sizing {
     }
 
     fn grow(&mut self) {
+        (self.halved, self.in_vain) = (None, None);
         let refused = self.refused.unwrap_or(usize::MAX);
         let quickly = (2 * self.bytes).min(good(refused));
         let slowly = self.bytes + (self.bytes / 64).max(1);
@@ -263,16 +264,17 @@ mod tests {
     #[test]
     fn small_requests_and_those_of_another_size_say_nothing() {
         let mut sizing = sizing(4 * MIB, true);
-        let mut take = |id, bytes, next| {
-            let took = 1;
+        let mut take = |id, bytes, took, next| {
             sizing.taken(Sample { id, bytes, took }, next);
             sizing.bytes / KIB
         };
-        assert_eq!(take(0, 511 * KIB, 4), 1024);
-        assert_eq!(take(1, 512 * KIB, 4), 2048);
-        assert_eq!(take(3, 2 * MIB, 5), 2048, "begun before");
-        assert_eq!(take(4, 3 * MIB, 5), 2048, "cut before");
-        assert_eq!(take(4, 2 * MIB, 5), 4096);
+        let slow = 7 * SECOND;
+        assert_eq!(take(0, 511 * KIB, 1, 4), 1024);
+        assert_eq!(take(0, 511 * KIB, slow, 4), 1024);
+        assert_eq!(take(1, 512 * KIB, 1, 4), 2048);
+        assert_eq!(take(3, 2 * MIB, 1, 5), 2048, "begun before");
+        assert_eq!(take(4, 3 * MIB, slow, 5), 2048, "cut before");
+        assert_eq!(take(4, 3 * MIB, 1, 5), 4096, "all the better");
     }
 
     #[test]
