@@ -291,6 +291,18 @@ impl World {
         self.act();
     }
 
+    /// Lets so much time pass. The core does not keep the exporter busy meanwhile.
+    fn pass(&mut self, time: Nanos) {
+        let until = self.now + time;
+        for _ in 0..1_000 {
+            if self.now == until || self.stopped {
+                return;
+            }
+            self.sleep(until);
+        }
+        panic!("it wakes for nothing");
+    }
+
     /// Lets time pass up to the next request, if none is in flight.
     fn sleep_to_request(&mut self) {
         self.sleep_to_request_beside(0);

@@ -13,6 +13,8 @@ enum Step {
     Deliver(Index),
     Partial(Index, u64),
     Fail(Index, Kind, Option<u64>),
+    /// Any of them takes all its time.
+    Late(Index),
     Panic,
     Flush(u64),
     Evict,
@@ -39,6 +41,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         10 => any::<Index>().prop_map(Step::Deliver),
         3 => (any::<Index>(), 0_u64..200).prop_map(|(at, count)| Step::Partial(at, count)),
         16 => (any::<Index>(), kind, asked).prop_map(|(at, kind, asked)| Step::Fail(at, kind, asked)),
+        3 => any::<Index>().prop_map(Step::Late),
         1 => Just(Step::Panic),
         3 => (0_u64..20).prop_map(Step::Flush),
         2 => Just(Step::Evict),
@@ -73,6 +76,11 @@ impl World {
             Step::Panic if flying => self.panic(),
             Step::Deliver(at) if flying => {
                 self.answer_at(at.index(count), Ok(Answer::delivered()));
+            }
+            Step::Late(at) if flying => {
+                self.pass(10 * SECOND);
+                let late = Failure::unanswered(true, "late");
+                self.answer_at(at.index(count), Err(late));
             }
             Step::Partial(at, rejected) if flying => {
                 self.answer_at(at.index(count), Ok(Answer::partial(rejected, "")));
