@@ -12,15 +12,15 @@ use crate::error::Error;
 pub enum Concurrency {
     /// So many, 1 to 64.
     Fixed(usize),
-    /// From one up to so many, 1 to 64, as long as the destination takes them without letting them wait: one more while the time
-    /// of a request stays close to the shortest, fewer when it grows to two and a half times as much, or when requests are
+    /// From one up to so many, 1 to 64, as long as the destination takes them without letting them wait: more while there is more
+    /// to send and requests take hardly longer than the shortest, fewer when they take two and a half times as long, or are
     /// refused.
     Adaptive(usize),
 }
 
 impl Default for Concurrency {
-    /// One at a time, as the specification has it ("Export will never be called concurrently for the same exporter
-    /// instance").
+    /// One at a time, as the specification's processors call an exporter. More is for the exporter to offer ("OTLP/gRPC
+    /// Concurrent Requests").
     fn default() -> Self {
         Self::Fixed(1)
     }
@@ -44,5 +44,31 @@ impl Concurrency {
 
     pub(super) fn validate(self) -> Result<(), Error> {
         within("Builder::with_concurrency", self.most(), 1, 64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spec_2_30_the_number_is_one_by_default_and_bounded() {
+        assert_eq!(Concurrency::default().most(), 1);
+        for requests in [1, 64] {
+            assert!(Concurrency::Fixed(requests).validate().is_ok());
+        }
+        for wrong in [Concurrency::Fixed(0), Concurrency::Adaptive(65)] {
+            let error = wrong.validate().expect_err("it is out of bounds");
+            let message = error.to_string();
+            assert!(message.ends_with("is not from 1 to 64"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_transport_can_take_fewer_and_takes_one() {
+        let adaptive = Concurrency::Adaptive(8);
+        assert_eq!(adaptive.at_most(usize::MAX), adaptive);
+        assert_eq!(adaptive.at_most(3), Concurrency::Adaptive(3));
+        assert_eq!(Concurrency::Fixed(8).at_most(0), Concurrency::Fixed(1));
     }
 }

@@ -115,7 +115,7 @@ fn four(builder: Builder) -> Builder {
 }
 
 #[test]
-fn several_requests_are_in_flight_each_on_a_connection_of_its_own() {
+fn spec_2_30_several_requests_are_in_flight_each_on_a_connection_of_its_own() {
     for way in PLAIN_WAYS {
         let rig = rig(way, four);
         rig.collector
@@ -175,6 +175,32 @@ fn a_restart_of_the_receiver_costs_several_connections_and_no_record() {
     // What ends while it is idle is no failure.
     assert_eq!(rig.stats().retries(), 0, "{}", rig.stats());
     rig.finish(0);
+}
+
+#[test]
+fn f_8_connections_that_end_when_they_are_used_again_cost_no_failure() {
+    for way in PLAIN_WAYS {
+        let rig = rig(way, four);
+        rig.collector
+            .always(Manner::TakeAfter(Duration::from_millis(20)));
+        record(&rig, 4 * KIB);
+        flush(&rig);
+        rig.collector.wait_for_silence();
+        let old = rig.collector.look(|log| log.connections);
+        assert_eq!(old, 4);
+        // As a network does that has forgotten them: one is found out after the other.
+        rig.collector.judges(move |_, request| {
+            if request.connection < old {
+                Manner::Close
+            } else {
+                Manner::Take
+            }
+        });
+        rig.record(10);
+        flush(&rig);
+        assert_eq!(rig.stats().retries(), 0, "{way:?}: {}", rig.last_error());
+        rig.finish(0);
+    }
 }
 
 #[test]
