@@ -198,7 +198,7 @@ mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use self::config::{Batch, Compression, Errors, Limits, Protocol, Tls};
+pub use self::config::{Batch, Compression, Concurrency, Errors, Limits, Protocol, Tls};
 pub use self::context::{
     Baggage, Context, EnvironmentCarrier, Extractor, Injector, Propagator, SpanContext, TraceFlags,
     TraceState,

@@ -1,5 +1,6 @@
 //! Validated values, each default with its reason.
 
+mod concurrency;
 mod destination;
 mod errors;
 mod headers;
@@ -7,6 +8,7 @@ mod setting;
 
 use std::time::Duration;
 
+pub use self::concurrency::Concurrency;
 pub(crate) use self::destination::Exporter;
 #[cfg(any(feature = "grpc", feature = "http"))]
 pub(crate) use self::destination::Pem;
@@ -133,33 +135,47 @@ impl Limits {
 /// When and in which portions records are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batch {
-    pub(crate) max_bytes: usize,
+    /// `None` where it is for the pipeline to decide.
+    pub(crate) max_bytes: Option<usize>,
     pub(crate) max_records: usize,
     pub(crate) max_queue_records: Option<usize>,
     pub(crate) interval: Duration,
+    pub(crate) is_adaptive: bool,
 }
 
 impl Default for Batch {
     fn default() -> Self {
         Self {
-            // 1 MiB: what a request costs by itself (0.25 ms of CPU, fitted over three batch sizes) is then a tenth of what its
-            // records cost, and collectors take four times as much.
-            max_bytes: 1 << 20,
+            max_bytes: None,
             max_records: 8192,
             // The memory budget bounds the queue; the specification's 2,048 records would be half a MiB.
             max_queue_records: None,
             // OTEL_BSP_SCHEDULE_DELAY's default.
             interval: Duration::from_secs(5),
+            is_adaptive: true,
         }
     }
 }
 
 impl Batch {
-    /// Encoded bytes of one request before compression, 1 KiB to 4 MiB less 64 KiB. Default 1 MiB. A request is larger only
-    /// when one record or chunk (32 KiB) is. The specification's largest request is 64 MiB; what is more than this goes
+    /// Encoded bytes of the largest request before compression, 1 KiB to 4 MiB less 64 KiB, which is the default where the
+    /// records are sent as they are and a quarter of the memory limit is that much. What is compressed or sent as JSON has
+    /// 1 MiB by default, since that is encoded anew.
+    ///
+    /// Requests begin with 1 MiB or this, whichever is less (see [`Batch::with_adaptive_size`]). A request is larger than this
+    /// only when one record or chunk (32 KiB) is. The specification's largest request is 64 MiB; what is more than this goes
     /// with the next request, so nothing is discarded for its size.
     pub fn with_max_bytes(mut self, bytes: usize) -> Self {
-        self.max_bytes = bytes;
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Whether requests have the size that the destination does best with. They grow while there is more to send and answers
+    /// come within an eighth of the time-out, and they shrink when answers take half of the time-out, when a request fails by
+    /// it, or is refused twice. Without this, they have 1 MiB, or what [`Batch::with_max_bytes`] says. What is refused as too
+    /// large makes them smaller in any case. On by default.
+    pub fn with_adaptive_size(mut self, on: bool) -> Self {
+        self.is_adaptive = on;
         self
     }
 
@@ -183,13 +199,20 @@ impl Batch {
         self
     }
 
+    /// How large requests are in the beginning, in bytes.
+    pub(crate) fn first_bytes(&self) -> usize {
+        let most = self.max_bytes.unwrap_or(FIRST_REQUEST);
+        if self.is_adaptive {
+            most.min(FIRST_REQUEST)
+        } else {
+            most
+        }
+    }
+
     fn validate(&self) -> Result<(), Error> {
-        within(
-            "Batch::with_max_bytes",
-            self.max_bytes,
-            1 << 10,
-            MAX_REQUEST,
-        )?;
+        if let Some(bytes) = self.max_bytes {
+            within("Batch::with_max_bytes", bytes, 1 << 10, MAX_REQUEST)?;
+        }
         within("Batch::with_max_records", self.max_records, 1, usize::MAX)?;
         if let Some(records) = self.max_queue_records {
             within("Batch::with_max_queue_records", records, 8, usize::MAX)?;
@@ -204,6 +227,10 @@ impl Batch {
         Ok(())
     }
 }
+
+/// What a request costs by itself (0.25 ms of CPU, fitted over three batch sizes) is then a tenth of what its records cost, and
+/// collectors take four times as much.
+pub(crate) const FIRST_REQUEST: usize = 1 << 20;
 
 /// Collectors take 4 MiB by default; what is not records (headers, the resource) has 64 KiB.
 pub(crate) const MAX_REQUEST: usize = (4 << 20) - (64 << 10);
@@ -245,6 +272,7 @@ pub(crate) struct Config {
     pub(crate) resource: Resource,
     pub(crate) limits: Limits,
     pub(crate) batch: Batch,
+    pub(crate) concurrency: Concurrency,
     pub(crate) memory: usize,
     pub(crate) timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
@@ -258,6 +286,7 @@ impl Default for Config {
             resource: Resource::default(),
             limits: Limits::default(),
             batch: Batch::default(),
+            concurrency: Concurrency::default(),
             // At 400 bytes a span some 80,000 spans: half a minute of outage at 2,500 spans a second.
             memory: 32 << 20,
             // OTEL_EXPORTER_OTLP_TIMEOUT's default.
@@ -274,6 +303,7 @@ impl Config {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         self.limits.validate()?;
         self.batch.validate()?;
+        self.concurrency.validate()?;
         within(
             "Builder::with_memory_limit",
             self.memory,

@@ -8,7 +8,7 @@ use super::explain::Explanation;
 use super::guard::{Guard, Shared};
 use super::resolve;
 use crate::clock::Clock;
-use crate::config::{self, Batch, Config};
+use crate::config::{self, Config};
 use crate::context::Propagators;
 use crate::error::Error;
 use crate::export::{self, Mailbox, Settings, Size, Transport, Tuning};
@@ -59,9 +59,13 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         id_generator,
         ..parts(&config, ledger)
     };
-    // What the limit leaves out is 2 MiB in all; the connection's buffers and an answer have a quarter of that.
-    let beyond = footprint.saturating_sub(3 << 19).min(config.memory / 2);
-    parts.budget.reserve(beyond);
+    // What the limit leaves out is 2 MiB in all; the connection's buffers and an answer have a quarter of that, and so have
+    // those of each further connection.
+    let encoded = footprint.saturating_sub(3 << 19);
+    let connections = (config.concurrency.most() - 1) << 19;
+    parts
+        .budget
+        .reserve((encoded + connections).min(config.memory / 2));
     // Where nothing is exported, nothing passes: a filter that names nothing.
     let filter = if transport.is_some() {
         filter
@@ -114,12 +118,8 @@ fn start(
     on_error: Option<Hook>,
 ) -> Result<Arc<Mailbox>, Error> {
     let mailbox = Arc::new(Mailbox::default());
-    let Batch {
-        max_bytes,
-        max_records,
-        interval,
-        ..
-    } = config.batch;
+    let batch = config.batch;
+    let first_bytes = batch.first_bytes();
     let settings = Settings {
         queue: Arc::clone(&parts.queue),
         budget: Arc::clone(&parts.budget),
@@ -128,15 +128,19 @@ fn start(
         mailbox: Arc::clone(&mailbox),
         tuning: Tuning {
             size: Size {
-                bytes: max_bytes,
-                records: max_records as u64,
+                bytes: batch.max_bytes.unwrap_or(first_bytes),
+                records: batch.max_records as u64,
             },
-            interval,
+            first_bytes,
+            is_adaptive: batch.is_adaptive,
+            concurrency: config.concurrency,
+            bytes_in_flight: config.memory / 2,
+            timeout: config.timeout,
+            interval: batch.interval,
             record_bytes: config.limits.record_bytes,
             hold_on_config_error: config.hold_on_config_error,
         },
         resource: config.resource.encode(),
-        timeout: config.timeout,
         on_error,
     };
     export::start(settings, transport)?;

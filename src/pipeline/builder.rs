@@ -10,7 +10,7 @@ use super::destination::Wanted;
 use super::explain::Explanation;
 use super::guard::Guard;
 use super::resolve;
-use crate::config::{Batch, Errors, Limits};
+use crate::config::{Batch, Concurrency, Errors, Limits};
 use crate::context::Propagator;
 use crate::env::{self, Environment};
 use crate::error::Error;
@@ -59,6 +59,7 @@ pub struct Builder {
     pub(super) destination: Wanted,
     pub(super) timeout: Option<Duration>,
     pub(super) batch: Option<Batch>,
+    pub(super) concurrency: Option<Concurrency>,
     pub(super) limits: Option<Limits>,
     pub(super) memory: Option<usize>,
     pub(super) shutdown_timeout: Option<Duration>,
@@ -167,6 +168,14 @@ impl Builder {
     /// `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`, and [`Batch::default`].
     pub fn with_batch(mut self, batch: Batch) -> Self {
         self.batch = Some(batch);
+        self
+    }
+
+    /// How many requests are in flight at a time. More than one helps where a request takes long and the destination can work on
+    /// several. What they hold counts towards the memory limit, half of which it is at most; each one beyond the first takes
+    /// another half MiB of it for its connection, and room for what is compressed or sent as JSON. Default: one.
+    pub fn with_concurrency(mut self, concurrency: Concurrency) -> Self {
+        self.concurrency = Some(concurrency);
         self
     }
 

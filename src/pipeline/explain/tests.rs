@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::config::{Batch, Compression, Errors, Limits, Protocol, Tls};
+use crate::config::{Batch, Compression, Concurrency, Errors, Limits, Protocol, Tls};
 use crate::context::Propagator;
 use crate::pipeline::builder::{Builder, Events, layer};
 use crate::sampler::Sampler;
@@ -66,6 +66,7 @@ fn everything() -> Builder {
                 .with_max_records(512)
                 .with_max_queue_records(2048),
         )
+        .with_concurrency(Concurrency::Adaptive(4))
         .with_limits(Limits::default().with_links(7))
         .with_memory_limit(8 << 20)
         .with_shutdown_timeout(Duration::from_secs(1))

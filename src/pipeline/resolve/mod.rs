@@ -18,7 +18,10 @@ use tracing_subscriber::filter::Targets;
 use super::assemble::Plan;
 use super::builder::{Builder, Events, Recorded};
 use super::explain::Explanation;
-use crate::config::{self, Batch, Config, Errors, ExceptionSignal, Limits, Origin, Setting};
+use crate::config::{
+    self, Batch, Config, Errors, ExceptionSignal, FIRST_REQUEST, Limits, MAX_REQUEST, Origin,
+    Setting,
+};
 use crate::context::{Propagator, Propagators};
 use crate::env::Environment;
 use crate::error::Error;
@@ -26,8 +29,11 @@ use crate::queue::{CHUNK, Sizes};
 use crate::sampler::Pattern;
 use crate::stats::Ledger;
 
-/// What is encoded anew for sending takes several times its size: a request is at most this part of the memory limit then.
+/// What is encoded anew for sending takes several times its size, four times as JSON: a request is at most this part of the
+/// memory limit then, and the requests in flight together are at most twice that.
 const ENCODED: usize = 16;
+
+const CONCURRENCY: &str = "Builder::with_concurrency";
 
 /// Decides everything, and notes in the explanation what was decided and by whom.
 pub(super) fn plan(
@@ -40,22 +46,31 @@ pub(super) fn plan(
     let resource = resource::of_process(builder.resource, environment, explained)?;
     let ledger = Arc::new(Ledger::default());
     let memory = Setting::of_code(builder.memory, "Builder::with_memory_limit", default.memory);
-    let request_bytes = builder.batch.unwrap_or_default().max_bytes;
+    let concurrency = builder.concurrency;
+    let concurrency = Setting::of_code(concurrency, CONCURRENCY, default.concurrency);
+    let requests = concurrency.value.most().max(1);
+    // One request has half of what several have together.
+    let encoded_bytes = memory.value / ENCODED / requests.div_ceil(2);
+    let code_bytes = builder.batch.and_then(|batch| batch.max_bytes);
     let way = exporter::Way {
         disabled: builder.disabled,
         transport: builder.transport,
         destination: builder.destination,
         ledger: Arc::clone(&ledger),
-        request_bytes: request_bytes.min(memory.value / ENCODED),
+        bytes_in_flight: requests * code_bytes.unwrap_or(FIRST_REQUEST).min(encoded_bytes),
     };
     let (transport, footprint) = exporter::transport(way, environment, explained)?.unzip();
     let footprint = footprint.filter(|bytes| *bytes > 0);
-    let most_bytes = footprint.map_or(usize::MAX, |_| memory.value / ENCODED);
+    let largest = match footprint {
+        Some(_) => (FIRST_REQUEST, encoded_bytes),
+        None => ((memory.value / 4).clamp(1 << 10, MAX_REQUEST), usize::MAX),
+    };
     let timeout = timeout(builder.timeout, environment, default.timeout);
     let config = Config {
         resource,
         timeout: explained.settle("timeout", timeout),
-        batch: batch(builder.batch, environment, most_bytes, explained),
+        batch: batch(builder.batch, environment, largest, explained),
+        concurrency: explained.settle("concurrency", concurrency),
         limits: limits(builder.limits, environment, explained),
         memory: explained.settle("memory_limit", memory),
         shutdown_timeout: shutdown_timeout(builder.shutdown_timeout, explained),
@@ -66,10 +81,7 @@ pub(super) fn plan(
     let sampler = sampler::sampler(builder.sampler, environment, explained)?;
     let disabled_targets = builder.disabled_targets.unwrap_or_default();
     state_filter(builder.filter.as_ref(), &disabled_targets, explained);
-    if builder.id_generator.is_some() {
-        let origin = Origin::Code("Builder::with_id_generator");
-        explained.state("id_generator", "one of the program's own", origin);
-    }
+    state_generator(builder.id_generator.is_some(), explained);
     Ok(Plan {
         config,
         record,
@@ -84,6 +96,13 @@ pub(super) fn plan(
         on_error: builder.on_error,
         explanation,
     })
+}
+
+fn state_generator(is_given: bool, explained: &mut Explanation) {
+    if is_given {
+        let origin = Origin::Code("Builder::with_id_generator");
+        explained.state("id_generator", "one of the program's own", origin);
+    }
 }
 
 fn propagators(
@@ -229,7 +248,7 @@ fn errors(code: Option<Errors>, environment: &Environment, explained: &mut Expla
 fn batch(
     code: Option<Batch>,
     environment: &Environment,
-    most_bytes: usize,
+    (usual_bytes, most_bytes): (usize, usize),
     explained: &mut Explanation,
 ) -> Batch {
     const CODE: &str = "Builder::with_batch";
@@ -240,8 +259,15 @@ fn batch(
         environment.schedule_delay,
         default.interval,
     );
-    let bytes = code.map(|batch| batch.max_bytes);
-    let mut bytes = Setting::of_code(bytes, CODE, default.max_bytes);
+    let is_adaptive = code.map(|batch| batch.is_adaptive);
+    let is_adaptive = Setting::of_code(is_adaptive, CODE, default.is_adaptive);
+    let bytes = code.and_then(|batch| batch.max_bytes);
+    let usual_bytes = if is_adaptive.value {
+        usual_bytes
+    } else {
+        FIRST_REQUEST
+    };
+    let mut bytes = Setting::of_code(bytes, CODE, usual_bytes);
     if bytes.value > most_bytes {
         bytes = Setting::new(most_bytes, Origin::Code("Builder::with_memory_limit"));
     }
@@ -262,7 +288,8 @@ fn batch(
     );
     let batch = Batch {
         interval: explained.settle("batch.interval", interval),
-        max_bytes: explained.settle("batch.max_bytes", bytes),
+        max_bytes: Some(explained.settle("batch.max_bytes", bytes)),
+        is_adaptive: explained.settle("batch.adaptive_size", is_adaptive),
         max_records: {
             let records = fitting(records, queue, explained);
             explained.settle("batch.max_records", records)
@@ -354,12 +381,12 @@ fn record(
 
 pub(super) fn sizes(config: &Config) -> Sizes {
     let Batch {
-        max_bytes,
         max_records,
         max_queue_records,
         ..
     } = config.batch;
-    let chunk_bytes = CHUNK.min(config.memory / 64).min(max_bytes);
+    let first_bytes = config.batch.first_bytes();
+    let chunk_bytes = CHUNK.min(config.memory / 64).min(first_bytes);
     // With the specification's queue, an eighth of it may wait in a chunk.
     let eighth = max_queue_records.map_or(usize::MAX, |records| (records / 8).max(1));
     let half = max_queue_records.map_or(usize::MAX, |records| (records / 2).max(1));
@@ -371,7 +398,7 @@ pub(super) fn sizes(config: &Config) -> Sizes {
             .unwrap_or(2 * config.memory / chunk_bytes + 64)
             .min(1 << 16),
         max_records: max_queue_records.unwrap_or(usize::MAX),
-        wake_bytes: max_bytes.min(config.memory / 4),
+        wake_bytes: first_bytes.min(config.memory / 4),
         wake_records: max_records.min(half),
     }
 }

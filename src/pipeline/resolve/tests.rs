@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Concurrency;
 use crate::env::read;
 use crate::layer;
 use crate::sampler::Sampler;
@@ -60,7 +61,8 @@ fn spec_10_batch_and_limits_of_the_code_replace_the_environments() {
         .with_batch(Batch::default())
         .with_limits(Limits::default());
     let plan = with(code, &pairs);
-    assert_eq!(plan.config.batch, Batch::default());
+    let batch = Batch::default().with_max_bytes(MAX_REQUEST);
+    assert_eq!(plan.config.batch, batch);
     assert_eq!(plan.config.limits, Limits::default());
 }
 
@@ -94,6 +96,35 @@ fn spec_10_47_exceptions_stay_span_events_while_no_logs_are_sent() {
             "{warnings:?}"
         );
     }
+}
+
+#[test]
+fn a_request_grows_within_its_part_of_the_memory() {
+    let most = |builder| with(builder, &[]).config.batch.max_bytes;
+    assert_eq!(most(layer()), Some(MAX_REQUEST));
+    let small = layer().with_memory_limit(8 << 20);
+    assert_eq!(most(small), Some(2 << 20));
+    let fixed = Batch::default().with_adaptive_size(false);
+    assert_eq!(most(layer().with_batch(fixed)), Some(1 << 20));
+    let chosen = Batch::default().with_max_bytes(5_000);
+    assert_eq!(most(layer().with_batch(chosen)), Some(5_000));
+}
+
+#[test]
+#[cfg(all(feature = "grpc", feature = "gzip"))]
+fn what_is_encoded_anew_leaves_memory_for_all_that_are_in_flight() {
+    use crate::config::Compression;
+
+    let plan = |concurrency| {
+        let builder = layer().with_compression(Compression::Gzip);
+        plan_of(builder.with_concurrency(concurrency), &[])
+    };
+    let most = |requests| plan(Concurrency::Fixed(requests)).config.batch.max_bytes;
+    assert_eq!(most(1), Some(1 << 20));
+    assert_eq!(most(4), Some(1 << 20));
+    assert_eq!(most(8), Some(512 << 10));
+    let [one, eight] = [1, 8].map(|requests| plan(Concurrency::Fixed(requests)).footprint);
+    assert!(eight > 3 * one && eight < 16 << 20, "{one} and {eight}");
 }
 
 #[test]
@@ -329,6 +360,8 @@ fn a_wrong_value_in_the_code_is_an_error() {
         assert!(error.is_config());
         error.to_string()
     };
+    let none = Concurrency::Fixed(0);
+    assert!(error(layer().with_concurrency(none)).contains("with_concurrency: 0"));
     assert!(error(layer().with_memory_limit(7)).contains("with_memory_limit: 7"));
     assert!(error(layer().with_sampler(Sampler::ratio(1.5))).contains("Sampler::ratio(1.5)"));
     let batch = Batch::default().with_max_queue_records(9);
