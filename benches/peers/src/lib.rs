@@ -15,6 +15,7 @@
 
 pub mod allocations;
 pub mod arguments;
+pub mod callgrind;
 pub mod machine;
 pub mod pace;
 pub mod process;
