@@ -119,7 +119,7 @@ impl OpenSpan {
     }
 }
 
-#[cfg(all(test, not(otlp_loom)))]
+#[cfg(test)]
 mod tests {
     use opentelemetry_proto::tonic::common::v1::any_value::Value;
     use opentelemetry_proto::tonic::trace::v1::span::Event;

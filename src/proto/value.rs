@@ -190,5 +190,5 @@ fn text(bytes: &[u8]) -> Result<&str, Malformed> {
     std::str::from_utf8(bytes).map_err(|_| Malformed)
 }
 
-#[cfg(all(test, not(otlp_loom)))]
+#[cfg(test)]
 mod tests;
