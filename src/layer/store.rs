@@ -147,11 +147,7 @@ impl Store {
 
     /// What a span carries along.
     pub(super) fn extra(&self, id: u64) -> Extra {
-        let held = self.hold(id);
-        let open = held.shard.open.get(id).map(|span| &span.extra);
-        open.or_else(|| held.shard.extras.get(&id))
-            .cloned()
-            .unwrap_or_default()
+        self.hold(id).shard.extra(id)
     }
 
     /// Notes that a span that is not recorded was told so many attributes.
