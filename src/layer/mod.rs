@@ -5,6 +5,7 @@
 //! a lock.
 
 mod activity;
+mod asking;
 mod callsite;
 mod close;
 mod event;

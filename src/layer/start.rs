@@ -8,6 +8,7 @@ use tracing_core::Metadata;
 
 use super::OtlpLayer;
 use super::activity::Activity;
+use super::asking;
 use super::fresh::Start;
 use super::scratch;
 use super::shard::Shard;
@@ -178,6 +179,10 @@ impl OtlpLayer {
     /// Asks the sampler, now that the span starts.
     #[cold]
     fn decide(&self, id: u64) -> Option<Place> {
+        let Some(_asking) = asking::begin(self, id) else {
+            // The sampler itself records in the span, or asks for its context: it is where it will be, if nothing else is known.
+            return self.store.place(id);
+        };
         scratch::with(|scratch| {
             let Some((place, metadata, extra)) = self.copied(id, &mut scratch.record) else {
                 return;

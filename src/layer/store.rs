@@ -128,9 +128,14 @@ impl Store {
         Some(work(shard))
     }
 
+    /// Where a span is, for good or not yet.
+    pub(super) fn place(&self, id: u64) -> Option<Place> {
+        self.hold(id).shard.state(id).map(|(_, place)| *place)
+    }
+
     /// Whether the span is one of this layer's.
     pub(super) fn knows(&self, id: u64) -> bool {
-        self.hold(id).shard.state(id).is_some()
+        self.place(id).is_some()
     }
 
     /// Works on an open span that is recorded.

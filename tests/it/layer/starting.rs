@@ -11,13 +11,15 @@ use tracing_subscriber::prelude::*;
 
 use crate::support::layer::{Attributed, Pipeline, record_with};
 
-/// Says the same of every span.
+/// Says the same of every span, after it has looked around in the one that it is asked about.
 #[derive(Debug)]
 struct Always(Decision);
 
 impl ShouldSample for Always {
     fn should_sample(&self, _: &Candidate<'_>) -> Sampling {
-        self.0.into()
+        let attribute = Span::current().trace_id().map(|id| id.to_string());
+        tracing::info!("asked");
+        Sampling::from(self.0).with_attribute("current", attribute.unwrap_or_default())
     }
 
     fn description(&self) -> String {
@@ -45,6 +47,33 @@ fn b3(text: &str) -> tracing_otlp::Context {
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
     let headers = vec![("b3".to_owned(), text.to_owned())];
     with_default(&dispatch, || extract(&headers))
+}
+
+#[test]
+fn a_sampler_may_ask_for_the_context_of_the_span_that_it_is_asked_about() {
+    let spans = record_with(of_own(Decision::RecordAndSample), || {
+        let root = info_span!("root", otel.kind = "server").entered();
+        drop(info_span!("child"));
+        drop(root);
+    });
+    let root = spans.named("root");
+    let trace_id: String = root
+        .trace_id
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(root.value("current"), crate::support::layer::text(trace_id));
+    assert_eq!(root.event_names(), ["asked"]);
+    spans.named("child").assert_child_of(root);
+}
+
+#[test]
+fn what_a_sampler_says_counts_also_where_it_has_looked_at_the_span() {
+    let spans = record_with(of_own(Decision::Drop), || {
+        let _root = info_span!("root", otel.kind = "server").entered();
+        drop(info_span!("child"));
+    });
+    assert!(spans.is_empty(), "{:?}", spans.names());
 }
 
 #[test]
