@@ -276,7 +276,7 @@ fn generated(generator: &dyn IdGenerator) -> (TraceId, u32) {
 
 /// What the program's code makes; what we make where that panics.
 fn made<T>(theirs: impl FnOnce() -> T, ours: impl FnOnce() -> T) -> T {
-    user::guarded(theirs).unwrap_or_else(|_| ours())
+    quiet::guarded(theirs).unwrap_or_else(|_| ours())
 }
 
 impl<S> Layer<S> for OtlpLayer
