@@ -399,8 +399,9 @@ where
     #[inline]
     fn on_close(&self, id: Id, _: Context<'_, S>) {
         // Also on a thread of ours and at any depth: what was opened is closed.
-        self.store
-            .close(id.into_u64(), |span, account| self.finish(span, account));
+        if !self.close(id.into_u64()) {
+            self.close_slowly(id.into_u64());
+        }
         self.mirror.closed(id.into_u64());
     }
 }

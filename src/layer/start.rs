@@ -1,8 +1,8 @@
 //! When a span's place in its trace is fixed, and whether it is recorded.
 //!
-//! A span *starts* when it is entered, or has a child, an event or a link to it, or its context is asked for. Until then its
-//! parent may be set; after that nobody may, since others have seen its ids. The sampler is asked when a span is created; of a
-//! root that will likely get a parent from another process (its callsite declares `otel.kind`) when it starts.
+//! A span *starts* when it is entered, or has a child, an event or a link to it, or its context is asked for, or when it is
+//! closed. Until then its parent may be set; after that nobody may, since others have seen its ids. The sampler is asked when a span
+//! is created; of a root that will likely get a parent from another process (its callsite declares `otel.kind`) when it starts.
 
 use tracing_core::Metadata;
 
@@ -202,6 +202,12 @@ impl OtlpLayer {
             Settled::At(place) => Some(place),
             Settled::Undecided => None,
         }
+    }
+
+    /// Nobody can be asked of the span, which is about to be closed: it is not recorded.
+    pub(super) fn give_up(&self, id: u64) {
+        self.store
+            .unsettled(id, |shard| fix(shard, id, Decision::Drop));
     }
 
     /// What is known of a span that has not started; its message is copied. A root that the budget has no room for has none.

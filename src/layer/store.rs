@@ -164,12 +164,16 @@ impl Store {
         }
     }
 
-    /// Closes a span; `last` sees it if it was recorded.
+    /// Closes a span; `last` sees it if it was recorded. `false`: nothing is closed, since its sampler has to be asked first.
     #[inline]
-    pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan, &mut Account)) {
+    pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan, &mut Account)) -> bool {
         let mut held = self.hold(id);
         let Held { fresh, shard } = &mut held;
         if let Some(mut span) = shard.open.remove(id) {
+            if span.start == Start::Undecided {
+                shard.open.insert(id, span);
+                return false;
+            }
             fresh.closed(id, span.start);
             last(&mut span, &mut shard.account);
             shard.recycle(span);
@@ -179,6 +183,7 @@ impl Store {
                 shard.extras.remove(&id);
             }
         }
+        true
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is decided when a span starts, by samplers that are not asked before.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tracing::{Dispatch, Span, dispatcher::with_default, info_span};
@@ -108,7 +109,10 @@ fn a_root_that_there_is_no_room_for_has_a_context_all_the_same() {
                 assert!(context.is_sampled());
             },
         );
-        pipeline.handle().flush(Duration::from_secs(60)).unwrap();
+        // What ends has hardly any room either.
+        let _ = pipeline.handle().shutdown(Duration::from_secs(60));
+        let stats = pipeline.handle().stats();
+        assert!(stats.is_balanced(), "{stats}");
     }
 }
 
@@ -186,4 +190,76 @@ fn a_span_that_is_wanted_late_is_busy_and_idle_from_then_on() {
     });
     let duration = span.end_time_unix_nano - span.start_time_unix_nano;
     assert_eq!(times.iter().sum::<u64>(), duration);
+}
+
+#[test]
+fn a_span_that_is_never_entered_is_decided_about_when_it_is_closed() {
+    let make = || drop(info_span!("span", otel.kind = "client"));
+    let spans = record_with(of_own(Decision::RecordAndSample), make);
+    assert_eq!(spans.only().flags & 1, 1);
+    let limited = |builder: Builder| builder.with_sampler(Sampler::rate_limited(1.0));
+    let spans = record_with(limited, || (0..5).for_each(|_| make()));
+    assert_eq!(spans.len(), 1);
+    let spans = record_with(of_own(Decision::Drop), make);
+    assert!(spans.is_empty());
+}
+
+#[test]
+fn spec_4_2_a_sampler_sees_the_trace_id_and_each_span_has_an_id_of_its_own() {
+    #[derive(Debug, Default)]
+    struct Seen(Arc<Mutex<Vec<(TraceId, Option<SpanId>)>>>);
+    impl ShouldSample for Seen {
+        fn should_sample(&self, span: &Candidate<'_>) -> Sampling {
+            let parent = span.parent().map(SpanContext::span_id);
+            self.0.lock().unwrap().push((span.trace_id(), parent));
+            Decision::Drop.into()
+        }
+
+        fn description(&self) -> String {
+            "Seen".to_owned()
+        }
+    }
+    let seen = Seen::default();
+    let asked = Arc::clone(&seen.0);
+    let spans = record_with(
+        |builder| builder.with_sampler(Sampler::custom(seen)),
+        || {
+            let root = info_span!("root").entered();
+            let child = info_span!("child");
+            let (trace, ids) = (
+                root.trace_id().unwrap(),
+                [&root, &child].map(SpanExt::span_id),
+            );
+            assert_eq!(child.trace_id(), Some(trace));
+            assert_ne!(ids[0], ids[1]);
+            assert_eq!(*asked.lock().unwrap(), [(trace, None), (trace, ids[0])]);
+        },
+    );
+    assert!(spans.is_empty());
+}
+
+#[test]
+fn spec_4_4_record_only_is_recorded_and_neither_sampled_nor_exported() {
+    for (decision, is_recorded, is_sampled) in [
+        (Decision::Drop, false, false),
+        (Decision::RecordOnly, true, false),
+        (Decision::RecordAndSample, true, true),
+    ] {
+        let spans = record_with(of_own(decision), || {
+            for span in [info_span!("span"), info_span!("span", otel.kind = "client")] {
+                let _entered = span.enter();
+                let mut was_asked = false;
+                let attribute = std::iter::once_with(|| {
+                    was_asked = true;
+                    ("key", 1.into())
+                });
+                span.add_event("event", attribute);
+                assert_eq!(was_asked, is_recorded, "{decision:?}");
+                let context = span.context();
+                assert_eq!(context.span().unwrap().is_sampled(), is_sampled);
+            }
+        });
+        assert_eq!(spans.len(), if is_sampled { 2 } else { 0 });
+        assert!(spans.iter().all(|span| span.flags & 1 == 1));
+    }
 }
