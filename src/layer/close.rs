@@ -39,6 +39,24 @@ impl OtlpLayer {
         });
     }
 
+    /// Closes a span. `false`: its sampler has to be asked first.
+    #[inline]
+    pub(super) fn close(&self, id: u64) -> bool {
+        self.store
+            .close(id, |span, account| self.finish(span, account))
+    }
+
+    /// Closes a span that nothing has started until now.
+    #[cold]
+    pub(super) fn close_slowly(&self, id: u64) {
+        self.settle(id);
+        if !self.close(id) {
+            // The sampler is asked of too much at once.
+            self.give_up(id);
+            self.close(id);
+        }
+    }
+
     /// The last of an open span: its end, and into the chunk.
     #[inline]
     pub(super) fn finish(&self, span: &mut OpenSpan, account: &mut Account) {

@@ -5,6 +5,7 @@
 //! a lock.
 
 mod activity;
+mod asking;
 mod callsite;
 mod close;
 mod event;
@@ -275,7 +276,7 @@ fn generated(generator: &dyn IdGenerator) -> (TraceId, u32) {
 
 /// What the program's code makes; what we make where that panics.
 fn made<T>(theirs: impl FnOnce() -> T, ours: impl FnOnce() -> T) -> T {
-    user::guarded(theirs).unwrap_or_else(|_| ours())
+    quiet::guarded(theirs).unwrap_or_else(|_| ours())
 }
 
 impl<S> Layer<S> for OtlpLayer
@@ -394,8 +395,9 @@ where
     #[inline]
     fn on_close(&self, id: Id, _: Context<'_, S>) {
         // Also on a thread of ours and at any depth: what was opened is closed.
-        self.store
-            .close(id.into_u64(), |span, account| self.finish(span, account));
+        if !self.close(id.into_u64()) {
+            self.close_slowly(id.into_u64());
+        }
         self.mirror.closed(id.into_u64());
     }
 }

@@ -133,12 +133,20 @@ impl Shard {
         }
     }
 
+    /// What a span carries along.
+    pub(super) fn extra(&self, id: u64) -> Extra {
+        let open = self.open.get(id).map(|span| &span.extra);
+        open.or_else(|| self.extras.get(&id))
+            .cloned()
+            .unwrap_or_default()
+    }
+
     /// The tracestate that a sampler wants instead of the parent's.
     pub(super) fn apply_trace_state(&mut self, id: u64, trace_state: Option<TraceState>) {
-        if let (Some(trace_state), Some(span)) = (trace_state, self.open.get(id)) {
+        if let Some(trace_state) = trace_state {
             let extra = Extra {
                 trace_state,
-                ..span.extra.clone()
+                ..self.extra(id)
             };
             self.set_extra(id, extra);
         }

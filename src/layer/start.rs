@@ -1,12 +1,14 @@
 //! When a span's place in its trace is fixed, and whether it is recorded.
 //!
-//! A span *starts* when it is entered, or has a child, an event or a link to it, or its context is asked for. Until then its
-//! parent may be set; after that nobody may, since others have seen its ids. The sampler is asked when a span is created; of a
-//! root that will likely get a parent from another process (its callsite declares `otel.kind`) when it starts.
+//! A span *starts* when it is entered, or has a child, an event or a link to it, or its context is asked for, or when it is
+//! closed. Until then its parent may be set; after that nobody may, since others have seen its ids. The sampler is asked when a span
+//! is created; of a root that will likely get a parent from another process (its callsite declares `otel.kind`) when it starts.
 
 use tracing_core::Metadata;
 
 use super::OtlpLayer;
+use super::activity::Activity;
+use super::asking;
 use super::fresh::Start;
 use super::scratch;
 use super::shard::Shard;
@@ -82,6 +84,9 @@ impl OtlpLayer {
                 shard.set_extra(id, extra);
                 if parent.is_denied() {
                     self.deny(shard, id);
+                } else if parent.is_debug() {
+                    self.dress(shard, id);
+                    fix(shard, id, Decision::RecordAndSample);
                 }
             }
         });
@@ -108,6 +113,10 @@ impl OtlpLayer {
         if early != Some(Decision::Drop) {
             self.dress(shard, id);
         }
+        // Without a message there is nothing to show to a sampler: the parent decides.
+        let is_lost = shard.bare.get(id).is_some_and(|bare| bare.is_lost);
+        let as_parent = || is_lost.then(|| Decision::from_yes(parent.is_sampled()));
+        let early = early.or_else(as_parent);
         let Some((start, place)) = shard.state(id) else {
             return;
         };
@@ -141,8 +150,7 @@ impl OtlpLayer {
         };
         let denied = Parent::Remote { sampled: false };
         if self.parts.sampler.early(place.ids.trace, denied, false) == Some(Decision::Drop) {
-            place.decide(Decision::Drop);
-            shard.strip(id);
+            fix(shard, id, Decision::Drop);
         }
     }
 
@@ -162,36 +170,30 @@ impl OtlpLayer {
         });
         if is_lost {
             self.parts.ledger.refuse(DropReason::OpenSpans);
+        } else if let Some(span) = shard.open.get_mut(id) {
+            // It begins now, as its message does.
+            span.activity = Activity::begin(now);
         }
     }
 
     /// Asks the sampler, now that the span starts.
     #[cold]
     fn decide(&self, id: u64) -> Option<Place> {
+        let Some(_asking) = asking::begin(self, id) else {
+            // The sampler itself records in the span, or asks for its context: it is where it will be, if nothing else is known.
+            return self.store.place(id);
+        };
         scratch::with(|scratch| {
-            let copied = self.store.update(id, |span, _| {
-                scratch.record.extend_from_slice(&span.record);
-                (span.place, span.metadata, span.extra.clone())
-            });
-            let Some((place, metadata, extra)) = copied else {
+            let Some((place, metadata, extra)) = self.copied(id, &mut scratch.record) else {
                 return;
             };
-            let parent = trace::parent_of(&scratch.record).map(|span| {
-                let parent = Ids { span, ..place.ids };
-                SpanContext::remote(
-                    parent.trace,
-                    span,
-                    TraceFlags::new(parent.flags as u8),
-                    extra.trace_state.clone(),
-                )
-            });
+            let parent = parent(&place, &extra, &scratch.record);
             // A caller that leaves the decision to us is none as far as that goes.
             let parent = parent.filter(|_| !extra.deferred);
             let sampling = self.ask(parent.as_ref(), &place, metadata, &scratch.record);
             self.store.unsettled(id, |shard| {
                 // Another thread may have been faster.
-                if let Some((start @ Start::Undecided, _)) = shard.state(id) {
-                    *start = Start::Parked;
+                if matches!(shard.state(id), Some((Start::Undecided, _))) {
                     self.apply(shard, id, sampling);
                 }
             });
@@ -200,6 +202,30 @@ impl OtlpLayer {
             Settled::At(place) => Some(place),
             Settled::Undecided => None,
         }
+    }
+
+    /// Nobody can be asked of the span, which is about to be closed: it is not recorded.
+    pub(super) fn give_up(&self, id: u64) {
+        self.store
+            .unsettled(id, |shard| fix(shard, id, Decision::Drop));
+    }
+
+    /// What is known of a span that has not started; its message is copied. A root that the budget has no room for has none.
+    fn copied(
+        &self,
+        id: u64,
+        record: &mut Vec<u8>,
+    ) -> Option<(Place, &'static Metadata<'static>, Extra)> {
+        let copied = self.store.unsettled(id, |shard| {
+            let extra = shard.extra(id);
+            if let Some(span) = shard.open.get(id) {
+                record.extend_from_slice(&span.record);
+                return Some((span.place, span.metadata, extra));
+            }
+            let bare = shard.bare.get(id)?;
+            Some((bare.place, bare.metadata, extra))
+        });
+        copied.flatten()
     }
 
     /// What the sampler says of a span, of which this much is written.
@@ -228,24 +254,42 @@ impl OtlpLayer {
 
     /// Does as the sampler says. Called with the shard's lock.
     fn apply(&self, shard: &mut Shard, id: u64, sampling: Sampling) {
-        if sampling.decision == Decision::Drop {
-            if let Some((_, place)) = shard.state(id) {
-                place.decide(Decision::Drop);
-            }
-            shard.apply_trace_state(id, sampling.trace_state);
-            return shard.strip(id);
-        }
-        let Some((_, place)) = shard.state(id) else {
-            return;
-        };
-        place.decide(sampling.decision);
         shard.apply_trace_state(id, sampling.trace_state);
+        fix(shard, id, sampling.decision);
         let Shard { open, account, .. } = shard;
         if let Some(span) = open.get_mut(id) {
-            trace::set_ids(&mut span.record, &span.place.ids, None);
             span.put_attributes(&sampling.attributes, &self.bounds, account);
         }
     }
+}
+
+/// From now on it is decided about a span that has not started. One that is not recorded so far stays so.
+fn fix(shard: &mut Shard, id: u64, decision: Decision) {
+    let Some((start, place)) = shard.state(id) else {
+        return;
+    };
+    *start = Start::Parked;
+    place.decide(decision);
+    if let Some(span) = shard.open.get_mut(id) {
+        trace::set_ids(&mut span.record, &span.place.ids, None);
+    } else if let Some(bare) = shard.bare.get_mut(id) {
+        bare.place.is_recorded = false;
+    }
+    if decision == Decision::Drop {
+        shard.strip(id);
+    }
+}
+
+/// The parent of a span, of which this much is written.
+fn parent(place: &Place, extra: &Extra, record: &[u8]) -> Option<SpanContext> {
+    let Ids { trace, flags, .. } = place.ids;
+    let (span, trace_state) = (trace::parent_of(record)?, extra.trace_state.clone());
+    let trace_flags = TraceFlags::new((flags & TRACE_FLAGS) as u8);
+    Some(if flags & IS_REMOTE != 0 {
+        SpanContext::remote(trace, span, trace_flags, trace_state)
+    } else {
+        SpanContext::local(trace, span, trace_flags, trace_state)
+    })
 }
 
 /// A parent as the sampler's early decision sees it.

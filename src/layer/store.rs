@@ -128,9 +128,14 @@ impl Store {
         Some(work(shard))
     }
 
+    /// Where a span is, for good or not yet.
+    pub(super) fn place(&self, id: u64) -> Option<Place> {
+        self.hold(id).shard.state(id).map(|(_, place)| *place)
+    }
+
     /// Whether the span is one of this layer's.
     pub(super) fn knows(&self, id: u64) -> bool {
-        self.hold(id).shard.state(id).is_some()
+        self.place(id).is_some()
     }
 
     /// Works on an open span that is recorded.
@@ -147,11 +152,7 @@ impl Store {
 
     /// What a span carries along.
     pub(super) fn extra(&self, id: u64) -> Extra {
-        let held = self.hold(id);
-        let open = held.shard.open.get(id).map(|span| &span.extra);
-        open.or_else(|| held.shard.extras.get(&id))
-            .cloned()
-            .unwrap_or_default()
+        self.hold(id).shard.extra(id)
     }
 
     /// Notes that a span that is not recorded was told so many attributes.
@@ -163,12 +164,16 @@ impl Store {
         }
     }
 
-    /// Closes a span; `last` sees it if it was recorded.
+    /// Closes a span; `last` sees it if it was recorded. `false`: nothing is closed, since its sampler has to be asked first.
     #[inline]
-    pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan, &mut Account)) {
+    pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan, &mut Account)) -> bool {
         let mut held = self.hold(id);
         let Held { fresh, shard } = &mut held;
         if let Some(mut span) = shard.open.remove(id) {
+            if span.start == Start::Undecided {
+                shard.open.insert(id, span);
+                return false;
+            }
             fresh.closed(id, span.start);
             last(&mut span, &mut shard.account);
             shard.recycle(span);
@@ -178,6 +183,7 @@ impl Store {
                 shard.extras.remove(&id);
             }
         }
+        true
     }
 }
 

@@ -2,13 +2,11 @@
 //!
 //! It may panic, also while a panic is dropped, write without end, and record spans and events of its own.
 
-use std::any::Any;
 use std::error::Error;
 use std::fmt::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::proto::value::beginning;
-use crate::quiet;
+use crate::quiet::guarded;
 
 /// An error's chain is followed so far; a chain may be a circle.
 const MAX_CHAIN: usize = 32;
@@ -58,41 +56,6 @@ pub(super) fn chain(error: &(dyn Error + 'static), mut most: Most) -> (Vec<Strin
 
 fn source<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     guarded(|| error.source()).unwrap_or(None)
-}
-
-/// Runs user code one level deeper; a panic becomes its message.
-#[inline]
-pub(super) fn guarded<T>(user_code: impl FnOnce() -> T) -> Result<T, String> {
-    quiet::nested(|| {
-        let panic = match catch_unwind(AssertUnwindSafe(user_code)) {
-            Ok(value) => return Ok(value),
-            Err(panic) => panic,
-        };
-        let why = message(&*panic).to_owned();
-        discard(panic);
-        Err(why)
-    })
-}
-
-/// Drops a panic's payload, which is user code once more and may panic in turn.
-fn discard(panic: Box<dyn Any + Send>) {
-    let mut panic = Some(panic);
-    for _ in 0..4 {
-        let Some(payload) = panic.take() else { return };
-        panic = catch_unwind(AssertUnwindSafe(|| drop(payload))).err();
-    }
-    // It panics however often it is dropped: leaking it is the lesser harm.
-    std::mem::forget(panic);
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        text
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text
-    } else {
-        "no message"
-    }
 }
 
 /// As much of a text as fits so many bytes, cut between two characters.

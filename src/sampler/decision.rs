@@ -22,7 +22,7 @@ impl Decision {
     }
 
     /// The decision of a sampler that knows yes and no.
-    pub(super) fn from_yes(yes: bool) -> Self {
+    pub(crate) fn from_yes(yes: bool) -> Self {
         if yes {
             Self::RecordAndSample
         } else {

@@ -9,7 +9,6 @@ pub(super) mod remote;
 mod stray;
 mod write;
 
-use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use tracing::Span;
@@ -18,7 +17,7 @@ pub use self::carry::{extract, inject};
 pub(super) use self::reach::answers;
 pub(super) use self::remote::{current as remote_parent, is_attached as is_remote_parent_attached};
 pub use self::remote::{with_remote_parent, with_remote_parent_async};
-use crate::context::{Context, SpanContext, TraceFlags};
+use crate::context::{Context, SpanContext};
 use crate::error::Error;
 use crate::id::{SpanId, TraceId};
 use crate::layer::OtlpLayer;
@@ -229,17 +228,7 @@ impl SpanExt for Span {
     }
 
     fn traceparent(&self) -> Option<String> {
-        /// `00-` and 32, 16 and 2 digits.
-        const LEN: usize = 55;
-        /// "The behavior of other flags is not defined": they are not passed on.
-        const KNOWN: u8 = TraceFlags::SAMPLED.bits() | TraceFlags::RANDOM.bits();
-        let context = self.context();
-        let span = context.span()?;
-        let (trace_id, span_id) = (span.trace_id(), span.span_id());
-        let flags = span.flags().bits() & KNOWN;
-        let mut header = String::with_capacity(LEN);
-        write!(header, "00-{trace_id}-{span_id}-{flags:02x}").ok()?;
-        Some(header)
+        self.context().span().map(SpanContext::traceparent)
     }
 
     fn add_link<'a>(

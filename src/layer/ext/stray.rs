@@ -14,7 +14,7 @@ use tracing_core::subscriber::Interest;
 use tracing_core::{Dispatch, Kind, Level, Metadata, Subscriber};
 use tracing_subscriber::Registry;
 
-use crate::layer::user;
+use crate::quiet;
 use crate::sync::lock;
 
 /// One that was made while a filter was deciding may count as disabled. So another one is made as long as none has been
@@ -47,7 +47,7 @@ pub(super) fn of(dispatch: &Dispatch) -> Option<Id> {
         None => 0,
     };
     // Not under the lock. During a thread's end the Registry panics here.
-    let span = user::guarded(|| make(registry)).ok()?;
+    let span = quiet::guarded(|| make(registry)).ok()?;
     keep(Stray {
         registry: address(registry),
         dispatch: dispatch.downgrade(),

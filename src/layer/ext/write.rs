@@ -27,7 +27,7 @@ pub(super) fn set_attribute<'v>(span: &Span, key: &str, value: impl Into<Value<'
     };
     scratch::with(|scratch| {
         let mut attributes = Attributes::new(scratch, trace::SPAN_ATTRIBUTE, bounds);
-        let outcome = user::guarded(|| attributes.stage(key, &mut value.into()));
+        let outcome = quiet::guarded(|| attributes.stage(key, &mut value.into()));
         let truncated = attributes.truncated;
         if outcome.is_ok() && !scratch.formatted.is_empty() {
             mem::swap(&mut scratch.record, &mut scratch.formatted);
@@ -72,7 +72,7 @@ pub(super) fn add_event<'a>(
         trace::put_event_name(&mut scratch.record, kept);
         let mut written = Attributes::new(scratch, trace::EVENT_ATTRIBUTE, bounds);
         written.truncated = u32::from(kept.len() < name.len());
-        if user::guarded(|| written.put_all(attributes)).is_err() {
+        if quiet::guarded(|| written.put_all(attributes)).is_err() {
             return;
         }
         let Attributes {
@@ -103,7 +103,7 @@ pub(super) fn add_link<'a>(
     scratch::with(|scratch| {
         put_link_head(&mut scratch.record, to);
         let mut written = Attributes::new(scratch, trace::LINK_ATTRIBUTE, bounds);
-        if user::guarded(|| written.put_all(attributes)).is_err() {
+        if quiet::guarded(|| written.put_all(attributes)).is_err() {
             return;
         }
         let Attributes {

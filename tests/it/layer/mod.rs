@@ -29,6 +29,7 @@ mod reach;
 mod resource;
 mod spec;
 mod special;
+mod starting;
 mod threads;
 mod time;
 mod user_code;

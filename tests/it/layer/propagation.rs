@@ -495,3 +495,19 @@ fn carriers_may_record() {
         assert!(spans.named("span").event_names().is_empty());
     }
 }
+
+#[test]
+fn spec_6_3_a_caller_is_passed_on_with_all_its_flags_also_as_a_text() {
+    with_remote_parent(&caller(TraceFlags::new(0xFF)).into(), || {
+        let mut headers = Headers::default();
+        let nothing = tracing::Span::none();
+        inject(&nothing, &mut headers);
+        let traceparent = nothing.traceparent();
+        assert!(
+            traceparent
+                .as_ref()
+                .is_some_and(|text| text.ends_with("-ff"))
+        );
+        assert_eq!(headers.value("traceparent"), traceparent.as_deref());
+    });
+}
