@@ -76,7 +76,7 @@ fn spec_4_14_an_entry_that_would_be_too_long_is_not_written() {
 #[test]
 fn spec_4_15_randomness_is_exactly_14_digits_in_lower_case() {
     let read = |header: &str| Ot::of(&state(header)).randomness;
-    assert_eq!(read("ot=rv:7479cfb506891d"), Some(0x7479_cfb5_0689_1d));
+    assert_eq!(read("ot=rv:7479cfb506891d"), Some(0x0074_79cf_b506_891d));
     assert_eq!(read("ot=th:8;rv:00000000000000"), Some(0));
     for wrong in [
         "7479cfb506891",
@@ -105,8 +105,8 @@ fn a_threshold_has_1_to_14_digits() {
     let read = |value: &str| Ot::of(&state(&format!("ot=th:{value}"))).threshold;
     assert_eq!(read("0"), Some(0));
     assert_eq!(read("8"), Some(ALL / 2));
-    assert_eq!(read("fd70a4"), Some(0xfd70_a400_0000_00));
-    assert_eq!(read("FD70A4"), Some(0xfd70_a400_0000_00));
+    assert_eq!(read("fd70a4"), Some(0x00fd_70a4_0000_0000));
+    assert_eq!(read("FD70A4"), Some(0x00fd_70a4_0000_0000));
     assert_eq!(read("ffffffffffffff"), Some(ALL - 1));
     for wrong in ["", "g", "+1", "-1", "123456789abcdef"] {
         assert_eq!(read(wrong), None, "{wrong}");

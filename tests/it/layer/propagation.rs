@@ -500,7 +500,7 @@ fn carriers_may_record() {
 fn spec_6_3_a_caller_is_passed_on_with_all_its_flags_also_as_a_text() {
     with_remote_parent(&caller(TraceFlags::new(0xFF)).into(), || {
         let mut headers = Headers::default();
-        let nothing = tracing::Span::none();
+        let nothing = Span::none();
         inject(&nothing, &mut headers);
         let traceparent = nothing.traceparent();
         assert!(

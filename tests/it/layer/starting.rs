@@ -206,8 +206,9 @@ fn a_span_that_is_never_entered_is_decided_about_when_it_is_closed() {
 
 #[test]
 fn spec_4_2_a_sampler_sees_the_trace_id_and_each_span_has_an_id_of_its_own() {
+    type Asked = Vec<(TraceId, Option<SpanId>)>;
     #[derive(Debug, Default)]
-    struct Seen(Arc<Mutex<Vec<(TraceId, Option<SpanId>)>>>);
+    struct Seen(Arc<Mutex<Asked>>);
     impl ShouldSample for Seen {
         fn should_sample(&self, span: &Candidate<'_>) -> Sampling {
             let parent = span.parent().map(SpanContext::span_id);
