@@ -7,7 +7,8 @@ use crate::id::{SpanId, TraceId};
 /// Makes the ids of traces and spans, for [`Builder::with_id_generator`](crate::Builder::with_id_generator). Without one, all
 /// bits of an id are random.
 ///
-/// It is called on the thread that starts a span. Ids must be unique.
+/// It is called on the thread that creates a span, and holds that thread up as long as it takes. Ids must be unique. It may trace,
+/// four levels deep. Where it panics, the id is a random one.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};

@@ -23,9 +23,14 @@ thread_local! {
 #[derive(Debug)]
 pub(super) struct Asking([Asked; MOST]);
 
+/// Whether this thread's sampler is being asked of this span.
+pub(super) fn is_asked(layer: &OtlpLayer, span: u64) -> bool {
+    ASKED.get().contains(&asked(layer, span))
+}
+
 /// `None` where this thread's sampler is being asked of this span already, or of too many.
 pub(super) fn begin(layer: &OtlpLayer, span: u64) -> Option<Asking> {
-    let asked = (std::ptr::from_ref(layer).addr(), span);
+    let asked = asked(layer, span);
     let outer = ASKED.get();
     if outer.contains(&asked) {
         return None;
@@ -34,6 +39,10 @@ pub(super) fn begin(layer: &OtlpLayer, span: u64) -> Option<Asking> {
     *inner.iter_mut().find(|known| **known == (0, 0))? = asked;
     ASKED.set(inner);
     Some(Asking(outer))
+}
+
+fn asked(layer: &OtlpLayer, span: u64) -> Asked {
+    (std::ptr::from_ref(layer).addr(), span)
 }
 
 impl Drop for Asking {

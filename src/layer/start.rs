@@ -34,7 +34,9 @@ impl OtlpLayer {
     /// A span is entered that may not have started.
     #[cold]
     pub(super) fn enter_slowly(&self, id: u64) {
-        if let Some(place) = self.settle(id) {
+        if let Some(place) = self.settle(id)
+            && !asking::is_asked(self, id)
+        {
             self.mirror.started(id, place);
         }
     }

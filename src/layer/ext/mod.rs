@@ -49,6 +49,10 @@ pub trait SpanExt: sealed::Sealed {
     /// That is possible until the span *starts*: until it is entered, has a child or an event, is linked to, or its context is asked
     /// for. Then its ids are known to others. An empty context changes nothing.
     ///
+    /// The sampler is asked again, with this parent. Where it has dropped the span as a root and now does not, the span is recorded from
+    /// here on: fields that it was created with count as dropped. A callsite that declares the field `otel.kind`, as a server's span
+    /// does, keeps them, since the sampler drops its roots only when they start.
+    ///
     /// # Errors
     ///
     /// Nothing is changed when the span has started ([`Error::is_started`]), or when it is disabled or no layer of this crate records

@@ -206,9 +206,7 @@ fn a_span_that_is_never_entered_is_decided_about_when_it_is_closed() {
 
 #[test]
 fn spec_4_2_a_sampler_sees_the_trace_id_and_each_span_has_an_id_of_its_own() {
-    /// The trace and the parent of each span.
     type Asked = Vec<(TraceId, Option<SpanId>)>;
-
     #[derive(Debug, Default)]
     struct Seen(Arc<Mutex<Asked>>);
     impl ShouldSample for Seen {
@@ -265,4 +263,35 @@ fn spec_4_4_record_only_is_recorded_and_neither_sampled_nor_exported() {
         assert_eq!(spans.len(), if is_sampled { 2 } else { 0 });
         assert!(spans.iter().all(|span| span.flags & 1 == 1));
     }
+}
+
+#[test]
+fn a_sampler_may_enter_the_span_that_it_is_asked_about() {
+    #[derive(Debug)]
+    struct Entering(Arc<Mutex<Option<Span>>>);
+    impl ShouldSample for Entering {
+        fn should_sample(&self, _: &Candidate<'_>) -> Sampling {
+            let span = self.0.lock().unwrap().clone();
+            span.unwrap().in_scope(|| {});
+            Decision::RecordAndSample.into()
+        }
+
+        fn description(&self) -> String {
+            "Entering".to_owned()
+        }
+    }
+    let shared = Arc::new(Mutex::new(None));
+    let sampler = Sampler::parent_based(Sampler::custom(Entering(Arc::clone(&shared))));
+    let spans = record_with(
+        |builder| builder.with_sampler(sampler),
+        || {
+            let root = info_span!("root", otel.kind = "server");
+            *shared.lock().unwrap() = Some(root.clone());
+            assert!(root.context().span().unwrap().is_sampled());
+            root.in_scope(|| drop(info_span!("child")));
+            *shared.lock().unwrap() = None;
+        },
+    );
+    spans.named("child").assert_child_of(spans.named("root"));
+    assert_eq!(spans.len(), 2);
 }
