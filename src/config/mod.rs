@@ -116,6 +116,7 @@ impl Limits {
         ValueBounds {
             length: length.and_then(Result::ok).unwrap_or(usize::MAX),
             depth: self.value_depth,
+            bytes: self.record_bytes,
         }
     }
 

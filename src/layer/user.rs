@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fmt::{self, Write};
 
 use crate::proto::value::beginning;
+pub(super) use crate::proto::value::fitting;
 use crate::quiet::guarded;
 
 /// An error's chain is followed so far; a chain may be a circle.
@@ -56,14 +57,6 @@ pub(super) fn chain(error: &(dyn Error + 'static), mut most: Most) -> (Vec<Strin
 
 fn source<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     guarded(|| error.source()).unwrap_or(None)
-}
-
-/// As much of a text as fits so many bytes, cut between two characters.
-pub(super) fn fitting(text: &str, bytes: usize) -> &str {
-    let cut = (0..=bytes.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at));
-    &text[..cut.unwrap_or(0)]
 }
 
 /// Stops the formatting at the bound, so that a value of 100 MB costs what the bound costs.

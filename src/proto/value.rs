@@ -19,6 +19,8 @@ pub(crate) struct ValueBounds {
     pub(crate) length: usize,
     /// Levels of arrays and maps, of which the attribute's own value is the first.
     pub(crate) depth: u32,
+    /// Bytes that the attribute's contents may take, about: what lies beyond is not even looked at. `usize::MAX` is no bound.
+    pub(crate) bytes: usize,
 }
 
 impl Default for ValueBounds {
@@ -27,71 +29,108 @@ impl Default for ValueBounds {
         Self {
             length: usize::MAX,
             depth: 64,
+            bytes: usize::MAX,
         }
     }
 }
 
-/// Appends an attribute with this tag, unless its key is empty; what exceeds the bounds is cut.
+/// Appends an attribute with this tag, unless its key is empty, or longer than there are bytes for; what exceeds the bounds is
+/// cut. Says whether anything was for want of bytes.
 pub(crate) fn put_attribute(
     out: &mut Vec<u8>,
     tag: u8,
     key: &str,
     value: &Value<'_>,
     bounds: &ValueBounds,
-) {
-    if !key.is_empty() {
-        put_pair(out, tag, key, value, bounds, 1);
+) -> bool {
+    if key.is_empty() || key.len() > bounds.bytes {
+        return !key.is_empty();
     }
+    let mut pen = Pen {
+        bounds,
+        end: out.len().saturating_add(bounds.bytes),
+        is_cut: false,
+    };
+    pen.put_pair(out, tag, key, value, 1);
+    pen.is_cut
 }
 
-fn put_pair(
-    out: &mut Vec<u8>,
-    tag: u8,
-    key: &str,
-    value: &Value<'_>,
-    bounds: &ValueBounds,
-    level: u32,
-) {
-    put_nested(out, tag, |out| {
-        wire::put_len(out, KEY, key.as_bytes());
-        put_nested(out, VALUE, |out| put_any(out, value, bounds, level));
-    });
+/// Writes one attribute.
+struct Pen<'b> {
+    bounds: &'b ValueBounds,
+    /// No more is written when `out` is so long.
+    end: usize,
+    is_cut: bool,
 }
 
-/// The content of an `AnyValue`.
-fn put_any(out: &mut Vec<u8>, value: &Value<'_>, bounds: &ValueBounds, level: u32) {
-    match value {
-        Value::Empty => {}
-        Value::Str(text) => {
-            wire::put_len(out, STRING_VALUE, beginning(text, bounds.length).as_bytes());
-        }
-        Value::Bool(value) => out.extend_from_slice(&[BOOL_VALUE, u8::from(*value)]),
-        Value::Int(value) => {
-            out.push(INT_VALUE);
-            put_varint(out, *value as u64);
-        }
-        Value::Double(value) => {
-            out.push(DOUBLE_VALUE);
-            out.extend_from_slice(&value.to_bits().to_le_bytes());
-        }
-        Value::Bytes(bytes) => {
-            let kept = bytes.get(..bounds.length).unwrap_or(bytes);
-            wire::put_len(out, BYTES_VALUE, kept);
-        }
-        // "If the depth limit is exceeded, the value is replaced by an empty one."
-        Value::Array(_) | Value::Map(_) if level > bounds.depth => {}
-        Value::Array(values) => put_nested(out, ARRAY_VALUE, |out| {
-            for value in values {
-                put_nested(out, ARRAY_VALUES, |out| {
-                    put_any(out, value, bounds, level + 1);
-                });
+impl Pen<'_> {
+    fn put_pair(&mut self, out: &mut Vec<u8>, tag: u8, key: &str, value: &Value<'_>, level: u32) {
+        put_nested(out, tag, |out| {
+            wire::put_len(out, KEY, key.as_bytes());
+            put_nested(out, VALUE, |out| self.put_any(out, value, level));
+        });
+    }
+
+    /// The content of an `AnyValue`.
+    fn put_any(&mut self, out: &mut Vec<u8>, value: &Value<'_>, level: u32) {
+        match value {
+            Value::Empty => {}
+            Value::Str(text) => {
+                let kept = beginning(text, self.bounds.length);
+                let fitting = fitting(kept, self.room(out, kept.len()));
+                wire::put_len(out, STRING_VALUE, fitting.as_bytes());
             }
-        }),
-        Value::Map(pairs) => put_nested(out, KVLIST_VALUE, |out| {
-            for (key, value) in distinct(pairs) {
-                put_pair(out, KVLIST_VALUES, key, value, bounds, level + 1);
+            Value::Bool(value) => out.extend_from_slice(&[BOOL_VALUE, u8::from(*value)]),
+            Value::Int(value) => {
+                out.push(INT_VALUE);
+                put_varint(out, *value as u64);
             }
-        }),
+            Value::Double(value) => {
+                out.push(DOUBLE_VALUE);
+                out.extend_from_slice(&value.to_bits().to_le_bytes());
+            }
+            Value::Bytes(bytes) => {
+                let kept = bytes.get(..self.bounds.length).unwrap_or(bytes);
+                let fitting = kept.get(..self.room(out, kept.len())).unwrap_or(kept);
+                wire::put_len(out, BYTES_VALUE, fitting);
+            }
+            // "If the depth limit is exceeded, the value is replaced by an empty one."
+            Value::Array(_) | Value::Map(_) if level > self.bounds.depth => {}
+            Value::Array(values) => put_nested(out, ARRAY_VALUE, |out| {
+                for value in values {
+                    if self.is_full(out) {
+                        break;
+                    }
+                    put_nested(out, ARRAY_VALUES, |out| self.put_any(out, value, level + 1));
+                }
+            }),
+            Value::Map(pairs) => put_nested(out, KVLIST_VALUE, |out| {
+                // None of those behind would fit: each takes some bytes.
+                let fitting = pairs
+                    .get(..self.end.saturating_sub(out.len()))
+                    .unwrap_or(pairs);
+                self.is_cut |= fitting.len() < pairs.len();
+                for (key, value) in distinct(fitting) {
+                    if self.is_full(out) {
+                        break;
+                    }
+                    self.put_pair(out, KVLIST_VALUES, key, value, level + 1);
+                }
+            }),
+        }
+    }
+
+    /// As many of so many bytes as there is room for.
+    fn room(&mut self, out: &[u8], wanted: usize) -> usize {
+        let room = self.end.saturating_sub(out.len());
+        self.is_cut |= room < wanted;
+        room.min(wanted)
+    }
+
+    fn is_full(&mut self, out: &[u8]) -> bool {
+        let is_full = out.len() >= self.end;
+        self.is_cut |= is_full;
+        is_full
     }
 }
 
@@ -126,6 +165,14 @@ pub(crate) fn beginning(text: &str, characters: usize) -> &str {
     }
     let end = text.char_indices().nth(characters);
     end.and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+/// As much of a text as fits so many bytes, cut between two characters.
+pub(crate) fn fitting(text: &str, bytes: usize) -> &str {
+    let cut = (0..=bytes.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at));
+    text.get(..cut.unwrap_or(0)).unwrap_or_default()
 }
 
 /// A message of which the length is known when it is written.

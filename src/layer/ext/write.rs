@@ -27,7 +27,7 @@ pub(super) fn set_attribute<'v>(span: &Span, key: &str, value: impl Into<Value<'
     };
     scratch::with(|scratch| {
         let mut attributes = Attributes::new(scratch, trace::SPAN_ATTRIBUTE, bounds);
-        let outcome = quiet::guarded(|| attributes.stage(key, &mut value.into()));
+        let outcome = quiet::guarded(|| attributes.stage(key, &value.into()));
         let truncated = attributes.truncated;
         if outcome.is_ok() && !scratch.formatted.is_empty() {
             mem::swap(&mut scratch.record, &mut scratch.formatted);
@@ -281,39 +281,31 @@ impl<'s> Attributes<'s> {
 
     /// Appends each of them. A key stands once, with the last of its values; one that is too many is counted.
     fn put_all<'a>(&mut self, attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>) {
-        for (key, mut value) in attributes {
-            self.stage(key, &mut value);
+        for (key, value) in attributes {
+            self.stage(key, &value);
             self.put_staged();
         }
     }
 
-    /// Encodes an attribute, of which a text is cut to the room there is, where it does not stand in anything's way yet. One
-    /// without a key is none.
-    fn stage(&mut self, key: &str, value: &mut Value<'_>) {
-        self.scratch.formatted.clear();
-        if key.is_empty() {
-            return;
-        }
+    /// Encodes an attribute, cut to the room there is, where it does not stand in anything's way yet. One without a key is none.
+    fn stage(&mut self, key: &str, value: &Value<'_>) {
         /// More than the tags and lengths of an attribute with a text.
         const FRAME: usize = 24;
-        let taken = self.scratch.record.len() + key.len() + FRAME;
-        let room = self.bounds.bytes.saturating_sub(taken);
-        if let Value::Str(text) = value
-            && text.len() > room
-        {
-            let kept = user::fitting(text, room).to_owned();
-            *text = kept.into();
-            self.truncated = self.truncated.saturating_add(1);
-        }
-        self.scratch.is_touched = true;
-        let value_bounds = &self.bounds.value;
-        value::put_attribute(
-            &mut self.scratch.formatted,
-            self.tag,
-            key,
-            value,
-            value_bounds,
-        );
+        let Self {
+            scratch,
+            tag,
+            bounds,
+            ..
+        } = self;
+        scratch.is_touched = true;
+        scratch.formatted.clear();
+        let taken = scratch.record.len() + FRAME;
+        let bounds = ValueBounds {
+            bytes: bounds.bytes.saturating_sub(taken),
+            ..bounds.value
+        };
+        let is_cut = value::put_attribute(&mut scratch.formatted, *tag, key, value, &bounds);
+        self.truncated = self.truncated.saturating_add(u32::from(is_cut));
     }
 
     fn put_staged(&mut self) {

@@ -11,6 +11,7 @@ use super::*;
 use crate::proto::trace::SPAN_ATTRIBUTE;
 
 const UNBOUNDED: ValueBounds = ValueBounds {
+    bytes: usize::MAX,
     length: usize::MAX,
     depth: 64,
 };
@@ -95,7 +96,7 @@ proptest! {
         length in prop_oneof![Just(usize::MAX), 0..12_usize],
         depth in 1..6_u32,
     ) {
-        let bounds = ValueBounds { length, depth };
+        let bounds = ValueBounds { length, depth, ..UNBOUNDED };
         prop_assert_eq!(read(&value, &bounds), expected(&value, &bounds, 1));
     }
 
@@ -103,6 +104,26 @@ proptest! {
     fn spec_5_2_a_beginning_has_so_many_characters(text: String, characters in 0..20_usize) {
         let expected: String = text.chars().take(characters).collect();
         prop_assert_eq!(beginning(&text, characters), expected);
+    }
+
+    /// P4: what a value costs is bounded by the bytes there are, not by its size.
+    #[test]
+    fn a_value_takes_about_as_many_bytes_as_there_are(value in any_value(), bytes in 0..400_usize) {
+        /// Tags and lengths of what stands around the last text.
+        const AROUND: usize = 80;
+        let whole = {
+            let mut out = Vec::new();
+            put_attribute(&mut out, SPAN_ATTRIBUTE, "k", &value, &UNBOUNDED);
+            out
+        };
+        let bounds = ValueBounds { bytes, ..UNBOUNDED };
+        let mut out = Vec::new();
+        let is_cut = put_attribute(&mut out, SPAN_ATTRIBUTE, "k", &value, &bounds);
+        prop_assert!(out.len() <= bytes + AROUND, "{} of {bytes}", out.len());
+        prop_assert!(Span::decode(&out[..]).is_ok());
+        if !is_cut {
+            prop_assert_eq!(out, whole);
+        }
     }
 
     #[test]
