@@ -1,6 +1,7 @@
 //! What a program says to a span beside its fields: written into scratch space, where the program's code may run, and merged into
 //! the span afterwards.
 
+use std::borrow::Cow;
 use std::mem;
 use std::time::SystemTime;
 
@@ -274,8 +275,11 @@ impl<'s> Attributes<'s> {
         if let Value::Str(text) = value
             && text.len() > room
         {
-            let kept = user::fitting(text, room).to_owned();
-            *text = kept.into();
+            let kept = user::fitting(text, room).len();
+            match text {
+                Cow::Borrowed(text) => *text = text.get(..kept).unwrap_or_default(),
+                Cow::Owned(text) => text.truncate(kept),
+            }
             self.truncated = self.truncated.saturating_add(1);
         }
         self.scratch.is_touched = true;
