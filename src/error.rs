@@ -1,5 +1,6 @@
 //! The one error type: opaque, with predicates.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::report::Report;
@@ -10,7 +11,7 @@ use crate::report::Report;
 /// value or any other secret.
 pub struct Error {
     kind: Kind,
-    message: String,
+    message: Cow<'static, str>,
     report: Option<Report>,
 }
 
@@ -76,11 +77,11 @@ impl Error {
         )
     }
 
-    pub(crate) fn config(message: impl Into<String>) -> Self {
+    pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Config, message)
     }
 
-    pub(crate) fn thread(message: impl Into<String>) -> Self {
+    pub(crate) fn thread(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Thread, message)
     }
 
@@ -89,7 +90,7 @@ impl Error {
         self.report.as_ref()
     }
 
-    pub(crate) fn timeout(message: impl Into<String>) -> Self {
+    pub(crate) fn timeout(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Timeout, message)
     }
 
@@ -102,17 +103,17 @@ impl Error {
         };
         Self {
             kind,
-            message: format!("{what} was not complete: {report}"),
+            message: format!("{what} was not complete: {report}").into(),
             report: Some(report),
         }
     }
 
     #[cfg(feature = "init")]
-    pub(crate) fn subscriber(message: impl Into<String>) -> Self {
+    pub(crate) fn subscriber(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Subscriber, message)
     }
 
-    fn new(kind: Kind, message: impl Into<String>) -> Self {
+    fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
             message: message.into(),

@@ -4,6 +4,7 @@ use tracing_core::Metadata;
 
 use super::activity::Activity;
 use super::fresh::Start;
+use super::scratch;
 use super::user;
 use super::visit::{Mark, What};
 use super::written::{ErrorType, Written};
@@ -186,21 +187,25 @@ impl OpenSpan {
         bounds: &SpanBounds,
         account: &mut Account,
     ) {
-        let mut attribute = Vec::new();
-        for (key, value) in attributes {
-            attribute.clear();
-            value::put_attribute(
-                &mut attribute,
-                trace::SPAN_ATTRIBUTE,
-                key.as_ref(),
-                value,
-                &bounds.value,
-            );
-            if attribute.is_empty() {
-                continue;
-            }
-            self.put_attribute(&attribute, bounds, account);
+        if attributes.is_empty() {
+            return;
         }
+        scratch::with(|scratch| {
+            let attribute = &mut scratch.record;
+            for (key, value) in attributes {
+                attribute.clear();
+                value::put_attribute(
+                    attribute,
+                    trace::SPAN_ATTRIBUTE,
+                    key.as_ref(),
+                    value,
+                    &bounds.value,
+                );
+                if !attribute.is_empty() {
+                    self.put_attribute(attribute, bounds, account);
+                }
+            }
+        });
     }
 
     /// A name has a few bytes whether or not there is room; more of it where there is.

@@ -308,13 +308,12 @@ pub(crate) fn put_text(out: &mut Vec<u8>, prefix: &Prefix, write: impl FnOnce(&m
         out[text - 1] = written as u8;
         return;
     }
-    // The lengths take more than the room left for them: write the head anew and move the text behind it.
-    let mut head = Vec::with_capacity(prefix.len() + 16);
-    put_head(&mut head, prefix.tag(), prefix.key(), STRING_VALUE, written);
-    let shift = head.len() - (text - start);
-    out.resize(out.len() + shift, 0);
-    out.copy_within(text..text + written, text + shift);
-    out[start..text + shift].copy_from_slice(&head);
+    // The lengths take more than the room left for them: a head of its own takes the place of this one.
+    let end = out.len();
+    put_head(out, prefix.tag(), prefix.key(), STRING_VALUE, written);
+    let head = out.len() - end;
+    out[text..].rotate_right(head);
+    out.drain(start..text);
 }
 
 #[inline]

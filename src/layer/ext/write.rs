@@ -305,7 +305,13 @@ impl<'s> Attributes<'s> {
             ..bounds.value
         };
         let is_cut = value::put_attribute(&mut scratch.formatted, *tag, key, value, &bounds);
-        self.truncated = self.truncated.saturating_add(u32::from(is_cut));
+        // A key that is longer than all the room leaves the attribute out.
+        let counted = if scratch.formatted.is_empty() {
+            &mut self.dropped
+        } else {
+            &mut self.truncated
+        };
+        *counted = counted.saturating_add(u32::from(is_cut));
     }
 
     fn put_staged(&mut self) {
