@@ -40,6 +40,15 @@ impl Baggage {
         found.map(|member| member.value.as_str())
     }
 
+    /// Bytes of memory that its clones share.
+    pub(crate) fn footprint(&self) -> usize {
+        let of = |member: &Member| {
+            let texts = [&member.key, &member.value, &member.metadata];
+            size_of::<Member>() + texts.map(String::capacity).iter().sum::<usize>()
+        };
+        self.members().iter().map(of).sum()
+    }
+
     /// Keys, values and metadata, which is empty where there is none.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, &str)> {
         self.members().iter().map(|member| {

@@ -117,27 +117,45 @@ impl Shard {
         }
     }
 
-    /// What a span that has not started carries along.
-    pub(super) fn set_extra(&mut self, id: u64, extra: Extra) {
+    /// What a span that has not started carries along; of what the budget has no room for, the flags.
+    pub(super) fn set_extra(&mut self, id: u64, mut extra: Extra) {
+        if self.state(id).is_none() {
+            return;
+        }
+        self.drop_extra(id);
+        let charge = extra.footprint();
+        if !self.account.charge(charge) {
+            (extra.trace_state, extra.baggage) = Default::default();
+        } else {
+            extra.charge = charge;
+        }
         let has_extra = !extra.is_empty();
+        if let Some((_, place)) = self.state(id) {
+            place.has_extra = has_extra;
+        }
         if let Some(span) = self.open.get_mut(id) {
             span.extra = extra;
-            span.place.has_extra = has_extra;
-        } else if let Some(bare) = self.bare.get_mut(id) {
-            bare.place.has_extra = has_extra;
-            if has_extra {
-                self.extras.insert(id, extra);
-            } else {
-                self.extras.remove(&id);
-            }
+        } else if has_extra {
+            self.extras.insert(id, extra);
         }
     }
 
-    /// What a span carries along.
+    /// What a span carries along is no longer needed.
+    pub(super) fn drop_extra(&mut self, id: u64) {
+        let extra = match self.open.get_mut(id) {
+            Some(span) => Some(std::mem::take(&mut span.extra)),
+            None => self.extras.remove(&id),
+        };
+        if let Some(extra) = extra {
+            self.account.refund(extra.charge);
+        }
+    }
+
+    /// What a child of a span carries along.
     pub(super) fn extra(&self, id: u64) -> Extra {
         let open = self.open.get(id).map(|span| &span.extra);
         open.or_else(|| self.extras.get(&id))
-            .cloned()
+            .map(Extra::inherited)
             .unwrap_or_default()
     }
 
@@ -152,8 +170,8 @@ impl Shard {
         }
     }
 
-    /// A span that was recorded is no longer.
-    pub(super) fn strip(&mut self, id: u64) {
+    /// A span that was recorded is no longer; so many of its attributes were constants.
+    pub(super) fn strip(&mut self, id: u64, constants: u32) {
         let Some(mut span) = self.open.remove(id) else {
             return;
         };
@@ -165,7 +183,8 @@ impl Shard {
             place,
             start: span.start,
             metadata: span.metadata,
-            missed: u16::try_from(span.written.attributes).unwrap_or(u16::MAX),
+            missed: u16::try_from(span.written.attributes.saturating_sub(constants))
+                .unwrap_or(u16::MAX),
             is_lost: false,
         };
         let extra = std::mem::take(&mut span.extra);
@@ -274,13 +293,14 @@ impl Shard {
 
     #[inline]
     pub(super) fn recycle(&mut self, mut span: Box<OpenSpan>) {
+        if span.place.has_extra {
+            let extra = std::mem::take(&mut span.extra);
+            self.account.refund(extra.charge);
+        }
         let fits = span.record.capacity() <= KEPT_BYTES && self.free.len() < KEPT;
         // Beyond a quarter of the budget, memory is better given back than kept.
         if fits && !self.account.budget.exceeds(1, 4) {
             span.record.clear();
-            if span.place.has_extra {
-                span.extra = Extra::default();
-            }
             self.free.push(span);
         } else {
             self.account.refund(span.charge);

@@ -42,11 +42,25 @@ pub(super) struct Extra {
     pub(super) debug: bool,
     /// B3 leaves the decision to us.
     pub(super) deferred: bool,
+    /// What it takes of the budget. Who inherits it shares its memory, and is not charged again.
+    pub(super) charge: usize,
 }
 
 impl Extra {
     pub(super) fn is_empty(&self) -> bool {
-        self.trace_state.is_empty() && self.baggage.is_empty() && !self.debug
+        self.trace_state.is_empty() && self.baggage.is_empty() && !self.debug && !self.deferred
+    }
+
+    /// The same for a child.
+    pub(super) fn inherited(&self) -> Self {
+        Self {
+            charge: 0,
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn footprint(&self) -> usize {
+        self.trace_state.as_str().len() + self.baggage.footprint()
     }
 }
 

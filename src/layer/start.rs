@@ -79,6 +79,7 @@ impl OtlpLayer {
             baggage: parent.baggage().clone(),
             debug: parent.is_debug(),
             deferred: parent.is_deferred(),
+            charge: 0,
         };
         let changed = self.store.unsettled(id, |shard| match parent.span() {
             Some(span) => self.put_below(shard, id, span, extra),
@@ -88,7 +89,7 @@ impl OtlpLayer {
                     self.deny(shard, id);
                 } else if parent.is_debug() {
                     self.dress(shard, id);
-                    fix(shard, id, Decision::RecordAndSample);
+                    self.fix(shard, id, Decision::RecordAndSample);
                 }
             }
         });
@@ -141,7 +142,7 @@ impl OtlpLayer {
         shard.set_place(id, place, parent.span_id());
         shard.set_extra(id, extra);
         if early == Some(Decision::Drop) {
-            shard.strip(id);
+            self.strip(shard, id);
         }
     }
 
@@ -152,7 +153,7 @@ impl OtlpLayer {
         };
         let denied = Parent::Remote { sampled: false };
         if self.parts.sampler.early(place.ids.trace, denied, false) == Some(Decision::Drop) {
-            fix(shard, id, Decision::Drop);
+            self.fix(shard, id, Decision::Drop);
         }
     }
 
@@ -185,6 +186,18 @@ impl OtlpLayer {
             // The sampler itself records in the span, or asks for its context: it is where it will be, if nothing else is known.
             return self.store.place(id);
         };
+        // Another thread may set another parent while the sampler is asked; the last answer holds in any case.
+        for is_last in [false, false, true] {
+            self.ask_once(id, is_last);
+            if let Settled::At(place) = self.store.settle(id)? {
+                return Some(place);
+            }
+        }
+        None
+    }
+
+    /// Asks the sampler of a span, and does as it says if that still holds of the span, or is the last word.
+    fn ask_once(&self, id: u64, is_last: bool) {
         scratch::with(|scratch| {
             let Some((place, metadata, extra)) = self.copied(id, &mut scratch.record) else {
                 return;
@@ -195,21 +208,19 @@ impl OtlpLayer {
             let sampling = self.ask(parent.as_ref(), &place, metadata, &scratch.record);
             self.store.unsettled(id, |shard| {
                 // Another thread may have been faster.
-                if matches!(shard.state(id), Some((Start::Undecided, _))) {
+                if let Some((Start::Undecided, now)) = shard.state(id)
+                    && (is_last || now.is_below_the_same(&place))
+                {
                     self.apply(shard, id, sampling);
                 }
             });
         });
-        match self.store.settle(id)? {
-            Settled::At(place) => Some(place),
-            Settled::Undecided => None,
-        }
     }
 
     /// Nobody can be asked of the span, which is about to be closed: it is not recorded.
     pub(super) fn give_up(&self, id: u64) {
         self.store
-            .unsettled(id, |shard| fix(shard, id, Decision::Drop));
+            .unsettled(id, |shard| self.fix(shard, id, Decision::Drop));
     }
 
     /// What is known of a span that has not started; its message is copied. A root that the budget has no room for has none.
@@ -257,28 +268,37 @@ impl OtlpLayer {
     /// Does as the sampler says. Called with the shard's lock.
     fn apply(&self, shard: &mut Shard, id: u64, sampling: Sampling) {
         shard.apply_trace_state(id, sampling.trace_state);
-        fix(shard, id, sampling.decision);
+        self.fix(shard, id, sampling.decision);
         let Shard { open, account, .. } = shard;
         if let Some(span) = open.get_mut(id) {
             span.put_attributes(&sampling.attributes, &self.bounds, account);
         }
     }
-}
 
-/// From now on it is decided about a span that has not started. One that is not recorded so far stays so.
-fn fix(shard: &mut Shard, id: u64, decision: Decision) {
-    let Some((start, place)) = shard.state(id) else {
-        return;
-    };
-    *start = Start::Parked;
-    place.decide(decision);
-    if let Some(span) = shard.open.get_mut(id) {
-        trace::set_ids(&mut span.record, &span.place.ids, None);
-    } else if let Some(bare) = shard.bare.get_mut(id) {
-        bare.place.is_recorded = false;
+    /// From now on it is decided about a span that has not started. One that is not recorded so far stays so. Called with the
+    /// shard's lock.
+    fn fix(&self, shard: &mut Shard, id: u64, decision: Decision) {
+        let Some((start, place)) = shard.state(id) else {
+            return;
+        };
+        *start = Start::Parked;
+        place.decide(decision);
+        if let Some(span) = shard.open.get_mut(id) {
+            trace::set_ids(&mut span.record, &span.place.ids, None);
+        } else if let Some(bare) = shard.bare.get_mut(id) {
+            bare.place.is_recorded = false;
+        }
+        if decision == Decision::Drop {
+            self.strip(shard, id);
+        }
     }
-    if decision == Decision::Drop {
-        shard.strip(id);
+
+    /// A span that was recorded is no longer. Its callsite's constants are not lost: they are known when it is recorded again.
+    fn strip(&self, shard: &mut Shard, id: u64) {
+        if let Some(span) = shard.open.get(id) {
+            let constants = self.templates.get(span.metadata).constant_attributes;
+            shard.strip(id, constants);
+        }
     }
 }
 
@@ -313,6 +333,11 @@ impl Place {
         let Ids { trace, span, flags } = self.ids;
         let flags = TraceFlags::new((flags & TRACE_FLAGS) as u8);
         SpanContext::local(trace, span, flags, extra.trace_state.clone())
+    }
+
+    /// Whether a sampler would see the same of the parent.
+    fn is_below_the_same(&self, other: &Self) -> bool {
+        (self.ids.trace, self.ids.flags) == (other.ids.trace, other.ids.flags)
     }
 
     /// Takes the sampler's decision over.

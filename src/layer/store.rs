@@ -180,7 +180,7 @@ impl Store {
         } else if let Some(bare) = shard.bare.remove(id) {
             fresh.closed(id, bare.start);
             if bare.place.has_extra {
-                shard.extras.remove(&id);
+                shard.drop_extra(id);
             }
         }
         true

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use tracing::{Dispatch, Span, dispatcher::with_default, info_span};
 use tracing_otlp::{
-    Builder, Candidate, Decision, ParentBased, Propagator, Sampler, Sampling, ShouldSample,
-    SpanContext, SpanExt, SpanId, TraceFlags, TraceId, TraceState, extract, with_remote_parent,
+    Baggage, Builder, Candidate, Context, Decision, Limits, ParentBased, Propagator, Sampler,
+    Sampling, ShouldSample, SpanContext, SpanExt, SpanId, TraceFlags, TraceId, TraceState, extract,
+    with_remote_parent,
 };
 use tracing_subscriber::prelude::*;
 
@@ -294,4 +295,46 @@ fn a_sampler_may_enter_the_span_that_it_is_asked_about() {
     );
     spans.named("child").assert_child_of(spans.named("root"));
     assert_eq!(spans.len(), 2);
+}
+
+/// P5: what callers send along is theirs to choose, and counts as ours to hold.
+#[test]
+fn what_a_trace_carries_along_takes_of_the_budget_and_is_given_back() {
+    let caller = |number: u8| {
+        let (trace, span) = (
+            TraceId::from_bytes([number; 16]),
+            SpanId::from_bytes([1; 8]),
+        );
+        let state = TraceState::default();
+        let span = SpanContext::remote(trace.unwrap(), span.unwrap(), TraceFlags::SAMPLED, state);
+        let value = "x".repeat(7_000);
+        Context::from(span).with_baggage(Baggage::default().with("large", &value))
+    };
+    let small = |builder: Builder| {
+        let limits = Limits::default().with_record_bytes(4 << 10);
+        builder.with_memory_limit(1 << 20).with_limits(limits)
+    };
+    let spans = record_with(small, || {
+        for _ in 0..3 {
+            let open: Vec<_> = (1..=250)
+                .map(|number| {
+                    let span = info_span!("request");
+                    span.set_parent(caller(number)).unwrap();
+                    span
+                })
+                .collect();
+            let carried = |span: &Span| !span.context().baggage().is_empty();
+            // 250 times 7,000 bytes do not fit.
+            let fitting = open.iter().filter(|span| carried(span)).count();
+            assert!((50..150).contains(&fitting), "{fitting}");
+            // Children share what their parent carries.
+            let first = open.first().unwrap();
+            let children: Vec<_> = (0..20)
+                .map(|_| info_span!(parent: first, "child"))
+                .collect();
+            assert!(children.iter().all(carried));
+            assert_eq!(first.trace_id(), TraceId::from_bytes([1; 16]));
+        }
+    });
+    assert_eq!(spans.len(), 3 * 270);
 }
