@@ -7,6 +7,7 @@
 mod activity;
 mod callsite;
 mod close;
+mod deciding;
 mod event;
 mod ext;
 mod failure;
@@ -397,6 +398,10 @@ where
 
     #[inline]
     fn on_close(&self, id: Id, _: Context<'_, S>) {
+        // At the latest now the span starts, and its sampler is asked.
+        if self.store.entered(id.into_u64()) == Entered::Look {
+            self.settle(id.into_u64());
+        }
         // Also on a thread of ours and at any depth: what was opened is closed.
         self.store
             .close(id.into_u64(), |span, account| self.finish(span, account));

@@ -7,6 +7,8 @@
 use tracing_core::Metadata;
 
 use super::OtlpLayer;
+use super::activity::Activity;
+use super::deciding;
 use super::fresh::Start;
 use super::scratch;
 use super::shard::Shard;
@@ -82,6 +84,8 @@ impl OtlpLayer {
                 shard.set_extra(id, extra);
                 if parent.is_denied() {
                     self.deny(shard, id);
+                } else if parent.is_debug() {
+                    self.accept(shard, id);
                 }
             }
         });
@@ -136,13 +140,30 @@ impl OtlpLayer {
 
     /// A caller does not want a trace that begins here. What a sampler does with such a parent counts.
     fn deny(&self, shard: &mut Shard, id: u64) {
-        let Some((_, place)) = shard.state(id) else {
+        let Some((start, place)) = shard.state(id) else {
             return;
         };
         let denied = Parent::Remote { sampled: false };
         if self.parts.sampler.early(place.ids.trace, denied, false) == Some(Decision::Drop) {
+            *start = Start::Parked;
             place.decide(Decision::Drop);
             shard.strip(id);
+        }
+    }
+
+    /// A caller wants a trace that begins here for debugging, whatever the sampler says of it.
+    fn accept(&self, shard: &mut Shard, id: u64) {
+        self.dress(shard, id);
+        let Some((start, place)) = shard.state(id) else {
+            return;
+        };
+        *start = Start::Parked;
+        place.decide(Decision::RecordAndSample);
+        let place = *place;
+        if let Some(span) = shard.open.get_mut(id) {
+            span.set_place(place, None);
+        } else if let Some((_, place)) = shard.state(id) {
+            place.is_recorded = false;
         }
     }
 
@@ -162,28 +183,42 @@ impl OtlpLayer {
         });
         if is_lost {
             self.parts.ledger.refuse(DropReason::OpenSpans);
+        } else if self.tracks
+            && let Some(span) = shard.open.get_mut(id)
+        {
+            span.activity = Activity::begin(now);
         }
     }
 
-    /// Asks the sampler, now that the span starts.
+    /// Asks the sampler, now that the span starts. `None` for whoever comes back from the sampler while it is asked.
     #[cold]
     fn decide(&self, id: u64) -> Option<Place> {
+        let layer = std::ptr::from_ref(self).addr();
+        deciding::once(layer, id, || self.decide_once(id))?;
+        match self.store.settle(id)? {
+            Settled::At(place) => Some(place),
+            Settled::Undecided => None,
+        }
+    }
+
+    fn decide_once(&self, id: u64) {
         scratch::with(|scratch| {
             let copied = self.store.update(id, |span, _| {
                 scratch.record.extend_from_slice(&span.record);
                 (span.place, span.metadata, span.extra.clone())
             });
             let Some((place, metadata, extra)) = copied else {
-                return;
+                return self.decide_lost(id);
             };
             let parent = trace::parent_of(&scratch.record).map(|span| {
-                let parent = Ids { span, ..place.ids };
-                SpanContext::remote(
-                    parent.trace,
-                    span,
-                    TraceFlags::new(parent.flags as u8),
-                    extra.trace_state.clone(),
-                )
+                let Ids { trace, flags, .. } = place.ids;
+                let of = if flags & IS_REMOTE == 0 {
+                    SpanContext::local
+                } else {
+                    SpanContext::remote
+                };
+                let flags = TraceFlags::new((flags & TRACE_FLAGS) as u8);
+                of(trace, span, flags, extra.trace_state.clone())
             });
             // A caller that leaves the decision to us is none as far as that goes.
             let parent = parent.filter(|_| !extra.deferred);
@@ -196,10 +231,16 @@ impl OtlpLayer {
                 }
             });
         });
-        match self.store.settle(id)? {
-            Settled::At(place) => Some(place),
-            Settled::Undecided => None,
-        }
+    }
+
+    /// A span for which there is no memory: there is nothing to ask the sampler about. It is sampled if its parent is; a root is not,
+    /// so that nothing of its trace is recorded.
+    fn decide_lost(&self, id: u64) {
+        self.store.unsettled(id, |shard| {
+            if let Some((start, _)) = shard.state(id) {
+                *start = Start::Parked;
+            }
+        });
     }
 
     /// What the sampler says of a span, of which this much is written.
