@@ -27,6 +27,7 @@ mod propagation;
 mod random_filters;
 mod reach;
 mod resource;
+mod sampling;
 mod spec;
 mod special;
 mod threads;
