@@ -25,6 +25,7 @@ mod oracle;
 mod parents;
 mod propagation;
 mod random_filters;
+mod random_traces;
 mod reach;
 mod resource;
 mod sampling;
