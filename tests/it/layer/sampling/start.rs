@@ -378,15 +378,17 @@ fn times_of_a_span_that_is_recorded_late_are_its_own() {
     }
 }
 
-/// Two threads start one span at once, and the sampler says something else to whoever asks next.
+/// Two threads start one span at once: both ask, and the sampler, which waits for the second one, says something else to each.
 #[test]
 fn two_threads_that_start_a_span_at_once_find_one_decision() {
     const ROUNDS: usize = 400;
     let asked = AtomicUsize::new(0);
+    let both = Barrier::new(2);
     let spy = Spy::new(move |span| {
-        if span.parent().is_some_and(|parent| !parent.is_remote()) {
+        if span.name() != "root" {
             return Decision::RecordAndSample.into();
         }
+        both.wait();
         let asked = asked.fetch_add(1, Ordering::Relaxed);
         let decision = [Decision::Drop, Decision::RecordAndSample][asked % 2];
         Sampling::from(decision)
