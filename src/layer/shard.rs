@@ -124,7 +124,8 @@ impl Shard {
         }
         self.drop_extra(id);
         let charge = extra.footprint();
-        if !self.account.charge(charge) {
+        // Spans go before what others hand over with them.
+        if self.account.budget.exceeds(1, 2) || !self.account.charge(charge) {
             (extra.trace_state, extra.baggage) = Default::default();
         } else {
             extra.charge = charge;

@@ -47,7 +47,8 @@ pub trait SpanExt: sealed::Sealed {
     /// baggage, and its children do so too.
     ///
     /// That is possible until the span *starts*: until it is entered, has a child or an event, is linked to, or its context is asked
-    /// for. Then its ids are known to others. An empty context changes nothing.
+    /// for. Then its ids are known to others. An empty context changes nothing. Tracestate and baggage count towards the memory limit; while
+    /// more than half of that is used, they are not carried along.
     ///
     /// The sampler is asked again, with this parent. Where it has dropped the span as a root and now does not, the span is recorded from
     /// here on: fields that it was created with count as dropped. A callsite that declares the field `otel.kind`, as a server's span

@@ -43,7 +43,7 @@ fn of_caller(flags: TraceFlags) -> SpanContext {
 }
 
 /// The context that one header of B3 brings.
-fn b3(text: &str) -> tracing_otlp::Context {
+fn b3(text: &str) -> Context {
     let settings = |builder: Builder| builder.with_propagators([Propagator::B3]);
     let (layer, _pipeline) = Pipeline::with(settings);
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
@@ -326,7 +326,7 @@ fn what_a_trace_carries_along_takes_of_the_budget_and_is_given_back() {
             let carried = |span: &Span| !span.context().baggage().is_empty();
             // 250 times 7,000 bytes do not fit.
             let fitting = open.iter().filter(|span| carried(span)).count();
-            assert!((50..150).contains(&fitting), "{fitting}");
+            assert!((30..100).contains(&fitting), "{fitting}");
             // Children share what their parent carries.
             let first = open.first().unwrap();
             let children: Vec<_> = (0..20)
