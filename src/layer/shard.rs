@@ -48,8 +48,6 @@ pub(super) struct Bare {
     pub(super) place: Place,
     pub(super) start: Start,
     pub(super) metadata: &'static Metadata<'static>,
-    /// Attributes that were recorded while nobody wanted them.
-    pub(super) missed: u16,
     /// It would be recorded if there were room, and is counted as dropped.
     pub(super) is_lost: bool,
 }
@@ -95,7 +93,7 @@ impl Shard {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn keep(&mut self, id: u64, bare: Bare, extra: Option<&Extra>) {
         if bare.place.has_extra
             && let Some(extra) = extra
@@ -157,7 +155,6 @@ impl Shard {
             place,
             start: span.start,
             metadata: span.metadata,
-            missed: u16::try_from(span.written.attributes).unwrap_or(u16::MAX),
             is_lost: false,
         };
         let extra = std::mem::take(&mut span.extra);

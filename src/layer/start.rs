@@ -33,7 +33,7 @@ impl OtlpLayer {
     #[cold]
     pub(super) fn enter_slowly(&self, id: u64) {
         if let Some(place) = self.settle(id) {
-            self.mirror.started(id, place);
+            self.mirror.started(id, &place);
         }
     }
 
@@ -146,7 +146,8 @@ impl OtlpLayer {
         }
     }
 
-    /// A span that was not recorded is from now on, with what its callsite knows. What it was told meanwhile counts as dropped.
+    /// A span that was not recorded is from now on, with what its callsite knows. What it was told meanwhile nobody has looked at:
+    /// all attributes that its callsite declares count as dropped.
     fn dress(&self, shard: &mut Shard, id: u64) {
         let Some(bare) = shard.bare.get(id).copied().filter(|bare| !bare.is_lost) else {
             return;
@@ -154,7 +155,7 @@ impl OtlpLayer {
         let template = self.templates.get(bare.metadata);
         let now = self.parts.clock.at(bare.place.epoch);
         let mut written = Written::new(template);
-        written.dropped = written.dropped.saturating_add(bare.missed.into());
+        written.dropped = written.dropped.saturating_add(template.declared());
         let is_lost = scratch::with(|scratch| {
             trace::put_head(&mut scratch.record, &bare.place.ids, now);
             scratch.record.extend_from_slice(&template.constants);

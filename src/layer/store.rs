@@ -77,14 +77,13 @@ impl Store {
         let Some(span) = held.shard.make(opened, record) else {
             return false;
         };
-        let start = span.start;
         held.shard.open.insert(id, span);
-        held.created(id, start);
+        held.created(id, opened.start);
         true
     }
 
     /// Keeps the place of a span that is not recorded.
-    #[inline]
+    #[inline(always)]
     pub(super) fn open_bare(&self, id: u64, bare: Bare, extra: Option<&Extra>) {
         let mut held = self.hold(id);
         held.shard.keep(id, bare, extra);
@@ -154,21 +153,15 @@ impl Store {
             .unwrap_or_default()
     }
 
-    /// Notes that a span that is not recorded was told so many attributes.
-    #[cold]
-    pub(super) fn missed(&self, id: u64, attributes: usize) {
-        if let Some(bare) = self.hold(id).shard.bare.get_mut(id) {
-            let attributes = u16::try_from(attributes).unwrap_or(u16::MAX);
-            bare.missed = bare.missed.saturating_add(attributes);
-        }
-    }
-
     /// Closes a span; `last` sees it if it was recorded.
     #[inline]
     pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan, &mut Account)) {
         let mut held = self.hold(id);
         let Held { fresh, shard } = &mut held;
-        if let Some(mut span) = shard.open.remove(id) {
+        // As a rule, all spans are recorded, or none.
+        if !shard.open.is_empty()
+            && let Some(mut span) = shard.open.remove(id)
+        {
             fresh.closed(id, span.start);
             last(&mut span, &mut shard.account);
             shard.recycle(span);
