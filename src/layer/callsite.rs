@@ -113,6 +113,10 @@ impl Template {
         self.fields.get(field.index())
     }
 
+    pub(super) fn has_no_fields(&self) -> bool {
+        self.fields.is_empty()
+    }
+
     /// Whether a field of the type `dyn Error` tells of an exception.
     pub(super) fn has_exception(&self, role: Role) -> bool {
         role == Role::Exception || role == Role::Attribute && !self.is_exception
@@ -140,10 +144,10 @@ impl Template {
     pub(super) fn passes(&self, filter: &Filter) -> bool {
         let generation = filter.generation();
         let known = self.filtered.load(Ordering::Relaxed);
-        if known >> 1 == generation {
-            return known & 1 == 1;
+        if known == generation << 1 | 1 {
+            return true;
         }
-        self.ask(filter)
+        known != generation << 1 && self.ask(filter)
     }
 
     #[cold]
@@ -351,7 +355,10 @@ impl Templates {
         let address = std::ptr::from_ref(metadata).addr() >> 6;
         let mut link = &self.buckets[(address ^ address >> 10) % BUCKETS];
         loop {
-            let node = link.get_or_init(|| self.node(metadata));
+            let node = match link.get() {
+                Some(node) => node,
+                None => self.add(link, metadata),
+            };
             if std::ptr::eq(node.template.metadata, metadata) {
                 return &node.template;
             }
@@ -360,6 +367,11 @@ impl Templates {
     }
 
     #[cold]
+    #[inline(never)]
+    fn add<'l>(&self, link: &'l Link, metadata: &'static Metadata<'static>) -> &'l Node {
+        link.get_or_init(|| self.node(metadata))
+    }
+
     fn node(&self, metadata: &'static Metadata<'static>) -> Box<Node> {
         let is_span = metadata.is_span();
         let builder = Builder {

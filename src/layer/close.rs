@@ -7,7 +7,7 @@ use super::scratch;
 use super::shard::Account;
 use super::span::OpenSpan;
 use crate::model::Value;
-use crate::proto::trace::SAMPLED;
+use crate::proto::trace::{self, SAMPLED};
 use crate::queue::{self, Refused};
 use crate::stats::DropReason;
 
@@ -60,15 +60,11 @@ impl OtlpLayer {
     /// The last of an open span: its end, and into the chunk.
     #[inline]
     pub(super) fn finish(&self, span: &mut OpenSpan, account: &mut Account) {
-        let mut end = self.parts.clock.at(span.place.epoch);
-        if self.tracks {
-            end = self.end_of_tracked(span, account, end);
-        }
-        if span.is_late {
-            self.complete(span);
-        }
-        if span.finish(end) {
-            self.parts.ledger.limited();
+        let end = self.parts.clock.at(span.place.epoch);
+        if self.tracks | span.has_more_to_tell() {
+            self.finish_slowly(span, account, end);
+        } else {
+            trace::put_end(&mut span.record, end);
         }
         if span.place.ids.flags & SAMPLED == 0 {
             // Recorded, and not to be exported (specification, recording only).
@@ -82,6 +78,21 @@ impl OtlpLayer {
             Ok(()) => {}
             Err(Refused::Full) => self.parts.ledger.refuse(DropReason::QueueFull),
             Err(Refused::Closed) => self.parts.ledger.refuse(DropReason::Shutdown),
+        }
+    }
+
+    /// The end of a span of which more is to be told.
+    #[inline(never)]
+    fn finish_slowly(&self, span: &mut OpenSpan, account: &mut Account, closed: u64) {
+        let mut end = closed;
+        if self.tracks {
+            end = self.end_of_tracked(span, account, end);
+        }
+        if span.is_late {
+            self.complete(span);
+        }
+        if span.finish(end) {
+            self.parts.ledger.limited();
         }
     }
 

@@ -42,8 +42,8 @@ use self::activity::Activity;
 use self::callsite::{Template, Templates};
 pub use self::ext::{SpanExt, extract, inject, with_remote_parent, with_remote_parent_async};
 pub(crate) use self::filter::Filter;
-use self::fresh::{Entered, Start};
-use self::open::New;
+use self::fresh::Entered;
+use self::open::{Above, New};
 use self::registry::Home;
 use self::scratch::Scratch;
 use self::span::{Place, SpanBounds};
@@ -148,44 +148,44 @@ impl OtlpLayer {
         })
     }
 
+    /// A span that is created on a thread of ours, or too deep.
+    #[cold]
+    fn refuse(&self, gate: Gate) {
+        if gate == Gate::TooDeep {
+            self.parts.ledger.refuse(DropReason::Reentrant);
+        }
+    }
+
     /// Whether this thread records now.
     #[inline]
     fn is_open(&self) -> bool {
         quiet::gate() == Gate::Open
     }
 
-    /// The place of a new span, of which nothing is decided yet.
+    /// Makes `place` that of a new root, of which nothing is decided yet.
     #[inline]
-    fn place(&self, parent: Option<&Place>) -> Place {
-        let span = match &self.parts.id_generator {
-            None => SpanId::random(),
-            Some(generator) => made(|| generator.span_id(), SpanId::random),
-        };
-        match parent {
-            Some(parent) => Place {
-                ids: Ids {
-                    span,
-                    flags: parent.ids.flags & !(SAMPLED | IS_REMOTE),
-                    ..parent.ids
-                },
-                ..*parent
-            },
+    fn begin(&self, place: &mut Place) {
+        let mut random = RANDOM;
+        match &self.parts.id_generator {
             None => {
-                let (trace, random) = match &self.parts.id_generator {
-                    None => (TraceId::random(), RANDOM),
-                    Some(generator) => generated(&**generator),
-                };
-                Place {
-                    ids: Ids {
-                        trace,
-                        span,
-                        flags: HAS_IS_REMOTE | random,
-                    },
-                    epoch: self.parts.clock.epoch(),
-                    is_recorded: true,
-                    has_extra: false,
-                }
+                place.ids.trace = TraceId::random();
+                place.ids.span = SpanId::random();
             }
+            Some(generator) => random = generate(&**generator, &mut place.ids),
+        }
+        place.ids.flags = HAS_IS_REMOTE | random;
+        place.epoch = self.parts.clock.epoch();
+        place.is_recorded = true;
+        place.has_extra = false;
+    }
+
+    /// Makes the parent's place that of a new child, of which nothing is decided yet.
+    #[inline]
+    fn descend(&self, place: &mut Place) {
+        place.ids.flags &= !(SAMPLED | IS_REMOTE);
+        match &self.parts.id_generator {
+            None => place.ids.span = SpanId::random(),
+            Some(generator) => generate_span(&**generator, &mut place.ids),
         }
     }
 
@@ -199,42 +199,42 @@ impl OtlpLayer {
         self.parts.sampler.early(trace, parent, place.has_extra)
     }
 
+    /// `place`: the parent's, if there is one.
     #[inline]
     fn open(
         &self,
         template: &Template,
         attributes: &Attributes<'_>,
         id: u64,
-        parent: Option<(u64, Place)>,
+        parent: Option<u64>,
+        place: &mut Place,
     ) {
-        let mut place = self.place(parent.as_ref().map(|(_, place)| place));
-        let asked = match &parent {
-            None => Parent::None,
-            Some((_, parent)) => Parent::Local {
-                sampled: parent.ids.flags & SAMPLED != 0,
-            },
-        };
-        let new = |place, start| New {
-            template,
-            attributes,
+        let above = parent.map(|id| Above {
             id,
-            parent,
-            place,
-            start,
+            span: place.ids.span,
+            sampled: place.ids.flags & SAMPLED != 0,
+        });
+        let early = match above {
+            None => {
+                self.begin(place);
+                if ext::is_remote_parent_attached() {
+                    return self.open_below_remote(template, attributes, id, place);
+                }
+                self.early(place, Parent::None)
+            }
+            Some(Above { sampled, .. }) => {
+                self.descend(place);
+                self.early(place, Parent::Local { sampled })
+            }
         };
-        if parent.is_none() && ext::is_remote_parent_attached() {
-            return self.open_below_remote(new(place, Start::Undecided));
-        }
-        match self.early(&place, asked) {
-            Some(decision @ Decision::RecordAndSample) => {
-                place.decide(decision);
-                self.open_recorded(&new(place, Start::Plain));
-            }
-            Some(decision @ Decision::Drop) if parent.is_some() || !template.late_kind => {
-                place.decide(decision);
-                self.open_bare(&new(place, Start::Plain), false);
-            }
-            early => self.open_slowly(new(place, Start::Plain), early),
+        if early == Some(Decision::RecordAndSample) {
+            place.decide(Decision::RecordAndSample);
+            self.open_sampled(template, attributes, id, above, place);
+        } else if early == Some(Decision::Drop) && (above.is_some() || !template.late_kind) {
+            place.decide(Decision::Drop);
+            self.open_bare(template, attributes, id, parent, place);
+        } else {
+            self.open_slowly(New::of(template, attributes, id, above, place), early);
         }
     }
 
@@ -266,12 +266,18 @@ impl OtlpLayer {
     }
 }
 
-/// A trace id of the program's own generator, and the random flag if it says so.
+/// Ids of the program's own generator; returns the random flag if it says so.
 #[cold]
-fn generated(generator: &dyn IdGenerator) -> (TraceId, u32) {
+fn generate(generator: &dyn IdGenerator, ids: &mut Ids) -> u32 {
+    generate_span(generator, ids);
     let is_random = made(|| generator.is_random(), || false);
-    let id = made(|| generator.trace_id(), TraceId::random);
-    (id, if is_random { RANDOM } else { 0 })
+    ids.trace = made(|| generator.trace_id(), TraceId::random);
+    if is_random { RANDOM } else { 0 }
+}
+
+#[cold]
+fn generate_span(generator: &dyn IdGenerator, ids: &mut Ids) {
+    ids.span = made(|| generator.span_id(), SpanId::random);
 }
 
 /// What the program's code makes; what we make where that panics.
@@ -305,17 +311,17 @@ where
 
     #[inline]
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        match quiet::gate() {
-            Gate::Open => {}
-            Gate::Quiet => return,
-            Gate::TooDeep => return self.parts.ledger.refuse(DropReason::Reentrant),
+        let gate = quiet::gate();
+        if gate != Gate::Open {
+            return self.refuse(gate);
         }
         let template = self.templates.get(attributes.metadata());
         if !template.passes(&self.parts.filter) {
             return;
         }
-        let parent = registry::parent(self, attributes, id, &context);
-        self.open(template, attributes, id.into_u64(), parent);
+        let mut place = Place::NOWHERE;
+        let parent = registry::parent(self, attributes, id, &context, &mut place);
+        self.open(template, attributes, id.into_u64(), parent, &mut place);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
@@ -346,7 +352,8 @@ where
         if !template.passes(&self.parts.filter) {
             return;
         }
-        let Some((id, place)) = registry::span_of(self, event, &context) else {
+        let mut place = Place::NOWHERE;
+        let Some(id) = registry::span_of(self, event, &context, &mut place) else {
             return;
         };
         if !place.is_recorded {
@@ -359,7 +366,9 @@ where
             return;
         }
         let time = self.parts.clock.at(place.epoch);
-        scratch::with(|scratch| self.add_event(template, event, id, time, scratch));
+        let mut scratch = scratch::take();
+        self.add_event(template, event, id, time, &mut scratch);
+        scratch::put_back(scratch);
     }
 
     #[inline]

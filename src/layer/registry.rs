@@ -72,41 +72,41 @@ impl Home {
     }
 }
 
-/// The current span, and its place if the store need not be asked for it.
-#[inline]
-fn current<S>(layer: &OtlpLayer, context: &Context<'_, S>) -> Option<(u64, Option<Place>)>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    match layer.mirror.current() {
-        Current::Nothing => None,
-        Current::Ours(id, place) => Some((id, Some(place))),
-        Current::Span(id) => Some((id, None)),
-        Current::Unknown => context.current_span().id().map(|id| (id.into_u64(), None)),
-    }
-}
-
-/// A new span's parent and its place; `None` for a root.
+/// A new span's parent, and into `place` its place; `None` for a root.
 #[inline]
 pub(super) fn parent<S>(
     layer: &OtlpLayer,
     attributes: &Attributes<'_>,
     id: &Id,
     context: &Context<'_, S>,
-) -> Option<(u64, Place)>
+    place: &mut Place,
+) -> Option<u64>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let (parent, place) = if attributes.is_contextual() {
-        current(layer, context)?
+    let parent = if attributes.is_contextual() {
+        match layer.mirror.current(place) {
+            Current::Nothing => return None,
+            Current::Ours(parent) => return Some(parent),
+            Current::Span(parent) => parent,
+            Current::Unknown => context.current_span().id()?.into_u64(),
+        }
     } else {
-        (attributes.parent()?.into_u64(), None)
+        attributes.parent()?.into_u64()
     };
-    match place.or_else(|| layer.settle(parent)) {
+    let found = match layer.settle(parent) {
         Some(place) => Some((parent, place)),
         // The new span itself is not in the store yet, so this finds its parent or what is above.
         None => ancestor(id, context, layer),
-    }
+    };
+    take(found, place)
+}
+
+#[inline]
+fn take(found: Option<(u64, Place)>, place: &mut Place) -> Option<u64> {
+    let (id, its_place) = found?;
+    *place = its_place;
+    Some(id)
 }
 
 /// The nearest ancestor that the layer knows, of a span that no per-layer filter hides.
@@ -124,24 +124,33 @@ fn known(id: &Id, layer: &OtlpLayer) -> Option<(u64, Place)> {
     layer.settle(id).map(|place| (id, place))
 }
 
-/// The span that an event belongs to, and its place.
+/// The span that an event belongs to, and into `place` its place.
 #[inline]
 pub(super) fn span_of<S>(
     layer: &OtlpLayer,
     event: &Event<'_>,
     context: &Context<'_, S>,
-) -> Option<(u64, Place)>
+    place: &mut Place,
+) -> Option<u64>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let (id, place) = if event.is_contextual() {
-        current(layer, context)?
+    let id = if event.is_contextual() {
+        match layer.mirror.current(place) {
+            Current::Nothing => return None,
+            Current::Ours(id) => return Some(id),
+            Current::Span(id) => id,
+            Current::Unknown => context.current_span().id()?.into_u64(),
+        }
     } else {
-        (event.parent()?.into_u64(), None)
+        event.parent()?.into_u64()
     };
-    if let Some(place) = place.or_else(|| layer.settle(id)) {
-        return Some((id, place));
-    }
-    let id = Id::from_u64(id);
-    ancestor(&id, context, layer).or_else(|| layer.home.ancestor(&id, layer))
+    let found = match layer.settle(id) {
+        Some(place) => Some((id, place)),
+        None => {
+            let id = Id::from_u64(id);
+            ancestor(&id, context, layer).or_else(|| layer.home.ancestor(&id, layer))
+        }
+    };
+    take(found, place)
 }

@@ -66,21 +66,29 @@ thread_local! {
 /// of its own.
 #[inline]
 pub(super) fn with<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
-    let mut scratch = SCRATCH
-        .try_with(Cell::take)
-        .ok()
-        .flatten()
-        .unwrap_or_else(fresh);
+    let mut scratch = take();
     let result = work(&mut scratch);
-    scratch.record.clear();
     scratch.marks.clear();
+    put_back(scratch);
+    result
+}
+
+/// As [`with`], for work that marks nothing, where a closure is in the optimizer's way.
+#[inline]
+pub(super) fn take() -> Box<Scratch> {
+    let taken = SCRATCH.try_with(Cell::take);
+    taken.ok().flatten().unwrap_or_else(fresh)
+}
+
+#[inline]
+pub(super) fn put_back(mut scratch: Box<Scratch>) {
+    scratch.record.clear();
     if scratch.is_touched {
         scratch.clean();
     }
     if scratch.record.capacity() <= KEPT {
         let _ = SCRATCH.try_with(|kept| kept.set(Some(scratch)));
     }
-    result
 }
 
 #[cold]

@@ -95,7 +95,7 @@ impl Shard {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn keep(&mut self, id: u64, bare: Bare, extra: Option<&Extra>) {
         if bare.place.has_extra
             && let Some(extra) = extra

@@ -9,7 +9,7 @@ use super::user;
 use super::visit::{Mark, What};
 use super::written::{ErrorType, Written};
 use crate::context::{Baggage, TraceState};
-use crate::id::SpanId;
+use crate::id::{SpanId, TraceId};
 use crate::model::{SpanKind, Status, Value};
 use crate::proto::common;
 use crate::proto::trace::{self, Code, Dropped, Ids};
@@ -31,6 +31,20 @@ pub(super) struct Place {
     pub(super) is_recorded: bool,
     /// Whether there is an [`Extra`].
     pub(super) has_extra: bool,
+}
+
+impl Place {
+    /// What stands where none is known.
+    pub(super) const NOWHERE: Self = Self {
+        ids: Ids {
+            trace: TraceId::NONE,
+            span: SpanId::NONE,
+            flags: 0,
+        },
+        epoch: 0,
+        is_recorded: false,
+        has_extra: false,
+    };
 }
 
 /// What else a trace carries along, if it came from another process or a sampler said so.
@@ -282,7 +296,6 @@ impl OpenSpan {
 
     /// Writes the end. The few bytes are not worth a charge: the record leaves for its chunk at once. Returns whether a limit
     /// has left something out.
-    #[inline]
     pub(super) fn finish(&mut self, end: u64) -> bool {
         if self.place.has_extra {
             trace::put_trace_state(&mut self.record, self.extra.trace_state.as_str());
@@ -294,8 +307,16 @@ impl OpenSpan {
         };
         let is_limited =
             self.is_limited || dropped.attributes | dropped.events | dropped.links != 0;
-        trace::put_end(&mut self.record, end, &dropped);
+        trace::put_end(&mut self.record, end);
+        trace::put_dropped(&mut self.record, &dropped);
         is_limited
+    }
+
+    /// Whether its end alone does not complete the message.
+    #[inline]
+    pub(super) fn has_more_to_tell(&self) -> bool {
+        let dropped = self.written.dropped | self.dropped_events | self.dropped_links;
+        self.is_late | self.is_limited | self.place.has_extra | (dropped != 0)
     }
 
     /// Makes sure that so many bytes more fit, within the record's bound and the budget.

@@ -37,7 +37,7 @@ impl OtlpLayer {
         if let Some(place) = self.settle(id)
             && !asking::is_asked(self, id)
         {
-            self.mirror.started(id, place);
+            self.mirror.started(id, &place);
         }
     }
 

@@ -77,14 +77,13 @@ impl Store {
         let Some(span) = held.shard.make(opened, record) else {
             return false;
         };
-        let start = span.start;
         held.shard.open.insert(id, span);
-        held.created(id, start);
+        held.created(id, opened.start);
         true
     }
 
     /// Keeps the place of a span that is not recorded.
-    #[inline]
+    #[inline(always)]
     pub(super) fn open_bare(&self, id: u64, bare: Bare, extra: Option<&Extra>) {
         let mut held = self.hold(id);
         held.shard.keep(id, bare, extra);
@@ -169,7 +168,10 @@ impl Store {
     pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan, &mut Account)) -> bool {
         let mut held = self.hold(id);
         let Held { fresh, shard } = &mut held;
-        if let Some(mut span) = shard.open.remove(id) {
+        // As a rule, all spans are recorded, or none.
+        if !shard.open.is_empty()
+            && let Some(mut span) = shard.open.remove(id)
+        {
             if span.start == Start::Undecided {
                 shard.open.insert(id, span);
                 return false;

@@ -84,6 +84,17 @@ impl Write for Bounded<'_> {
             return Err(fmt::Error);
         }
         let room = self.most.end.saturating_sub(self.out.len());
+        if self.most.characters == usize::MAX && text.len() <= room {
+            self.out.extend_from_slice(text.as_bytes());
+            return Ok(());
+        }
+        self.write_part(text, room)
+    }
+}
+
+impl Bounded<'_> {
+    /// As much of a text as is still wanted.
+    fn write_part(&mut self, text: &str, room: usize) -> fmt::Result {
         let mut kept = text;
         if self.most.characters != usize::MAX {
             kept = beginning(text, self.most.characters);

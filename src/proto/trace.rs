@@ -91,13 +91,16 @@ impl Code {
 
 #[inline]
 pub(crate) fn put_head(out: &mut Vec<u8>, ids: &Ids, start: u64) {
+    let Ids { trace, span, flags } = *ids;
     let mut head = [0; HEAD];
     head[0..2].copy_from_slice(&[TRACE_ID, 16]);
-    head[2..18].copy_from_slice(&ids.trace.to_bytes());
+    // By way of a number, so that the bytes stay in registers.
+    let trace = u128::from_ne_bytes(trace.to_bytes());
+    head[2..18].copy_from_slice(&trace.to_ne_bytes());
     head[18..20].copy_from_slice(&[SPAN_ID, 8]);
-    head[20..28].copy_from_slice(&ids.span.to_bytes());
+    head[20..28].copy_from_slice(&span.to_bytes());
     head[28..30].copy_from_slice(&FLAGS);
-    head[30..34].copy_from_slice(&ids.flags.to_le_bytes());
+    head[30..34].copy_from_slice(&flags.to_le_bytes());
     head[34] = START_TIME;
     head[35..43].copy_from_slice(&start.to_le_bytes());
     out.extend_from_slice(&head);
@@ -185,17 +188,14 @@ pub(crate) struct Dropped {
 }
 
 #[inline]
-pub(crate) fn put_end(out: &mut Vec<u8>, end: u64, dropped: &Dropped) {
+pub(crate) fn put_end(out: &mut Vec<u8>, end: u64) {
     let mut field = [END_TIME, 0, 0, 0, 0, 0, 0, 0, 0];
     field[1..].copy_from_slice(&end.to_le_bytes());
     out.extend_from_slice(&field);
-    if dropped.attributes | dropped.events | dropped.links != 0 {
-        put_dropped(out, dropped);
-    }
 }
 
-#[cold]
-fn put_dropped(out: &mut Vec<u8>, dropped: &Dropped) {
+/// What was left out, as far as it is anything.
+pub(crate) fn put_dropped(out: &mut Vec<u8>, dropped: &Dropped) {
     put_count(out, DROPPED_ATTRIBUTES, dropped.attributes);
     put_count(out, DROPPED_EVENTS, dropped.events);
     put_count(out, DROPPED_LINKS, dropped.links);

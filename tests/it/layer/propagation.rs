@@ -7,16 +7,17 @@ use std::pin::pin;
 use std::task::{Poll, Waker};
 
 use tracing::dispatcher::with_default;
+use tracing::field::Empty;
 use tracing::{Dispatch, Span, debug_span, info, info_span};
 use tracing_otlp::{
-    Builder, Context, Extractor, Injector, Propagator, SpanContext, SpanExt, SpanId, TraceFlags,
-    TraceId, TraceState, extract, inject, with_remote_parent, with_remote_parent_async,
+    Builder, Context, Extractor, Injector, Propagator, Sampler, SpanContext, SpanExt, SpanId,
+    TraceFlags, TraceId, TraceState, extract, inject, with_remote_parent, with_remote_parent_async,
 };
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::reload;
 
-use crate::support::layer::{Attributed, Everything, Pipeline, Spans, int, record};
+use crate::support::layer::{Attributed, Everything, Pipeline, Spans, int, record, record_with};
 
 /// Headers, in their order.
 #[derive(Debug, Default, PartialEq)]
@@ -233,6 +234,25 @@ fn a_sampled_parent_is_set_in_time_or_not_at_all() {
 #[test]
 fn an_unsampled_parent_is_set_in_time_or_not_at_all() {
     matrix(&caller(TraceFlags::new(0)).into());
+}
+
+#[test]
+fn what_a_span_was_told_before_it_was_sampled_counts_as_dropped() {
+    let spans = record_with(
+        |builder| builder.with_sampler(Sampler::parent_based(Sampler::always_off())),
+        || {
+            let span = info_span!("span", a = 1, b = Empty, c = Empty, otel.name = "named");
+            span.record("b", 1);
+            span.set_parent(sampled()).unwrap();
+            span.record("c", 1);
+        },
+    );
+    let span = spans.only();
+    assert_eq!((span.own_keys().len(), span.value("c")), (1, int(1)));
+    assert_eq!(
+        span.dropped_attributes_count, 2,
+        "at its creation, and before it had a parent"
+    );
 }
 
 #[test]
