@@ -56,7 +56,7 @@ impl Clock {
 /// kernel gives whole nanoseconds below a second, so the sum does not wrap before 584 years have passed.
 #[cfg(target_os = "linux")]
 #[inline]
-fn monotonic() -> u64 {
+pub(crate) fn monotonic() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     (time.tv_sec as u64)
         .wrapping_mul(1_000_000_000)
@@ -64,7 +64,7 @@ fn monotonic() -> u64 {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn monotonic() -> u64 {
+pub(crate) fn monotonic() -> u64 {
     use std::sync::OnceLock;
     use std::time::Instant;
 
@@ -77,7 +77,7 @@ fn monotonic() -> u64 {
         .wrapping_add(since.subsec_nanos().into())
 }
 
-fn unix_nanos(time: SystemTime) -> u64 {
+pub(crate) fn unix_nanos(time: SystemTime) -> u64 {
     // A clock before 1970 has no OTLP time; 0 is the specification's "unknown".
     time.duration_since(UNIX_EPOCH).map_or(0, |since| {
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)

@@ -1,5 +1,6 @@
 //! The one error type: opaque, with predicates.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::report::Report;
@@ -10,7 +11,7 @@ use crate::report::Report;
 /// value or any other secret.
 pub struct Error {
     kind: Kind,
-    message: String,
+    message: Cow<'static, str>,
     report: Option<Report>,
 }
 
@@ -21,6 +22,8 @@ enum Kind {
     Timeout,
     Undelivered,
     Subscriber,
+    Started,
+    Disabled,
 }
 
 impl Error {
@@ -49,11 +52,36 @@ impl Error {
         self.kind == Kind::Subscriber
     }
 
-    pub(crate) fn config(message: impl Into<String>) -> Self {
+    /// A span has started: its parent is fixed, and nothing was changed.
+    pub fn is_started(&self) -> bool {
+        self.kind == Kind::Started
+    }
+
+    /// A span is disabled, or no layer of this crate records it.
+    pub fn is_disabled(&self) -> bool {
+        self.kind == Kind::Disabled
+    }
+
+    pub(crate) fn started() -> Self {
+        Self::new(
+            Kind::Started,
+            "the span has started (it was entered, has a child or an event, is linked to, or its context was asked for), so its \
+             parent is fixed; set the parent right after the span is created",
+        )
+    }
+
+    pub(crate) fn disabled() -> Self {
+        Self::new(
+            Kind::Disabled,
+            "the span is disabled by a filter, or no layer of tracing-otlp is in its subscriber",
+        )
+    }
+
+    pub(crate) fn config(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Config, message)
     }
 
-    pub(crate) fn thread(message: impl Into<String>) -> Self {
+    pub(crate) fn thread(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Thread, message)
     }
 
@@ -62,7 +90,7 @@ impl Error {
         self.report.as_ref()
     }
 
-    pub(crate) fn timeout(message: impl Into<String>) -> Self {
+    pub(crate) fn timeout(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Timeout, message)
     }
 
@@ -75,17 +103,17 @@ impl Error {
         };
         Self {
             kind,
-            message: format!("{what} was not complete: {report}"),
+            message: format!("{what} was not complete: {report}").into(),
             report: Some(report),
         }
     }
 
     #[cfg(feature = "init")]
-    pub(crate) fn subscriber(message: impl Into<String>) -> Self {
+    pub(crate) fn subscriber(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Subscriber, message)
     }
 
-    fn new(kind: Kind, message: impl Into<String>) -> Self {
+    fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
             message: message.into(),

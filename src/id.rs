@@ -11,6 +11,9 @@ pub struct TraceId([u8; 16]);
 pub struct SpanId([u8; 8]);
 
 impl TraceId {
+    /// No id: what stands where none is known yet.
+    pub(crate) const NONE: Self = Self([0; 16]);
+
     /// The id that these bytes are, unless all of them are zero.
     pub fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
         (bytes != [0; 16]).then_some(Self(bytes))
@@ -25,15 +28,18 @@ impl TraceId {
     #[inline]
     pub(crate) fn random() -> Self {
         loop {
-            let bits = fastrand::u128(..);
-            if bits != 0 {
-                return Self(bits.to_be_bytes());
+            let (high, low) = (fastrand::u64(..), fastrand::u64(..));
+            if high | low != 0 {
+                return Self((u128::from(high) << 64 | u128::from(low)).to_be_bytes());
             }
         }
     }
 }
 
 impl SpanId {
+    /// No id: what stands where none is known yet.
+    pub(crate) const NONE: Self = Self([0; 8]);
+
     /// The id that these bytes are, unless all of them are zero.
     pub fn from_bytes(bytes: [u8; 8]) -> Option<Self> {
         (bytes != [0; 8]).then_some(Self(bytes))

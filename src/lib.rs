@@ -93,13 +93,56 @@
 //! - The fields `otel.name`, `otel.kind`, `otel.status_code` and `otel.status_description` set what they say.
 //! - Events become span events, named by their message, with `level` and `target`. An event of the level ERROR sets its span's
 //!   status, unless that is set. Events outside of spans are left out.
-//! - `u64`, `i128` and `u128` are integers where they fit an `i64`, else text. A field of type `dyn Error` also gives
-//!   `<field>.chain`, the texts of its sources.
+//! - An event with an `error` and no message, as `#[instrument(err)]` makes it, is an exception: it is named so, and describes its
+//!   span's status. A span that fails has an `error.type`. A field of type `dyn Error` also gives `<field>.chain`, the texts of its
+//!   sources, `exception.message` and `exception.stacktrace`. [`Errors`] has the rules, and a switch for each.
+//! - `u64`, `i128` and `u128` are integers where they fit an `i64`, else text; enums are what their `Debug` writes. A field that is
+//!   `None` or `Empty` is no attribute, since `tracing` does not tell of it; empty text, 0 and false are. `valuable` is not read,
+//!   since it is not stable.
+//! - Numbers of attributes, events and links, and the size of values, have [`Limits`].
 //! - `follows_from` becomes a link, while the followed span is open.
+//! - The resource says who recorded: `service.name`, an id of the process (`service.instance.id`), `telemetry.sdk.*`, what the
+//!   environment and [`Builder::with_resource_attribute`] add, and on request what a [`Detector`] finds about the process, host,
+//!   container, pod or cloud.
 //!
 //! Spans that a per-layer filter hides from this layer are skipped: what is recorded inside belongs to their nearest ancestor that
 //! is recorded. For events, inside an `Option` or a `Vec` of filtered layers, that holds once a span of this layer was entered;
 //! before, such an event is left out, since nothing tells the way up.
+//!
+//! # Which spans are recorded
+//!
+//! A [`Sampler`] decides when a span starts ([`Builder::with_sampler`], `OTEL_TRACES_SAMPLER`). By default a span is sampled if
+//! its parent is, and a root always. `Sampler::parent_based(Sampler::ratio(0.1))` samples a tenth of the traces that begin here;
+//! there are rules by name, target, kind and field, rate limits, consistent probability by W3C's tracestate, and samplers of one's
+//! own. Before it, [`Builder::with_filter`] and [`Builder::with_disabled_targets`] say which callsites there are at all.
+//!
+//! # Across processes
+//!
+//! A server takes the caller's context out of the request and puts its span below; a client writes its span's context into the
+//! request. Both before the span is entered, for then its place in the trace is fixed.
+//!
+//! ```
+//! use std::collections::HashMap;
+//! use tracing::info_span;
+//! use tracing_otlp::SpanExt;
+//!
+//! fn serve(request: &HashMap<String, String>) {
+//!     let span = info_span!("serve", otel.kind = "server");
+//!     let _ = span.set_parent(tracing_otlp::extract(request)); // fails where the span is disabled
+//!     let _entered = span.entered();
+//!     call();
+//! }
+//!
+//! fn call() {
+//!     let span = info_span!("call", otel.kind = "client");
+//!     let mut request = HashMap::<String, String>::new();
+//!     tracing_otlp::inject(&span, &mut request);
+//!     let _entered = span.entered();
+//! }
+//! ```
+//!
+//! [`SpanExt`] has all else that is said to a span or asked of it: attributes, events, links, status, name and ids. Where the
+//! server's span may be disabled, [`with_remote_parent`] keeps the trace together.
 //!
 //! # Environment
 //!
@@ -132,36 +175,54 @@
 
 mod clock;
 mod config;
+mod context;
 mod env;
 mod error;
 mod export;
 mod id;
+mod id_generator;
 mod layer;
+mod model;
+mod percent;
 mod pipeline;
 mod problem;
 mod proto;
 mod queue;
 mod quiet;
 mod report;
+mod resource;
+mod sampler;
 mod say;
 mod stats;
 mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use self::config::{Batch, Compression, Limits, Protocol, Tls};
+pub use self::config::{Batch, Compression, Concurrency, Errors, Limits, Protocol, Tls};
+pub use self::context::{
+    Baggage, Context, EnvironmentCarrier, Extractor, Injector, Propagator, SpanContext, TraceFlags,
+    TraceState,
+};
 pub use self::env::environment;
 pub use self::error::Error;
 #[cfg(feature = "file")]
 pub use self::export::File;
 pub use self::export::{Answer, Failure, Request, Sending, Transport};
 pub use self::id::{SpanId, TraceId};
-pub use self::layer::OtlpLayer;
+pub use self::id_generator::IdGenerator;
+pub use self::layer::{
+    OtlpLayer, SpanExt, extract, inject, with_remote_parent, with_remote_parent_async,
+};
+pub use self::model::{SpanKind, Status, Value};
 #[cfg(feature = "init")]
 pub use self::pipeline::init;
 pub use self::pipeline::{Builder, Events, Explanation, Guard, Handle, layer};
 pub use self::problem::{Problem, ProblemKind};
 pub use self::report::Report;
+pub use self::resource::Detector;
+pub use self::sampler::{
+    Candidate, Composable, Decision, ParentBased, Rule, Sampler, Sampling, ShouldSample,
+};
 pub use self::stats::{DropReason, LastError, Stats};
 
 /// The parsers that read what others wrote, for the fuzz targets.
@@ -205,6 +266,28 @@ pub mod fuzz {
                     .map(|endpoint| endpoint.to_string());
             }
         }
+    }
+
+    #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
+    pub fn propagators(lines: &str) {
+        let all = crate::context::Propagators::new(crate::Propagator::ALL);
+        let pairs = all.fields().chain(all.fields()).zip(lines.split('\n'));
+        let carrier: Vec<(String, String)> = pairs
+            .map(|(name, line)| (name.to_owned(), line.to_owned()))
+            .collect();
+        let context = all.extract(&carrier);
+        let mut written = Vec::new();
+        all.inject(&context, &mut written);
+        let is_sendable = |byte: u8| matches!(byte, b'\t' | b' '..=b'~');
+        for (name, value) in &written {
+            let is_text = !value.is_empty() && value.bytes().all(is_sendable);
+            assert!(is_text, "{name}: {value:?}");
+        }
+        let again = all.extract(&written);
+        assert_eq!(again.span(), context.span());
+        let mut written_again = Vec::new();
+        all.inject(&again, &mut written_again);
+        assert_eq!(all.extract(&written_again), again);
     }
 
     #[cfg(feature = "file")]

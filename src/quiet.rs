@@ -3,7 +3,9 @@
 //! The exporter's network stack is instrumented with `tracing` itself. A flag of the thread keeps what it emits out of
 //! the layer; a scoped `NoSubscriber` would do so too, but switches off tracing-core's fast path on every thread.
 
+use std::any::Any;
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Nested recording deeper than this is counted and left out.
 pub(crate) const MAX_DEPTH: u8 = 4;
@@ -37,9 +39,44 @@ pub(crate) fn gate() -> Gate {
     }
 }
 
+/// Runs user code one level deeper; a panic becomes its message.
+#[inline]
+pub(crate) fn guarded<T>(user_code: impl FnOnce() -> T) -> Result<T, String> {
+    nested(|| {
+        let panic = match catch_unwind(AssertUnwindSafe(user_code)) {
+            Ok(value) => return Ok(value),
+            Err(panic) => panic,
+        };
+        let why = message(&*panic).to_owned();
+        discard(panic);
+        Err(why)
+    })
+}
+
+/// Drops a panic's payload, which is user code once more and may panic in turn.
+fn discard(panic: Box<dyn Any + Send>) {
+    let mut panic = Some(panic);
+    for _ in 0..4 {
+        let Some(payload) = panic.take() else { return };
+        panic = catch_unwind(AssertUnwindSafe(|| drop(payload))).err();
+    }
+    // It panics however often it is dropped: leaking it is the lesser harm.
+    std::mem::forget(panic);
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        text
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text
+    } else {
+        "no message"
+    }
+}
+
 /// Runs user code one level deeper.
 #[inline]
-pub(crate) fn nested<T>(user_code: impl FnOnce() -> T) -> T {
+fn nested<T>(user_code: impl FnOnce() -> T) -> T {
     struct Restore(u8);
     impl Drop for Restore {
         #[inline]

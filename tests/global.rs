@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-use tracing_otlp::Handle;
+use tracing_otlp::{Handle, SpanExt};
 use tracing_subscriber::prelude::*;
 
 use self::support::user_code::{self, Played, Stage, user_code_tests};
@@ -54,6 +54,10 @@ impl Drop for Late {
     fn drop(&mut self) {
         self.span.record("late", 1);
         tracing::info!(parent: &self.span, "late event");
+        self.span.set_attribute("said", 2);
+        self.span.add_event("said event", [("k", 3.into())]);
+        let context = self.span.context();
+        tracing_otlp::with_remote_parent(&context, || tracing::Span::none().context());
         self.child = None;
     }
 }
@@ -85,7 +89,9 @@ fn spans_are_closed_while_a_threads_locals_are_destroyed() {
         }
         for held in spans.all_named("held") {
             assert_eq!(held.value("late"), int(1));
-            assert_eq!(held.event_names(), ["late event"]);
+            assert_eq!(held.value("said"), int(2));
+            assert_eq!(held.event_names(), ["late event", "said event"]);
+            assert_eq!(held.event("said event").value("k"), int(3));
             let child = |child: &&&Exported| child.parent_span_id == held.span_id;
             assert_eq!(spans.all_named("child").iter().filter(child).count(), 1);
         }
@@ -115,4 +121,28 @@ fn spans_go_from_thread_to_thread() {
         child.assert_child_of(spans.named("root"));
         assert_eq!(child.event("event").value("thread"), child.value("thread"));
     }
+}
+
+#[test]
+fn what_is_said_to_a_span_reaches_it_from_any_thread() {
+    let spans = STAGE.spans(|| {
+        let span = tracing::info_span!("span");
+        let to = span.context();
+        thread::scope(|threads| {
+            for number in 0..4 {
+                let (span, to) = (&span, &to);
+                threads.spawn(move || {
+                    assert_eq!(span.context(), *to);
+                    span.set_attribute(["a", "b", "c", "d"][number], number);
+                    if let Some(to) = to.span() {
+                        span.add_link(to, []);
+                    }
+                    let _entered = span.enter();
+                    assert_eq!(tracing::Span::none().context(), *to);
+                });
+            }
+        });
+    });
+    let span = spans.named("span");
+    assert_eq!((span.value("d"), span.links.len()), (int(3), 4));
 }

@@ -1,38 +1,55 @@
 //! Validated values, each default with its reason.
 
+mod concurrency;
 mod destination;
+mod errors;
 mod headers;
 mod setting;
 
 use std::time::Duration;
 
+pub use self::concurrency::Concurrency;
 pub(crate) use self::destination::Exporter;
 #[cfg(any(feature = "grpc", feature = "http"))]
 pub(crate) use self::destination::Pem;
 pub use self::destination::{Compression, Protocol, Tls};
+pub use self::errors::Errors;
+pub(crate) use self::errors::ExceptionSignal;
 pub(crate) use self::headers::{HeaderList, HeaderProvider};
 pub(crate) use self::setting::{Origin, Setting};
 use crate::error::Error;
+use crate::proto::resource::Resource;
+use crate::proto::value::ValueBounds;
 
-/// How many attributes, events and links a span may have, and how large it may become. What exceeds a limit is left out
-/// and counted in the span's `dropped_*_count` fields.
+/// How many attributes, events and links a span may have, and how large they and it may become. What exceeds the limit of a
+/// number is left out and counted in the `dropped_*_count` fields of its span, event or link, and people are told of it, once a
+/// minute at most; a value that exceeds a limit of size is cut, and counted by [`Stats::truncated`](crate::Stats::truncated).
+///
+/// Limits are about attributes: names, status descriptions and the resource are cut only where the record ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     pub(crate) attributes: u32,
     pub(crate) events: u32,
     pub(crate) links: u32,
     pub(crate) attributes_per_event: u32,
+    pub(crate) attributes_per_link: u32,
+    pub(crate) value_length: Option<u32>,
+    pub(crate) value_depth: u32,
     pub(crate) record_bytes: usize,
 }
 
 impl Default for Limits {
-    /// 128 of each (OpenTelemetry specification, span limits and attribute limits) and 256 KiB a record.
+    /// 128 of each, values of any length and 64 levels (OpenTelemetry specification, span limits and attribute limits), and
+    /// 256 KiB a record.
     fn default() -> Self {
         Self {
             attributes: 128,
             events: 128,
             links: 128,
             attributes_per_event: 128,
+            attributes_per_link: 128,
+            value_length: None,
+            value_depth: 64,
             // A record has to fit a request many times over, and costs memory while its span is open.
             record_bytes: 256 << 10,
         }
@@ -64,13 +81,49 @@ impl Limits {
         self
     }
 
+    /// Attributes of one link. Default 128.
+    pub fn with_attributes_per_link(mut self, count: u32) -> Self {
+        self.attributes_per_link = count;
+        self
+    }
+
+    /// Characters of an attribute's text, and bytes of a byte sequence, also inside of arrays and maps. Nothing else is cut,
+    /// and no character is. What a `Debug` or `Display` writes ends there too. Default: no limit of its own, but
+    /// [`with_record_bytes`](Self::with_record_bytes).
+    pub fn with_value_length(mut self, characters: u32) -> Self {
+        self.value_length = Some(characters);
+        self
+    }
+
+    /// Levels of arrays and maps in each other, 1 to 128, of which the attribute's own value is the first; what lies deeper
+    /// becomes an empty value. Default 64.
+    ///
+    /// Decoders that take no more than 100 messages in each other, such as prost's, read 31 levels of maps.
+    pub fn with_value_depth(mut self, levels: u32) -> Self {
+        self.value_depth = levels;
+        self
+    }
+
     /// Encoded bytes of one record, 1 KiB to 4 MiB; a value that would exceed it is cut. Default 256 KiB.
     pub fn with_record_bytes(mut self, bytes: usize) -> Self {
         self.record_bytes = bytes;
         self
     }
 
+    /// What a value is held to.
+    pub(crate) fn value(&self) -> ValueBounds {
+        let length = self.value_length.map(usize::try_from);
+        ValueBounds {
+            length: length.and_then(Result::ok).unwrap_or(usize::MAX),
+            depth: self.value_depth,
+            bytes: self.record_bytes,
+        }
+    }
+
     fn validate(&self) -> Result<(), Error> {
+        // Values are written by recursion, which takes stack.
+        let depth = usize::try_from(self.value_depth).unwrap_or(usize::MAX);
+        within("Limits::with_value_depth", depth, 1, 128)?;
         within(
             "Limits::with_record_bytes",
             self.record_bytes,
@@ -83,33 +136,47 @@ impl Limits {
 /// When and in which portions records are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Batch {
-    pub(crate) max_bytes: usize,
+    /// `None` where it is for the pipeline to decide.
+    pub(crate) max_bytes: Option<usize>,
     pub(crate) max_records: usize,
     pub(crate) max_queue_records: Option<usize>,
     pub(crate) interval: Duration,
+    pub(crate) is_adaptive: bool,
 }
 
 impl Default for Batch {
     fn default() -> Self {
         Self {
-            // 1 MiB: what a request costs by itself (0.25 ms of CPU, fitted over three batch sizes) is then a tenth of what its
-            // records cost, and collectors take four times as much.
-            max_bytes: 1 << 20,
+            max_bytes: None,
             max_records: 8192,
             // The memory budget bounds the queue; the specification's 2,048 records would be half a MiB.
             max_queue_records: None,
             // OTEL_BSP_SCHEDULE_DELAY's default.
             interval: Duration::from_secs(5),
+            is_adaptive: true,
         }
     }
 }
 
 impl Batch {
-    /// Encoded bytes of one request before compression, 1 KiB to 4 MiB less 64 KiB. Default 1 MiB. A request is larger only
-    /// when one record or chunk (32 KiB) is. The specification's largest request is 64 MiB; what is more than this goes
+    /// Encoded bytes of the largest request before compression, 1 KiB to 4 MiB less 64 KiB, which is the default where the
+    /// records are sent as they are and a quarter of the memory limit is that much. What is compressed or sent as JSON has
+    /// 1 MiB by default, since that is encoded anew.
+    ///
+    /// Requests begin with 1 MiB or this, whichever is less (see [`Batch::with_adaptive_size`]). A request is larger than this
+    /// only when one record or chunk (32 KiB) is. The specification's largest request is 64 MiB; what is more than this goes
     /// with the next request, so nothing is discarded for its size.
     pub fn with_max_bytes(mut self, bytes: usize) -> Self {
-        self.max_bytes = bytes;
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Whether requests have the size that the destination does best with. They grow while there is more to send and answers
+    /// come within an eighth of the time-out, and they shrink when answers take half of the time-out, when a request fails by
+    /// it, or is refused twice. Without this, they have 1 MiB, or what [`Batch::with_max_bytes`] says. What is refused as too
+    /// large makes them smaller in any case. On by default.
+    pub fn with_adaptive_size(mut self, on: bool) -> Self {
+        self.is_adaptive = on;
         self
     }
 
@@ -133,13 +200,20 @@ impl Batch {
         self
     }
 
+    /// How large requests are in the beginning, in bytes.
+    pub(crate) fn first_bytes(&self) -> usize {
+        let most = self.max_bytes.unwrap_or(FIRST_REQUEST);
+        if self.is_adaptive {
+            most.min(FIRST_REQUEST)
+        } else {
+            most
+        }
+    }
+
     fn validate(&self) -> Result<(), Error> {
-        within(
-            "Batch::with_max_bytes",
-            self.max_bytes,
-            1 << 10,
-            MAX_REQUEST,
-        )?;
+        if let Some(bytes) = self.max_bytes {
+            within("Batch::with_max_bytes", bytes, 1 << 10, MAX_REQUEST)?;
+        }
         within("Batch::with_max_records", self.max_records, 1, usize::MAX)?;
         if let Some(records) = self.max_queue_records {
             within("Batch::with_max_queue_records", records, 8, usize::MAX)?;
@@ -155,6 +229,10 @@ impl Batch {
     }
 }
 
+/// What a request costs by itself (0.25 ms of CPU, fitted over three batch sizes) is then a tenth of what its records cost, and
+/// collectors take four times as much.
+pub(crate) const FIRST_REQUEST: usize = 1 << 20;
+
 /// Collectors take 4 MiB by default; what is not records (headers, the resource) has 64 KiB.
 pub(crate) const MAX_REQUEST: usize = (4 << 20) - (64 << 10);
 
@@ -166,6 +244,11 @@ pub(crate) struct Record {
     pub(crate) level: bool,
     pub(crate) threads: bool,
     pub(crate) events: bool,
+    /// A span ends when it is left last, not when it is closed.
+    pub(crate) end_at_last_exit: bool,
+    /// How long a span was entered, and how long it was not.
+    pub(crate) busy_and_idle: bool,
+    pub(crate) errors: Errors,
 }
 
 impl Default for Record {
@@ -177,6 +260,9 @@ impl Default for Record {
             level: false,
             threads: false,
             events: true,
+            end_at_last_exit: false,
+            busy_and_idle: false,
+            errors: Errors::default(),
         }
     }
 }
@@ -184,9 +270,10 @@ impl Default for Record {
 /// Everything that was decided before the pipeline starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    pub(crate) resource: Vec<(String, String)>,
+    pub(crate) resource: Resource,
     pub(crate) limits: Limits,
     pub(crate) batch: Batch,
+    pub(crate) concurrency: Concurrency,
     pub(crate) memory: usize,
     pub(crate) timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
@@ -197,9 +284,10 @@ pub(crate) struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            resource: Vec::new(),
+            resource: Resource::default(),
             limits: Limits::default(),
             batch: Batch::default(),
+            concurrency: Concurrency::default(),
             // At 400 bytes a span some 80,000 spans: half a minute of outage at 2,500 spans a second.
             memory: 32 << 20,
             // OTEL_EXPORTER_OTLP_TIMEOUT's default.
@@ -216,6 +304,7 @@ impl Config {
     pub(crate) fn validate(&self) -> Result<(), Error> {
         self.limits.validate()?;
         self.batch.validate()?;
+        self.concurrency.validate()?;
         within(
             "Builder::with_memory_limit",
             self.memory,
@@ -264,6 +353,14 @@ mod tests {
             message,
             Err("Batch::with_max_bytes: 7 is not from 1024 to 4128768".to_owned())
         );
+    }
+
+    #[test]
+    fn spec_5_3_at_least_one_level_and_at_most_what_the_stack_holds() {
+        for (levels, is_valid) in [(0, false), (1, true), (64, true), (128, true), (129, false)] {
+            let limits = Limits::default().with_value_depth(levels);
+            assert_eq!(limits.validate().is_ok(), is_valid, "{levels}");
+        }
     }
 
     #[test]

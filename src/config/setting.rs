@@ -10,13 +10,15 @@ pub(crate) enum Origin {
     Code(&'static str),
     /// The variable, as `OTEL_EXPORTER_OTLP_TIMEOUT`.
     Environment(&'static str),
+    /// A detector of the resource, as `detector host`.
+    Detector(&'static str),
 }
 
 impl Origin {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Default => "default",
-            Self::Code(name) | Self::Environment(name) => name,
+            Self::Code(name) | Self::Environment(name) | Self::Detector(name) => name,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Rules (OpenTelemetry specification, environment variables): an empty value is no value; a value that cannot be read is
 //! warned about and ignored; the variable of the signal goes before the general one.
 
+mod entities;
 mod parse;
 
 use std::collections::HashMap;
@@ -10,7 +11,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use self::parse::Variable;
-use crate::config::{Compression, Exporter, HeaderList, Origin, Protocol, Setting};
+use crate::config::{
+    Compression, ExceptionSignal, Exporter, HeaderList, Origin, Protocol, Setting,
+};
+use crate::context::Propagator;
+use crate::resource::Entity;
+use crate::sampler::Named;
 use crate::say::Level;
 
 /// A row of the documentation.
@@ -70,14 +76,13 @@ macro_rules! declare {
         #[doc = "- Of booleans, only `true` is true; anything else is false, with a warning unless it is `false`."]
         #[doc = "- Headers and resource attributes are `key=value,key=value`, percent-encoded. A list that cannot be read is"]
         #[doc = "  ignored whole. In a header, `;` has to be written as `%3B`, since metadata behind a value is not supported."]
+        #[doc = "- Of `OTEL_ENTITIES`, what cannot be read is skipped with a warning; of one type, the last entity holds."]
         #[doc = "- `OTEL_EXPORTER_OTLP_TIMEOUT` bounds one attempt, `OTEL_BSP_EXPORT_TIMEOUT` one export. Here an export that"]
         #[doc = "  fails is not given up: its records are kept and sent again. So both bound an attempt, and the smaller one holds,"]
         #[doc = "  where the former has its default if it is not set, and the latter none. `Builder::with_timeout` beats both."]
         #[doc = "- `OTEL_TRACES_EXPORTER` chooses for programs whose code does not: `Builder::with_transport`, `with_endpoint` and"]
         #[doc = "  `with_traces_endpoint` beat it. `OTEL_SDK_DISABLED` switches those off too; only `Builder::with_disabled` beats it."]
-        #[doc = "- `OTEL_TRACES_SAMPLER` has no effect: every span is recorded that the filters let through. Nor have"]
-        #[doc = "  `OTEL_PROPAGATORS`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` and the limits of a value's length; `Limits::with_record_bytes`"]
-        #[doc = "  bounds what a value takes."]
+        #[doc = "- Of samplers, `jaeger_remote`, `parentbased_jaeger_remote` and `xray` are not known; `Sampler::custom` takes one's own."]
         #[doc = "- `console` and further exporters are not known, and `OTEL_EXPORTER_OTLP_LOGS_*` and `OTEL_BLRP_*` have no effect,"]
         #[doc = "  since no log records are sent."]
         pub mod environment {}
@@ -95,6 +100,8 @@ declare! {
         "`unknown_service:<executable>`", "resource attribute `service.name`";
     resource: Vec<(String, String)> = resource("OTEL_RESOURCE_ATTRIBUTES"),
         "", "further resource attributes, `key=value,key=value`, percent-encoded";
+    entities: Vec<Entity> = entities("OTEL_ENTITIES"),
+        "", "entities of the resource, `type{id=value}[description=value]@schema;...`, percent-encoded; beats the two above";
     protocol: Protocol = protocol("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"),
         "`grpc`", "`grpc`, `http/protobuf` or `http/json`, as far as it is built in; `http/protobuf` is the default without the feature `grpc`";
     traces_endpoint: String = text("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
@@ -123,6 +130,10 @@ declare! {
         "", "records that may wait (at least 8); not set, the memory limit bounds them";
     max_export_batch_size: usize = positive("OTEL_BSP_MAX_EXPORT_BATCH_SIZE"),
         "8192", "records of one request, at most those that may wait";
+    sampler: Named = sampler("OTEL_TRACES_SAMPLER"),
+        "`parentbased_always_on`", "`always_on`, `always_off`, `traceidratio`, or these behind `parentbased_`";
+    sampler_arg: String = text("OTEL_TRACES_SAMPLER_ARG"),
+        "`1`", "the ratio of `traceidratio` and `parentbased_traceidratio`, from 0 to 1";
     attributes: u32 = count("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
         "128", "attributes of a span";
     events: u32 = count("OTEL_SPAN_EVENT_COUNT_LIMIT"),
@@ -131,19 +142,15 @@ declare! {
         "128", "links of a span";
     attributes_per_event: u32 = count("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
         "128", "attributes of an event";
+    propagators: Vec<Propagator> = propagators("OTEL_PROPAGATORS"),
+        "`tracecontext,baggage`", "forms in which contexts travel: any of `tracecontext`, `baggage`, `b3` and `b3multi`, or `none`; also with a disabled SDK";
+    attributes_per_link: u32 = count("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
+        "128", "attributes of a link";
+    value_length: u32 = count("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
+        "", "characters of an attribute's text, and bytes of a byte sequence; not set, the record's size bounds them";
+    exception_signal: ExceptionSignal = exception_signal("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"),
+        "", "`logs` or `logs/dup`: read, and without effect until log records are sent; exceptions are span events";
 }
-
-/// Variables of the specification whose absence would be a surprise, and the values that change nothing.
-const NOT_READ: [(&str, &[&str]); 4] = [
-    (
-        "OTEL_TRACES_SAMPLER",
-        &["always_on", "parentbased_always_on"],
-    ),
-    ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", &[]),
-    ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", &[]),
-    ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", &[]),
-];
-const NO_EFFECT: &str = "every span that the filters let through is recorded, with values up to Limits::with_record_bytes";
 
 struct Reader {
     set: HashMap<String, String>,
@@ -156,15 +163,10 @@ impl Reader {
             .into_iter()
             .filter(|(name, value)| name.starts_with("OTEL_") && !value.trim().is_empty())
             .collect();
-        let warnings = NOT_READ
-            .iter()
-            .filter(|(name, harmless)| {
-                let value = set.get(*name).map(|value| value.trim().to_lowercase());
-                value.is_some_and(|value| !harmless.contains(&value.as_str()))
-            })
-            .map(|(name, _)| format!("{name} has no effect yet; {NO_EFFECT}"))
-            .collect();
-        Self { set, warnings }
+        Self {
+            set,
+            warnings: Vec::new(),
+        }
     }
 
     /// The first variable that is set and can be read.

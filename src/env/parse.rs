@@ -1,10 +1,13 @@
 //! From a variable's text to its value: one parser a type. A parser that cannot read a value says so and gives none.
 
+pub(super) use super::entities::entities;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::config::{Compression, Exporter, HeaderList, Protocol};
+use crate::config::{Compression, ExceptionSignal, Exporter, HeaderList, Protocol};
+use crate::context::Propagator;
+use crate::sampler::Named;
 use crate::say::Level;
 
 /// A variable that is set, and where to say what is wrong with it.
@@ -32,7 +35,7 @@ impl Variable<'_> {
     }
 
     /// A variable that two settings ask for is warned about once.
-    fn push(&mut self, warning: String) {
+    pub(super) fn push(&mut self, warning: String) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }
@@ -104,6 +107,16 @@ pub(super) fn level(variable: &mut Variable<'_>) -> Option<Level> {
     choice(variable, &choices)
 }
 
+pub(super) fn sampler(variable: &mut Variable<'_>) -> Option<Named> {
+    let choices = Named::ALL.map(|choice| (choice.name(), choice));
+    let is_other = |other: &&str| variable.text().eq_ignore_ascii_case(other);
+    if Named::OTHERS.iter().any(is_other) {
+        variable.warn("is ignored, since it is not built in", &any_of(&choices));
+        return None;
+    }
+    choice(variable, &choices)
+}
+
 fn choice<T: Copy>(variable: &mut Variable<'_>, choices: &[(&str, T)]) -> Option<T> {
     let chosen = find(variable.text(), choices);
     if chosen.is_none() {
@@ -125,6 +138,62 @@ pub(super) fn exporter(variable: &mut Variable<'_>) -> Option<Exporter> {
         Some(chosen) if several => {
             let verdict = format!("means {}", chosen.name());
             variable.warn(&verdict, "one exporter");
+        }
+        Some(_) => {}
+    }
+    chosen
+}
+
+/// "Values MUST be deduplicated", `none` is no propagator, and what is not known is warned about and left out. Where nothing
+/// is left, the variable is as not set.
+pub(super) fn propagators(variable: &mut Variable<'_>) -> Option<Vec<Propagator>> {
+    let known = Propagator::ALL.map(|form| (form.name(), Some(form)));
+    let choices = [known.as_slice(), &[("none", None)]].concat();
+    let asked = variable.text().split(',').map(str::trim);
+    let asked = asked.filter(|name| !name.is_empty());
+    let found: Vec<Option<Option<Propagator>>> = asked.map(|name| find(name, &choices)).collect();
+    let mut chosen = Vec::new();
+    for form in found.iter().copied().flatten().flatten() {
+        if !chosen.contains(&form) {
+            chosen.push(form);
+        }
+    }
+    let has_none = found.contains(&Some(None));
+    let expected = "any of tracecontext, baggage, b3 and b3multi, or none alone";
+    if chosen.is_empty() && !has_none {
+        variable.ignored(expected);
+        return None;
+    }
+    if found.contains(&None) || (has_none && !chosen.is_empty()) {
+        let names: Vec<&str> = chosen.iter().map(|form| form.name()).collect();
+        let names = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(",")
+        };
+        variable.warn(&format!("means {names}"), expected);
+    }
+    Some(chosen)
+}
+
+/// "A comma-separated list"; of both values, the one that sends more holds, as in the conventions' other opt-ins.
+pub(super) fn exception_signal(variable: &mut Variable<'_>) -> Option<ExceptionSignal> {
+    let choices = [ExceptionSignal::Logs, ExceptionSignal::LogsDup];
+    let choices = choices.map(|choice| (choice.name(), choice));
+    let asked = variable.text().split(',').map(str::trim);
+    let asked: Vec<_> = asked
+        .filter(|name| !name.is_empty())
+        .map(|name| find(name, &choices))
+        .collect();
+    let chosen = match &asked {
+        asked if asked.contains(&Some(ExceptionSignal::LogsDup)) => Some(ExceptionSignal::LogsDup),
+        asked if asked.contains(&Some(ExceptionSignal::Logs)) => Some(ExceptionSignal::Logs),
+        _ => None,
+    };
+    match chosen {
+        None => variable.ignored(&any_of(&choices)),
+        Some(chosen) if asked.contains(&None) => {
+            variable.warn(&format!("means {}", chosen.name()), &any_of(&choices));
         }
         Some(_) => {}
     }
@@ -202,7 +271,7 @@ fn pair(item: &str) -> Result<(String, String), &'static str> {
     Ok((key, percent_decode(value.trim()).ok_or(ENCODING)?))
 }
 
-fn percent_decode(text: &str) -> Option<String> {
+pub(super) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, behind)) = rest.split_first() {

@@ -277,6 +277,73 @@ fn spec_10_37_of_exporters_the_first_that_is_known_is_used() {
 }
 
 #[test]
+fn spec_6_21_and_10_6_propagators_are_a_list_without_doubles() {
+    use Propagator::{B3, B3Multi, Baggage, TraceContext};
+
+    let cases: [(&str, Option<&[Propagator]>, usize); 12] = [
+        ("tracecontext,baggage", Some(&[TraceContext, Baggage]), 0),
+        ("B3Multi, b3,,b3multi", Some(&[B3Multi, B3]), 0),
+        ("none", Some(&[]), 0),
+        ("NONE,none", Some(&[]), 0),
+        ("b3,none", Some(&[B3]), 1),
+        ("jaeger,tracecontext", Some(&[TraceContext]), 1),
+        ("none,xray", Some(&[]), 1),
+        ("jaeger,ottrace", None, 1),
+        ("tracecontext;baggage", None, 1),
+        (",", None, 1),
+        (" ", None, 0),
+        ("", None, 0),
+    ];
+    for (text, expected, warnings) in cases {
+        let environment = of(&[("OTEL_PROPAGATORS", text)]);
+        assert_eq!(
+            value(&environment.propagators).as_deref(),
+            expected,
+            "{text}"
+        );
+        assert_eq!(environment.warnings.len(), warnings, "{text}");
+        let shown = |warning: &String| warning.contains(&format!("OTEL_PROPAGATORS={text:?}"));
+        assert!(
+            environment.warnings.iter().all(shown),
+            "{:?}",
+            environment.warnings
+        );
+    }
+    let warning = of(&[("OTEL_PROPAGATORS", "jaeger,b3")]).warnings.remove(0);
+    let expected = "OTEL_PROPAGATORS=\"jaeger,b3\" means b3: expected any of tracecontext, baggage, b3 and b3multi, or none alone";
+    assert_eq!(warning, expected);
+}
+
+#[test]
+fn spec_10_7_the_sampler_has_a_name() {
+    let cases = [
+        ("always_on", Some(Named::AlwaysOn)),
+        ("ALWAYS_OFF", Some(Named::AlwaysOff)),
+        ("traceidratio", Some(Named::TraceIdRatio)),
+        (" parentbased_always_on ", Some(Named::ParentBasedAlwaysOn)),
+        ("parentbased_always_off", Some(Named::ParentBasedAlwaysOff)),
+        (
+            "ParentBased_TraceIdRatio",
+            Some(Named::ParentBasedTraceIdRatio),
+        ),
+        ("jaeger_remote", None),
+        ("parentbased_jaeger_remote", None),
+        ("XRay", None),
+        ("ratio", None),
+    ];
+    for (text, expected) in cases {
+        let environment = of(&[("OTEL_TRACES_SAMPLER", text)]);
+        assert_eq!(value(&environment.sampler), expected, "{text}");
+        let warnings = environment.warnings;
+        assert_eq!(warnings.len(), usize::from(expected.is_none()), "{text}");
+        let named = warnings
+            .iter()
+            .all(|warning| warning.contains(text) && warning.contains("parentbased_traceidratio"));
+        assert!(named, "{warnings:?}");
+    }
+}
+
+#[test]
 fn spec_2_12_headers_are_a_list_with_percent_encoding() {
     let list = "api-key=a%20b%2Cc, Authorization = Basic dXNlcg==,x=,";
     let headers = of(&[("OTEL_EXPORTER_OTLP_HEADERS", list)]).headers.unwrap();
@@ -367,13 +434,67 @@ proptest! {
 }
 
 #[test]
-fn what_would_surprise_by_having_no_effect_is_said() {
-    let warned = |name: &str, value: &str| {
-        let environment = read([(name.to_owned(), value.to_owned())]);
-        environment.warnings.iter().any(|line| line.contains(name))
+fn spec_10_17_to_10_24_the_models_limit_goes_before_the_general_one() {
+    let general = [
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "7"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "8"),
+    ];
+    let read = of(&general);
+    assert_eq!(value(&read.value_length), Some(7));
+    for count in [
+        &read.attributes,
+        &read.attributes_per_event,
+        &read.attributes_per_link,
+    ] {
+        assert_eq!(value(count), Some(8));
+    }
+    // The number of events and links is the span's own.
+    assert_eq!((&read.events, &read.links), (&None, &None));
+    let own = [
+        ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "2"),
+        ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "3"),
+        ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "4"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "5"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "0"),
+    ];
+    let read = of(&[&general[..], &own].concat());
+    let found = [
+        &read.value_length,
+        &read.attributes,
+        &read.attributes_per_event,
+        &read.attributes_per_link,
+        &read.events,
+        &read.links,
+    ];
+    assert_eq!(found.map(value), [1, 2, 3, 4, 5, 0].map(Some));
+    // A limit that cannot be read is as one that is not set.
+    let read = of(&[
+        &general[..],
+        &[("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1")],
+    ]
+    .concat());
+    assert_eq!(value(&read.value_length), Some(7));
+    assert_eq!(read.warnings.len(), 1);
+    assert_eq!(
+        value(&of(&[("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "0")]).value_length),
+        Some(0)
+    );
+}
+
+#[test]
+fn spec_10_47_exceptions_as_logs_are_asked_for_by_a_list() {
+    use ExceptionSignal::{Logs, LogsDup};
+
+    let read = |list: &str| {
+        let read = of(&[("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", list)]);
+        (value(&read.exception_signal), read.warnings.len())
     };
-    assert!(warned("OTEL_TRACES_SAMPLER", "traceidratio"));
-    assert!(!warned("OTEL_TRACES_SAMPLER", "Always_On"));
-    assert!(!warned("OTEL_TRACES_SAMPLER", " "));
-    assert!(warned("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "12"));
+    assert_eq!(read(""), (None, 0));
+    assert_eq!(read("logs"), (Some(Logs), 0));
+    assert_eq!(read(" Logs/Dup "), (Some(LogsDup), 0));
+    assert_eq!(read("logs, logs/dup"), (Some(LogsDup), 0));
+    assert_eq!(read("logs/dup,,logs"), (Some(LogsDup), 0));
+    assert_eq!(read("logs,http"), (Some(Logs), 1));
+    assert_eq!(read("events"), (None, 1));
 }

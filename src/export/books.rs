@@ -1,7 +1,7 @@
 //! What became of records: into the ledger, and told to whoever wants to know.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use super::core::Outcome;
 use super::text::printable;
@@ -14,10 +14,10 @@ use crate::stats::{DropReason, Ledger};
 pub(super) struct Books {
     ledger: Arc<Ledger>,
     voice: Voice,
-    /// When the request in flight was begun.
-    begun: Instant,
     /// Records that the layer had dropped when people were last told.
     told: u64,
+    /// Records of which a limit had left something out then.
+    told_limited: u64,
 }
 
 impl Books {
@@ -25,19 +25,14 @@ impl Books {
         Self {
             ledger,
             voice,
-            begun: Instant::now(),
             told: 0,
+            told_limited: 0,
         }
     }
 
-    /// A request begins.
-    pub(super) fn begin(&mut self) {
-        self.begun = Instant::now();
-    }
-
-    /// A request was answered, or failed.
-    pub(super) fn answered(&self, answer: &Result<Answer, Failure>) {
-        self.ledger.request(self.begun.elapsed());
+    /// A request was answered, or failed, after so long.
+    pub(super) fn answered(&self, took: Duration, answer: &Result<Answer, Failure>) {
+        self.ledger.request(took);
         match answer {
             Ok(answer) if answer.odd => self.ledger.odd_answer(),
             Ok(_) => {}
@@ -127,6 +122,11 @@ impl Books {
             self.told = dropped;
             let why = "the queue or the memory limit was full when they began or ended; Handle::stats tells the reasons";
             self.voice.dropped(records, why);
+        }
+        let limited = self.ledger.limited_records();
+        if limited > self.told_limited {
+            self.voice.limited(limited - self.told_limited);
+            self.told_limited = limited;
         }
     }
 }

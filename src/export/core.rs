@@ -5,19 +5,24 @@
 mod answers;
 mod backlog;
 mod breaker;
+mod crowd;
+mod flights;
 mod flush;
-mod limit;
 mod pace;
+mod sizing;
 
 use std::time::Duration;
 
-use self::backlog::{Age, Backlog};
+use self::backlog::Backlog;
 use self::breaker::Breaker;
+use self::crowd::Crowd;
+use self::flights::{Flight, Flights};
 use self::flush::Flushes;
-use self::limit::Limit;
 use self::pace::Pace;
+use self::sizing::Sizing;
 use super::batch::{Batch, Size};
 use super::transport::{Answer, Code, Failure, Kind, Request};
+use crate::config::Concurrency;
 use crate::queue::Sealed;
 use crate::report::Report;
 use crate::stats::DropReason;
@@ -29,10 +34,13 @@ pub(super) type Nanos = u64;
 pub(super) enum Event {
     /// Chunks out of the ring or the lanes, and how many lanes still owe one.
     Chunks { chunks: Vec<Sealed>, owing: usize },
-    /// The request in flight was answered or failed.
-    Answered(Result<Answer, Failure>),
-    /// The transport panicked.
-    Panicked,
+    /// A request was answered or failed.
+    Answered {
+        id: u64,
+        answer: Result<Answer, Failure>,
+    },
+    /// The transport panicked with a request.
+    Panicked { id: u64 },
     /// Everything accepted so far is to be sent before the deadline.
     Flush { id: u64, deadline: Nanos },
     /// As a flush, and then the exporter stops.
@@ -43,8 +51,8 @@ pub(super) enum Event {
 pub(super) enum Action {
     /// Collect what lies in the lanes, and close them or not; the answer is [`Event::Chunks`].
     Sweep { close: bool },
-    /// Send a request; the answer is [`Event::Answered`].
-    Send(Request),
+    /// Send a request; the answer is [`Event::Answered`] with its number.
+    Send { id: u64, request: Request },
     /// A flush or shutdown is done, in time or not.
     Resolve { id: u64, report: Report },
     /// Nothing to do but to book this.
@@ -112,7 +120,17 @@ pub(super) enum Outcome {
 /// What the exporter was configured to do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tuning {
+    /// The largest request.
     pub(crate) size: Size,
+    /// How large requests are in the beginning, and what a request waits for.
+    pub(crate) first_bytes: usize,
+    /// Requests are as large as the destination does well with, and not as large as they may be.
+    pub(crate) is_adaptive: bool,
+    pub(crate) concurrency: Concurrency,
+    /// What requests in flight hold together, if there are several.
+    pub(crate) bytes_in_flight: usize,
+    /// One attempt's deadline; none where it is zero.
+    pub(crate) timeout: Duration,
     pub(crate) interval: Duration,
     /// The largest record; one that is too large for the destination is shortened to a quarter of it.
     pub(crate) record_bytes: usize,
@@ -123,24 +141,15 @@ pub(crate) struct Tuning {
 /// Lanes are not swept more often: else nothing but sweeping would be done.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The batch that was taken out of the backlog: in flight, or waiting to be sent again.
-#[derive(Debug)]
-struct Flight {
-    batch: Batch,
-    age: Age,
-    /// The request's length.
-    bytes: u64,
-}
-
 #[derive(Debug)]
 pub(super) struct Core {
     tuning: Tuning,
     resource: Vec<u8>,
     backlog: Backlog,
-    flight: Option<Flight>,
-    in_flight: bool,
+    flights: Flights,
     pace: Pace,
-    limit: Limit,
+    sizing: Sizing,
+    crowd: Crowd,
     breaker: Breaker,
     next_sweep: Nanos,
     /// What has to be swept, and whether the lanes are closed by it.
@@ -163,10 +172,10 @@ impl Core {
             tuning,
             resource,
             backlog: Backlog::new(),
-            flight: None,
-            in_flight: false,
+            flights: Flights::default(),
             pace: Pace::default(),
-            limit: Limit::new(tuning.size),
+            sizing: Sizing::new(&tuning),
+            crowd: Crowd::new(tuning.concurrency),
             breaker: Breaker::default(),
             next_sweep: after(now, tuning.interval),
             sweep: None,
@@ -182,8 +191,8 @@ impl Core {
     pub(super) fn on(&mut self, now: Nanos, event: Event, random: f64) -> Vec<Settled> {
         match event {
             Event::Chunks { chunks, owing } => self.take_in(chunks, owing),
-            Event::Answered(answer) => return self.answered(now, answer, random),
-            Event::Panicked => return self.panicked(now, random),
+            Event::Answered { id, answer } => return self.answered(now, id, answer, random),
+            Event::Panicked { id } => return self.panicked(now, id, random),
             Event::Flush { id, deadline } => {
                 self.pace.hurry(now);
                 self.flush(id, deadline);
@@ -212,13 +221,10 @@ impl Core {
             self.stopped = true;
             return Some(Action::Stop);
         }
-        if self.in_flight {
-            return None;
-        }
         if self.breaker.is_open(now) {
             return self.give_up().map(Action::Book);
         }
-        self.send(now).map(Action::Send)
+        self.send(now)
     }
 
     /// After a timed sweep, all that has come is due.
@@ -228,7 +234,7 @@ impl Core {
 
     /// When to come back at the latest.
     pub(super) fn next_wake(&self) -> Nanos {
-        let send = (!self.in_flight && self.has_due()).then_some(self.pace.ready_at());
+        let send = (self.has_due() && self.has_room()).then_some(self.pace.ready_at());
         let deadline = self.flushes.next_deadline();
         send.into_iter()
             .chain(deadline)
@@ -238,29 +244,19 @@ impl Core {
     /// Gives up the oldest records that are not being sent, since newer ones need their memory: how many these are, and the
     /// chunk that is free by it. What waits to be sent again goes last, since nothing is gained before all else has gone.
     pub(super) fn evict(&mut self) -> Option<(u64, Option<Sealed>)> {
-        let part = self.backlog.evict().or_else(|| {
-            let waiting = self.flight.as_mut().filter(|_| !self.in_flight)?;
-            waiting.batch.pop()
-        })?;
-        if let Some(flight) = &self.flight
-            && flight.batch.oldest().is_none()
-        {
-            self.flight = None;
-        }
+        let part = self.backlog.evict().or_else(|| self.flights.evict())?;
         self.tally.dropped += part.records;
         Some((part.records, part.release()))
     }
 
     /// Records that are neither delivered nor given up.
     pub(super) fn holds(&self) -> u64 {
-        let flight = self.flight.as_ref();
-        self.backlog.records() + flight.map_or(0, |flight| flight.batch.records())
+        self.backlog.records() + self.flights.records()
     }
 
     /// Those of them that are on their way, or wait to be sent again.
     pub(super) fn in_flight(&self) -> u64 {
-        let flight = self.flight.as_ref();
-        flight.map_or(0, |flight| flight.batch.records())
+        self.flights.records()
     }
 
     /// How many lanes owed a chunk when it was last asked.
@@ -281,31 +277,46 @@ impl Core {
     }
 
     fn has_due(&self) -> bool {
-        self.flight.is_some() || self.backlog.has_due(self.limit.size())
+        self.flights.are_waiting() || self.backlog.has_due(self.sizing.ripe())
+    }
+
+    /// Whether a request may be begun beside those that are in flight.
+    fn has_room(&self) -> bool {
+        let count = self.flights.count();
+        if count == 0 {
+            return true;
+        }
+        let next = self.flights.next_bytes();
+        let bytes = self.flights.bytes() + next.unwrap_or(self.sizing.size().bytes);
+        count < self.crowd.limit()
+            && bytes <= self.tuning.bytes_in_flight
+            && self.pace.allows(self.flights.ids())
     }
 
     /// What is to be sent next: what failed before, else what is due.
     fn take_due(&mut self) -> Option<Flight> {
-        self.flight.take().or_else(|| {
-            let (age, batch) = self.backlog.take(self.limit.size())?;
-            Some(Flight {
-                batch,
-                age,
-                bytes: 0,
-            })
+        self.flights.resume().or_else(|| {
+            let (ripe, size) = (self.sizing.ripe(), self.sizing.size());
+            let (age, batch) = self.backlog.take(ripe, size)?;
+            Some(Flight::new(age, batch))
         })
     }
 
-    fn send(&mut self, now: Nanos) -> Option<Request> {
+    fn send(&mut self, now: Nanos) -> Option<Action> {
         if now < self.pace.ready_at() {
+            return None;
+        }
+        if !self.has_room() {
+            if self.flights.count() >= self.crowd.limit() && self.has_due() {
+                self.crowd.is_full();
+            }
             return None;
         }
         let mut flight = self.take_due()?;
         let request = flight.batch.request(&self.resource);
         flight.bytes = request.bytes() as u64;
-        self.flight = Some(flight);
-        self.in_flight = true;
-        Some(request)
+        let id = self.flights.begin(flight, now);
+        Some(Action::Send { id, request })
     }
 
     /// The breaker is open: what is due goes no further.
@@ -332,7 +343,11 @@ impl Core {
 }
 
 fn after(now: Nanos, delay: Duration) -> Nanos {
-    now.saturating_add(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX))
+    now.saturating_add(nanos(delay))
+}
+
+fn nanos(time: Duration) -> Nanos {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -17,31 +17,6 @@ pub(super) fn printable(text: &str, most: usize) -> String {
     shown
 }
 
-/// What is percent-encoded, as bytes; what is not encoded well stays as it is.
-#[cfg(any(feature = "grpc", feature = "http"))]
-pub(super) fn percent_decoded(text: &[u8]) -> Vec<u8> {
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|n| u8::try_from(n).ok())
-    };
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&first, behind)) = rest.split_first() {
-        rest = behind;
-        if first == b'%'
-            && let [high, low, behind @ ..] = behind
-            && let (Some(high), Some(low)) = (digit(*high), digit(*low))
-        {
-            decoded.push(high << 4 | low);
-            rest = behind;
-        } else {
-            decoded.push(first);
-        }
-    }
-    decoded
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -61,12 +36,6 @@ mod tests {
     fn what_is_cut_shows_it() {
         assert_eq!(printable("abc", 2), "ab…");
         assert_eq!(printable("abc", 3), "abc");
-    }
-
-    #[cfg(any(feature = "grpc", feature = "http"))]
-    #[test]
-    fn what_is_encoded_is_decoded_and_the_rest_stays() {
-        assert_eq!(percent_decoded(b"a%20%C3%A9%zz%2"), "a é%zz%2".as_bytes());
     }
 
     proptest! {

@@ -8,9 +8,9 @@ use bytes::Bytes;
 
 /// Sends requests somewhere. gRPC is one; implement it for another destination.
 ///
-/// The exporter calls `send` on its own thread, for one request at a time, and polls the future inside its own
-/// current-thread tokio runtime. It drops a future that takes longer than the time-out, catches panics, retries, and counts:
-/// a transport only moves bytes.
+/// The exporter calls `send` on its own thread, and polls the future inside its own current-thread tokio runtime. There is one
+/// request at a time, unless [`Builder::with_concurrency`](crate::Builder::with_concurrency) allows more. It drops a future that
+/// takes longer than the time-out, catches panics, retries, and counts: a transport only moves bytes.
 ///
 /// ```
 /// use tracing_otlp::{Answer, Request, Sending, Transport};
@@ -33,6 +33,12 @@ use bytes::Bytes;
 pub trait Transport: Send + 'static {
     /// Starts to send a request.
     fn send(&self, request: Request) -> Sending;
+
+    /// How many requests it can have in flight, at least 1; the exporter asks once, in the beginning. Default: as many as
+    /// [`Builder::with_concurrency`](crate::Builder::with_concurrency) says.
+    fn most_in_flight(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// A request on its way.

@@ -22,6 +22,7 @@ pub(super) struct Voice {
     rejected: Losses,
     dropped: Losses,
     warned: Losses,
+    limited: Losses,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +65,19 @@ impl Voice {
     /// All was taken, and the collector has something to say.
     pub(super) fn warned(&mut self, why: &str) {
         self.lost(ProblemKind::Warning, 0, why);
+    }
+
+    /// Limits left something of records out ("a message [...] at most once per span"): no trouble of the delivery, so the hook is
+    /// not called.
+    pub(super) fn limited(&mut self, records: u64) {
+        if let Some(records) = self.limited.due(records, Instant::now()) {
+            let plural = if records == 1 { "" } else { "s" };
+            let message = format!(
+                "{records} record{plural} exceeded a limit of attributes, events or links; their dropped_*_count tell how much was \
+                 left out (Builder::with_limits)"
+            );
+            tell(Level::Warn, &message);
+        }
     }
 
     fn lost(&mut self, kind: ProblemKind, records: u64, why: &str) {

@@ -33,8 +33,6 @@ pub(crate) struct Settings {
     pub(crate) tuning: Tuning,
     /// The encoded resource, which each request begins with.
     pub(crate) resource: Vec<u8>,
-    /// One attempt's deadline; none where it is zero.
-    pub(crate) timeout: Duration,
     pub(crate) on_error: Option<Hook>,
 }
 
@@ -75,12 +73,20 @@ struct Worker {
     transport: Box<dyn Transport>,
     core: Core,
     started: Instant,
-    sending: Option<Sending>,
+    /// The requests in flight, in the order in which they were begun.
+    sending: Vec<Flying>,
     timer: Option<Pin<Box<Sleep>>>,
     replies: Vec<Waiting>,
     farewells: Vec<(Reply, Report)>,
     next_id: u64,
     books: Books,
+}
+
+/// A request in flight.
+struct Flying {
+    id: u64,
+    begun: Instant,
+    sending: Sending,
 }
 
 /// Who waits for the end of a flush, or of a shutdown.
@@ -94,21 +100,30 @@ struct Waiting {
 enum Wakeup {
     Queue,
     Timer,
-    Answered(Result<Answer, Failure>),
-    Panicked,
+    Answered(Flown, Result<Answer, Failure>),
+    Panicked(Flown),
+}
+
+/// What is left of a request that has ended.
+struct Flown {
+    id: u64,
+    took: Duration,
 }
 
 impl Worker {
     fn new(settings: Settings, transport: Box<dyn Transport>) -> Self {
         let voice = Voice::new(settings.on_error.clone());
         let books = Books::new(Arc::clone(&settings.ledger), voice);
-        let core = Core::new(settings.tuning, settings.resource.clone(), 0);
+        let mut tuning = settings.tuning;
+        let most = catch_unwind(AssertUnwindSafe(|| transport.most_in_flight()));
+        tuning.concurrency = tuning.concurrency.at_most(most.unwrap_or(1));
+        let core = Core::new(tuning, settings.resource.clone(), 0);
         Self {
             settings,
             transport,
             core,
             started: Instant::now(),
-            sending: None,
+            sending: Vec::new(),
             timer: None,
             replies: Vec::new(),
             farewells: Vec::new(),
@@ -151,7 +166,7 @@ impl Worker {
                     self.settings.clock.follow_wall();
                     self.books.look_at_the_layer(&self.settings.queue);
                 }
-                Action::Send(request) => self.send(request),
+                Action::Send { id, request } => self.send(id, request),
                 Action::Resolve { id, report } => self.resolve(id, report),
                 Action::Book(settled) => {
                     self.note_what_is_held();
@@ -217,35 +232,33 @@ impl Worker {
         }
     }
 
-    fn send(&mut self, mut request: Request) {
-        let timeout = self.settings.timeout;
+    fn send(&mut self, id: u64, mut request: Request) {
+        let timeout = self.settings.tuning.timeout;
+        let begun = Instant::now();
         // Who has for ever has no deadline.
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = begun.checked_add(timeout);
         let deadline = deadline.filter(|_| !timeout.is_zero());
         request.deadline = deadline;
-        self.books.begin();
         self.note_what_is_held();
         let sending = catch_unwind(AssertUnwindSafe(|| self.transport.send(request)));
-        match (sending, deadline) {
-            (Ok(sending), None) => self.sending = Some(sending),
-            (Ok(sending), Some(deadline)) => {
-                self.sending = Some(Box::pin(async move {
-                    let answer = tokio::time::timeout_at(deadline.into(), sending).await;
-                    answer.unwrap_or_else(|_| {
-                        let message = format!("no answer within {timeout:?}");
-                        Err(Failure::unanswered(true, message))
-                    })
-                }));
-            }
-            (Err(_), _) => self.feed(Event::Panicked),
-        }
+        let Ok(sending) = sending else {
+            return self.feed(Event::Panicked { id });
+        };
+        let sending = match deadline {
+            None => sending,
+            Some(deadline) => Box::pin(async move {
+                let answer = tokio::time::timeout_at(deadline.into(), sending).await;
+                answer.unwrap_or_else(|_| {
+                    let message = format!("no answer within {timeout:?}");
+                    Err(Failure::unanswered(true, message))
+                })
+            }),
+        };
+        self.sending.push(Flying { id, begun, sending });
     }
 
     /// Feeds an event, and books what is decided by it.
     fn feed(&mut self, event: Event) {
-        if let Event::Answered(answer) = &event {
-            self.books.answered(answer);
-        }
         let settled = self.core.on(self.now(), event, fastrand::f64());
         self.note_what_is_held();
         settled.into_iter().for_each(|settled| self.book(settled));
@@ -265,8 +278,11 @@ impl Worker {
 
     fn take_in(&mut self, wakeup: Wakeup) {
         match wakeup {
-            Wakeup::Answered(answer) => self.feed(Event::Answered(answer)),
-            Wakeup::Panicked => self.feed(Event::Panicked),
+            Wakeup::Answered(Flown { id, took }, answer) => {
+                self.books.answered(took, &answer);
+                self.feed(Event::Answered { id, answer });
+            }
+            Wakeup::Panicked(Flown { id, .. }) => self.feed(Event::Panicked { id }),
             Wakeup::Queue | Wakeup::Timer => {}
         }
         for Command {
@@ -306,16 +322,8 @@ impl Worker {
     }
 
     fn poll(&mut self, context: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<Wakeup> {
-        if let Some(sending) = &mut self.sending {
-            let polled = catch_unwind(AssertUnwindSafe(|| sending.as_mut().poll(context)));
-            if !matches!(polled, Ok(Poll::Pending)) {
-                self.hang_up();
-            }
-            match polled {
-                Ok(Poll::Pending) => {}
-                Ok(Poll::Ready(answer)) => return Poll::Ready(Wakeup::Answered(answer)),
-                Err(_) => return Poll::Ready(Wakeup::Panicked),
-            }
+        if let Poll::Ready(ended) = self.poll_sending(context) {
+            return Poll::Ready(ended);
         }
         if timer.poll(context).is_ready() {
             return Poll::Ready(Wakeup::Timer);
@@ -329,9 +337,31 @@ impl Worker {
         Poll::Pending
     }
 
+    /// The first of the requests in flight that has ended.
+    fn poll_sending(&mut self, context: &mut Context<'_>) -> Poll<Wakeup> {
+        for at in 0..self.sending.len() {
+            let Some(flying) = self.sending.get_mut(at) else {
+                break;
+            };
+            let sending = flying.sending.as_mut();
+            let polled = catch_unwind(AssertUnwindSafe(|| sending.poll(context)));
+            if matches!(polled, Ok(Poll::Pending)) {
+                continue;
+            }
+            let Flying { id, begun, sending } = self.sending.remove(at);
+            self.hang_up(sending);
+            let took = begun.elapsed();
+            let flown = Flown { id, took };
+            return Poll::Ready(match polled {
+                Ok(Poll::Ready(answer)) => Wakeup::Answered(flown, answer),
+                _ => Wakeup::Panicked(flown),
+            });
+        }
+        Poll::Pending
+    }
+
     /// Drops what is left of a call, which is the transport's code once more.
-    fn hang_up(&mut self) {
-        let sending = self.sending.take();
+    fn hang_up(&self, sending: Sending) {
         if catch_unwind(AssertUnwindSafe(|| drop(sending))).is_err() {
             self.settings.ledger.panicked();
         }
@@ -339,7 +369,9 @@ impl Worker {
 
     /// The end: whatever was not delivered is dropped, and nobody is left waiting.
     fn leave(&mut self) {
-        self.hang_up();
+        for flying in std::mem::take(&mut self.sending) {
+            self.hang_up(flying.sending);
+        }
         let Settings {
             queue,
             ledger,

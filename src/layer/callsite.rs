@@ -9,8 +9,10 @@ use tracing_core::{Metadata, field::Field};
 
 use super::filter::Filter;
 use crate::config;
+use crate::model::SpanKind;
 use crate::proto::common::{self, Prefix};
 use crate::proto::trace;
+use crate::proto::value::beginning;
 use crate::sync::{AtomicU64, Ordering};
 
 /// What a field means.
@@ -29,12 +31,31 @@ pub(super) enum Role {
     StatusDescription,
     /// `message` of an event: its name.
     Message,
-    /// `error` of an event without a message, such as `#[instrument(err)]` makes: its span's status, and the attribute
-    /// `exception.message`, unless the event has one of its own ("user attributes win").
-    Exception {
-        has_attribute: bool,
-    },
+    /// `error` of an event without a message, such as `#[instrument(err)]` makes: where it is a text, the event is an
+    /// exception.
+    Exception,
+    /// `error.type` of an event, which is its span's too if that fails by it.
+    ErrorType,
+    /// `exception.type` of an event, in the place of an `error.type`.
+    ExceptionType,
 }
+
+/// What follows from the fields of a callsite that are errors. A field that has the key itself goes before ("user attributes
+/// win").
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Derives {
+    /// `exception.message`
+    pub(super) message: bool,
+    /// `exception.stacktrace`
+    pub(super) stacktrace: bool,
+    /// `exception.type`, of an `error.type`.
+    pub(super) exception_type: bool,
+    /// `x.chain`
+    pub(super) chain: bool,
+}
+
+/// More than the attributes that follow from fields, beside chains: those of an exception.
+const DERIVED: usize = 3;
 
 /// A field of a callsite, or a key that is derived from one.
 #[derive(Debug)]
@@ -58,8 +79,13 @@ pub(super) struct Template {
     pub(super) constant_bits: u64,
     /// The bits of `thread.id` and `thread.name`, where the callsite has fields of these names.
     pub(super) thread_bits: [u64; 2],
-    /// The name of an event that no message names.
-    pub(super) event_name: &'static str,
+    /// The bit of `error.type`, where a span has a field of this name.
+    pub(super) error_type_bit: u64,
+    pub(super) derives: Derives,
+    /// Whether the event has a field that makes it an exception. Its other errors are attributes then.
+    is_exception: bool,
+    /// Characters of an attribute's text; `usize::MAX` is no limit.
+    pub(super) value_length: usize,
     /// Whether the name and the kind are left to the span's end, since a field may give them.
     pub(super) late_name: bool,
     pub(super) late_kind: bool,
@@ -67,6 +93,7 @@ pub(super) struct Template {
     fields: Box<[Known]>,
     /// The bits of the attributes whose key is short, if the limit has room for all that the callsite may write: then these
     /// need no look at it.
+    /// Where values have a limit of length, all need a look.
     pub(super) quick_bits: u64,
     /// The answer of the layer's own filter, with the filter's generation: generation << 1 | enabled. Relaxed: the
     /// answer follows from the generation, whoever computes it.
@@ -84,6 +111,15 @@ impl Template {
     #[inline]
     pub(super) fn any(&self, field: &Field) -> Option<&Known> {
         self.fields.get(field.index())
+    }
+
+    pub(super) fn has_no_fields(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Whether a field of the type `dyn Error` tells of an exception.
+    pub(super) fn has_exception(&self, role: Role) -> bool {
+        role == Role::Exception || role == Role::Attribute && !self.is_exception
     }
 
     /// The key of the attribute that holds the chain of a field's error: `x.chain`.
@@ -108,10 +144,10 @@ impl Template {
     pub(super) fn passes(&self, filter: &Filter) -> bool {
         let generation = filter.generation();
         let known = self.filtered.load(Ordering::Relaxed);
-        if known >> 1 == generation {
-            return known & 1 == 1;
+        if known == generation << 1 | 1 {
+            return true;
         }
-        self.ask(filter)
+        known != generation << 1 && self.ask(filter)
     }
 
     #[cold]
@@ -128,6 +164,7 @@ struct Builder<'a> {
     metadata: &'static Metadata<'static>,
     config: &'a config::Record,
     limit: u32,
+    value_length: usize,
     tag: u8,
     constants: Vec<u8>,
     count: u32,
@@ -144,16 +181,18 @@ impl Builder<'_> {
             trace::put_name(&mut self.constants, metadata.name());
         }
         if is_span && !late_kind {
-            trace::put_kind(&mut self.constants, trace::Kind::Internal);
+            trace::put_kind(&mut self.constants, SpanKind::Internal);
         }
         self.put_attributes(is_span);
         let thread_bits = super::thread::KEYS.map(|key| self.bit(key));
-        let is_exception = self.declares("error") && !self.declares("message");
-        // "The name of the event MUST be `exception`" (specification, exceptions).
-        let event_name = if is_exception {
-            "exception"
-        } else {
-            metadata.name()
+        let is_exception = !is_span && self.declares("error") && !self.declares("message");
+        let errors = self.config.errors;
+        let derives = |key: &str| errors.exceptions && !self.declares(key);
+        let derives = Derives {
+            message: derives("exception.message"),
+            stacktrace: derives("exception.stacktrace"),
+            exception_type: is_exception && derives("exception.type"),
+            chain: errors.chains,
         };
         let fields: Box<[Known]> = metadata
             .fields()
@@ -161,6 +200,7 @@ impl Builder<'_> {
             .map(|field| self.field(&field, is_span))
             .collect();
         let quick_bits = self.quick_bits(&fields);
+        let error_type_bit = self.bit("error.type");
         Template {
             metadata,
             constants: self.constants.into(),
@@ -168,7 +208,10 @@ impl Builder<'_> {
             constant_dropped: self.dropped,
             constant_bits: self.bits,
             thread_bits,
-            event_name,
+            error_type_bit,
+            derives,
+            is_exception,
+            value_length: self.value_length,
             late_name,
             late_kind,
             is_late: late_name || late_kind,
@@ -180,9 +223,10 @@ impl Builder<'_> {
     }
 
     fn quick_bits(&self, fields: &[Known]) -> u64 {
-        // The two of the thread; of each field its own one, and the chain of an error.
-        let most = self.count as usize + super::thread::KEYS.len() + 2 * fields.len();
-        if most > self.limit as usize {
+        // The two of the thread; of each field its own one, and the chain of an error; those of an exception.
+        let added = super::thread::KEYS.len() + 2 * fields.len() + DERIVED;
+        let is_limited = self.value_length != usize::MAX;
+        if is_limited || self.count as usize + added > self.limit as usize {
             return 0;
         }
         let is_quick = |known: &&Known| known.role == Role::Attribute && known.prefix.is_short();
@@ -195,15 +239,15 @@ impl Builder<'_> {
     }
 
     fn put_attributes(&mut self, is_span: bool) {
-        let metadata = self.metadata;
+        let (metadata, length) = (self.metadata, self.value_length);
         if self.config.level || !is_span {
             self.put("level", |out, prefix| {
-                common::put_str(out, prefix, metadata.level().as_str())
+                common::put_str(out, prefix, beginning(metadata.level().as_str(), length))
             });
         }
         if self.config.target || !is_span {
             self.put("target", |out, prefix| {
-                common::put_str(out, prefix, metadata.target())
+                common::put_str(out, prefix, beginning(metadata.target(), length))
             });
         }
         if !self.config.location {
@@ -211,12 +255,12 @@ impl Builder<'_> {
         }
         if let Some(file) = metadata.file() {
             self.put("code.file.path", |out, prefix| {
-                common::put_str(out, prefix, file)
+                common::put_str(out, prefix, beginning(file, length))
             });
         }
         if let Some(module) = metadata.module_path() {
             self.put("code.module.name", |out, prefix| {
-                common::put_str(out, prefix, module)
+                common::put_str(out, prefix, beginning(module, length))
             });
         }
         if let Some(line) = metadata.line() {
@@ -238,6 +282,7 @@ impl Builder<'_> {
 
     fn field(&self, field: &Field, is_span: bool) -> Known {
         let name = field.name();
+        let errors = self.config.errors.status || self.config.errors.exceptions;
         let role = match (is_span, name) {
             (_, "") => Role::Nameless,
             (true, "otel.name") => Role::Name,
@@ -245,20 +290,15 @@ impl Builder<'_> {
             (true, "otel.status_code") => Role::StatusCode,
             (true, "otel.status_description") => Role::StatusDescription,
             (false, "message") => Role::Message,
-            (false, "error") if !self.declares("message") => Role::Exception {
-                has_attribute: !self.declares("exception.message"),
-            },
+            (false, "error") if errors && !self.declares("message") => Role::Exception,
+            (false, "error.type") if errors => Role::ErrorType,
+            (false, "exception.type") if errors => Role::ExceptionType,
             _ => Role::Attribute,
-        };
-        let key = if matches!(role, Role::Exception { .. }) {
-            "exception.message"
-        } else {
-            name
         };
         Known {
             role,
             bit: self.bit(name),
-            prefix: Prefix::new(self.tag, key),
+            prefix: Prefix::new(self.tag, name),
         }
     }
 
@@ -315,7 +355,10 @@ impl Templates {
         let address = std::ptr::from_ref(metadata).addr() >> 6;
         let mut link = &self.buckets[(address ^ address >> 10) % BUCKETS];
         loop {
-            let node = link.get_or_init(|| self.node(metadata));
+            let node = match link.get() {
+                Some(node) => node,
+                None => self.add(link, metadata),
+            };
             if std::ptr::eq(node.template.metadata, metadata) {
                 return &node.template;
             }
@@ -324,6 +367,11 @@ impl Templates {
     }
 
     #[cold]
+    #[inline(never)]
+    fn add<'l>(&self, link: &'l Link, metadata: &'static Metadata<'static>) -> &'l Node {
+        link.get_or_init(|| self.node(metadata))
+    }
+
     fn node(&self, metadata: &'static Metadata<'static>) -> Box<Node> {
         let is_span = metadata.is_span();
         let builder = Builder {
@@ -334,6 +382,7 @@ impl Templates {
             } else {
                 self.limits.attributes_per_event
             },
+            value_length: self.limits.value().length,
             tag: if is_span {
                 trace::SPAN_ATTRIBUTE
             } else {

@@ -4,7 +4,10 @@ use tracing_core::{Event, Level};
 
 use super::OtlpLayer;
 use super::callsite::Template;
-use super::scratch::Scratch;
+use super::failure::Failure;
+use super::scratch::{Noted, Scratch};
+use super::shard::Account;
+use super::span::OpenSpan;
 use super::visit::{Bounds, Fields};
 use super::written::Written;
 use crate::proto::trace;
@@ -43,7 +46,7 @@ impl OtlpLayer {
     ) {
         if room >= template.constants.len() + LEAST {
             scratch.record.clear();
-            scratch.text.clear();
+            scratch.noted.clear();
             // The end of the event and its last value's own frame come on top.
             let bounds = Bounds {
                 bytes: room - LEAST / 2,
@@ -74,24 +77,56 @@ impl OtlpLayer {
         let written = Written::new(template);
         let mut fields = Fields::<false>::new(template, scratch, written, bounds);
         event.record(&mut fields);
+        if fields.scratch.noted.is_exception {
+            fields.complete_exception();
+        }
         let written = fields.written;
         if !written.name {
-            trace::put_event_name(&mut scratch.record, template.event_name);
+            let name = self.event_name(template, scratch);
+            trace::put_event_name(&mut scratch.record, name);
         }
-        trace::put_event_dropped(&mut scratch.record, written.dropped);
+        if written.dropped > 0 {
+            scratch.is_touched = true;
+            scratch.noted.is_limited = true;
+            trace::put_event_dropped(&mut scratch.record, written.dropped);
+        }
         written.truncated
+    }
+
+    /// The name of an event that has no message: "the name of the event MUST be `exception`" (specification, exceptions), or
+    /// the callsite's.
+    fn event_name(&self, template: &Template, scratch: &Scratch) -> &'static str {
+        if scratch.noted.is_exception && self.config.errors.exceptions {
+            "exception"
+        } else {
+            template.metadata.name()
+        }
     }
 
     /// `Err`: the span has room for so many bytes.
     #[inline]
     fn append_event(&self, template: &Template, id: u64, scratch: &Scratch) -> Result<(), usize> {
         let appended = self.store.update(id, |span, account| {
-            if *template.metadata.level() == Level::ERROR || !scratch.text.is_empty() {
-                let description = std::str::from_utf8(&scratch.text).unwrap_or_default();
-                span.fail(description, &self.bounds, account);
+            if scratch.is_touched || *template.metadata.level() == Level::ERROR {
+                self.remark(template, span, &scratch.noted, account);
             }
             span.add_event(&scratch.record, &self.bounds, account)
         });
         appended.unwrap_or(Ok(()))
+    }
+
+    /// What an event tells of its span.
+    #[cold]
+    fn remark(
+        &self,
+        template: &Template,
+        span: &mut OpenSpan,
+        noted: &Noted,
+        account: &mut Account,
+    ) {
+        if noted.is_exception || *template.metadata.level() == Level::ERROR {
+            self.fail(span, &Failure::of(noted), account);
+        }
+        span.is_limited |= noted.is_limited;
     }
 }

@@ -8,21 +8,39 @@ use std::sync::{PoisonError, RwLock};
 use tracing_core::Metadata;
 use tracing_subscriber::filter::Targets;
 
+use crate::sampler::Pattern;
 use crate::sync::{AtomicU64, Ordering};
 
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
-    targets: RwLock<Option<Targets>>,
+    wanted: RwLock<Wanted>,
     /// How often the filter was set. Written under the write lock; a reader that sees an old one decides as if it had
     /// come a moment earlier.
     generation: AtomicU64,
 }
 
+#[derive(Debug, Default)]
+struct Wanted {
+    /// `None` enables all.
+    targets: Option<Targets>,
+    /// Targets that are disabled whatever else is said.
+    disabled: Box<[Pattern]>,
+}
+
 impl Filter {
     /// From now on, only what these targets enable is recorded.
     pub(crate) fn set(&self, targets: Targets) {
-        let mut current = self.targets.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Some(targets);
+        self.change(|wanted| wanted.targets = Some(targets));
+    }
+
+    /// From now on, nothing of these targets is recorded.
+    pub(crate) fn disable(&self, targets: Vec<Pattern>) {
+        self.change(|wanted| wanted.disabled = targets.into());
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Wanted)) {
+        let mut wanted = self.wanted.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut wanted);
         self.generation.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -33,10 +51,18 @@ impl Filter {
 
     /// The answer for a callsite, and the generation of the filter that gave it.
     pub(super) fn decide(&self, metadata: &Metadata<'_>) -> (u64, bool) {
-        let targets = self.targets.read().unwrap_or_else(PoisonError::into_inner);
-        let enabled = targets
+        let wanted = self.wanted.read().unwrap_or_else(PoisonError::into_inner);
+        let target = metadata.target();
+        let is_wanted = wanted
+            .targets
             .as_ref()
-            .is_none_or(|targets| targets.would_enable(metadata.target(), metadata.level()));
-        (self.generation(), enabled)
+            .is_none_or(|targets| targets.would_enable(target, metadata.level()));
+        let is_disabled = || {
+            wanted
+                .disabled
+                .iter()
+                .any(|disabled| disabled.matches(target))
+        };
+        (self.generation(), is_wanted && !is_disabled())
     }
 }

@@ -4,13 +4,23 @@
 //! Fields are formatted into scratch space first and copied under the store's lock afterwards, so no user code runs under
 //! a lock.
 
+mod activity;
+mod asking;
 mod callsite;
+mod close;
 mod event;
+mod ext;
+mod failure;
 mod filter;
+mod fresh;
+mod open;
+mod panics;
 mod registry;
 mod scratch;
+mod shard;
 mod span;
 mod stack;
+mod start;
 mod store;
 mod table;
 mod thread;
@@ -28,21 +38,28 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
+use self::activity::Activity;
 use self::callsite::{Template, Templates};
+pub use self::ext::{SpanExt, extract, inject, with_remote_parent, with_remote_parent_async};
 pub(crate) use self::filter::Filter;
+use self::fresh::Entered;
+use self::open::{Above, New};
 use self::registry::Home;
 use self::scratch::Scratch;
-use self::span::{OpenSpan, Place, SpanBounds};
+use self::span::{Place, SpanBounds};
 use self::stack::Mirror;
-use self::store::{Opened, Store};
+use self::store::Store;
 use self::visit::{Bounds, Fields};
 use self::written::Written;
 use crate::clock::Clock;
 use crate::config;
+use crate::context::Propagators;
 use crate::id::{SpanId, TraceId};
-use crate::proto::trace::{self, HAS_IS_REMOTE, Ids, RANDOM, SAMPLED};
-use crate::queue::{self, Queue, Refused};
+use crate::id_generator::IdGenerator;
+use crate::proto::trace::{HAS_IS_REMOTE, IS_REMOTE, Ids, RANDOM, SAMPLED};
+use crate::queue::{self, Queue};
 use crate::quiet::{self, Gate};
+use crate::sampler::{Decision, Parent, Sampler};
 use crate::stats::{DropReason, Ledger};
 
 /// The layer that turns spans and events into OTLP. Made by [`Builder::build`](crate::Builder::build); add it to a
@@ -57,6 +74,8 @@ pub struct OtlpLayer {
     bounds: SpanBounds,
     event_bounds: Bounds,
     config: config::Record,
+    /// Whether entering and leaving a span is noted in the span.
+    tracks: bool,
     mirror: Mirror,
 }
 
@@ -68,6 +87,10 @@ pub(crate) struct Parts {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) filter: Arc<Filter>,
+    pub(crate) sampler: Sampler,
+    pub(crate) propagators: Propagators,
+    /// `None`: ids are random.
+    pub(crate) id_generator: Option<Arc<dyn IdGenerator>>,
 }
 
 impl fmt::Debug for OtlpLayer {
@@ -85,7 +108,9 @@ impl OtlpLayer {
             events,
             links,
             attributes_per_event,
+            attributes_per_link,
             record_bytes: bytes,
+            ..
         } = limits;
         // The rest is for chunks: an eighth, or what the largest record takes.
         let limit = parts.budget.limit();
@@ -100,12 +125,15 @@ impl OtlpLayer {
                 attributes,
                 events,
                 links,
+                attributes_per_link,
+                value: limits.value(),
             },
             event_bounds: Bounds {
                 attributes: attributes_per_event,
                 bytes,
             },
             config,
+            tracks: config.end_at_last_exit || config.busy_and_idle,
             mirror: Mirror::new(),
         }
     }
@@ -120,80 +148,94 @@ impl OtlpLayer {
         })
     }
 
+    /// A span that is created on a thread of ours, or too deep.
+    #[cold]
+    fn refuse(&self, gate: Gate) {
+        if gate == Gate::TooDeep {
+            self.parts.ledger.refuse(DropReason::Reentrant);
+        }
+    }
+
     /// Whether this thread records now.
     #[inline]
     fn is_open(&self) -> bool {
         quiet::gate() == Gate::Open
     }
 
-    /// The place of a new span.
+    /// Makes `place` that of a new root, of which nothing is decided yet.
     #[inline]
-    fn place(&self, parent: Option<&Place>) -> Place {
-        let span = SpanId::random();
-        match parent {
-            Some(parent) => Place {
-                ids: Ids { span, ..parent.ids },
-                epoch: parent.epoch,
-            },
+    fn begin(&self, place: &mut Place) {
+        let mut random = RANDOM;
+        match &self.parts.id_generator {
             None => {
-                let flags = HAS_IS_REMOTE | SAMPLED | RANDOM;
-                Place {
-                    ids: Ids {
-                        trace: TraceId::random(),
-                        span,
-                        flags,
-                    },
-                    epoch: self.parts.clock.epoch(),
-                }
+                place.ids.trace = TraceId::random();
+                place.ids.span = SpanId::random();
             }
+            Some(generator) => random = generate(&**generator, &mut place.ids),
+        }
+        place.ids.flags = HAS_IS_REMOTE | random;
+        place.epoch = self.parts.clock.epoch();
+        place.is_recorded = true;
+        place.has_extra = false;
+    }
+
+    /// Makes the parent's place that of a new child, of which nothing is decided yet.
+    #[inline]
+    fn descend(&self, place: &mut Place) {
+        place.ids.flags &= !(SAMPLED | IS_REMOTE);
+        match &self.parts.id_generator {
+            None => place.ids.span = SpanId::random(),
+            Some(generator) => generate_span(&**generator, &mut place.ids),
         }
     }
 
-    /// Writes a new span into `scratch` and hands it to the store.
+    /// The sampler's early decision. About a root whose trace id is not random it is always asked in full.
+    #[inline]
+    fn early(&self, place: &Place, parent: Parent) -> Option<Decision> {
+        let Ids { trace, flags, .. } = place.ids;
+        if parent == Parent::None && flags & RANDOM == 0 {
+            return None;
+        }
+        self.parts.sampler.early(trace, parent, place.has_extra)
+    }
+
+    /// `place`: the parent's, if there is one.
     #[inline]
     fn open(
         &self,
         template: &Template,
         attributes: &Attributes<'_>,
-        id: &Id,
-        parent: Option<Place>,
+        id: u64,
+        parent: Option<u64>,
+        place: &mut Place,
     ) {
-        let place = self.place(parent.as_ref());
-        let start = self.parts.clock.at(place.epoch);
-        scratch::with(|scratch| {
-            trace::put_head(&mut scratch.record, &place.ids, start);
-            if let Some(parent) = parent {
-                trace::put_parent(&mut scratch.record, parent.ids.span);
-            }
-            scratch.record.extend_from_slice(&template.constants);
-            let bounds = Bounds {
-                attributes: self.bounds.attributes,
-                bytes: self.bounds.bytes,
-            };
-            let written = Written::new(template);
-            let mut fields = Fields::<false>::new(template, scratch, written, bounds);
-            if self.config.threads {
-                fields.put_thread();
-            }
-            attributes.record(&mut fields);
-            let written = &fields.written;
-            self.truncated(written.truncated);
-            let opened = Opened {
-                place: &place,
-                metadata: template.metadata,
-                is_late: template.is_late,
-                written,
-            };
-            if self
-                .store
-                .open(id.into_u64(), &opened, &mut fields.scratch.record)
-            {
-                self.mirror.created(id.into_u64(), place);
-            } else {
-                self.parts.ledger.refuse(DropReason::OpenSpans);
-                self.store.open_bare(id.into_u64(), place);
-            }
+        let above = parent.map(|id| Above {
+            id,
+            span: place.ids.span,
+            sampled: place.ids.flags & SAMPLED != 0,
         });
+        let early = match above {
+            None => {
+                self.begin(place);
+                if ext::is_remote_parent_attached() {
+                    return self.open_below_remote(template, attributes, id, place);
+                }
+                self.early(place, Parent::None)
+            }
+            Some(Above { sampled, .. }) => {
+                self.descend(place);
+                self.early(place, Parent::Local { sampled })
+            }
+        };
+        if early == Some(Decision::RecordAndSample) {
+            place.decide(Decision::RecordAndSample);
+            self.open_sampled(template, attributes, id, above, place);
+        } else if early == Some(Decision::Drop) && (above.is_some() || !template.late_kind) {
+            place.decide(Decision::Drop);
+            self.open_bare(template, attributes, id, parent, place);
+        } else {
+            self.open_slowly(New::of(template, attributes, id, above, place), early);
+        }
     }
 
     /// Counts values that were cut.
@@ -222,32 +264,25 @@ impl OtlpLayer {
         });
         self.truncated(cut.unwrap_or(0).max(truncated));
     }
+}
 
-    /// Writes what the callsite has left to the end, since a field might have given it.
-    #[cold]
-    fn complete(&self, span: &mut OpenSpan) {
-        let template = self.templates.get(span.metadata);
-        span.complete(template.late_name, template.late_kind);
-    }
+/// Ids of the program's own generator; returns the random flag if it says so.
+#[cold]
+fn generate(generator: &dyn IdGenerator, ids: &mut Ids) -> u32 {
+    generate_span(generator, ids);
+    let is_random = made(|| generator.is_random(), || false);
+    ids.trace = made(|| generator.trace_id(), TraceId::random);
+    if is_random { RANDOM } else { 0 }
+}
 
-    /// The last of an open span: its end, and into the chunk.
-    #[inline]
-    fn finish(&self, span: &mut OpenSpan) {
-        let end = self.parts.clock.at(span.place.epoch);
-        if span.is_late {
-            self.complete(span);
-        }
-        span.finish(end);
-        let record = queue::Record {
-            scope: span.metadata.target(),
-            message: &span.record,
-        };
-        match queue::append(&self.parts.queue, &record) {
-            Ok(()) => {}
-            Err(Refused::Full) => self.parts.ledger.refuse(DropReason::QueueFull),
-            Err(Refused::Closed) => self.parts.ledger.refuse(DropReason::Shutdown),
-        }
-    }
+#[cold]
+fn generate_span(generator: &dyn IdGenerator, ids: &mut Ids) {
+    ids.span = made(|| generator.span_id(), SpanId::random);
+}
+
+/// What the program's code makes; what we make where that panics.
+fn made<T>(theirs: impl FnOnce() -> T, ours: impl FnOnce() -> T) -> T {
+    quiet::guarded(theirs).unwrap_or_else(|_| ours())
 }
 
 impl<S> Layer<S> for OtlpLayer
@@ -276,17 +311,17 @@ where
 
     #[inline]
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        match quiet::gate() {
-            Gate::Open => {}
-            Gate::Quiet => return,
-            Gate::TooDeep => return self.parts.ledger.refuse(DropReason::Reentrant),
+        let gate = quiet::gate();
+        if gate != Gate::Open {
+            return self.refuse(gate);
         }
         let template = self.templates.get(attributes.metadata());
         if !template.passes(&self.parts.filter) {
             return;
         }
-        let parent = registry::parent(self, attributes, id, &context);
-        self.open(template, attributes, id, parent);
+        let mut place = Place::NOWHERE;
+        let parent = registry::parent(self, attributes, id, &context, &mut place);
+        self.open(template, attributes, id.into_u64(), parent, &mut place);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
@@ -294,21 +329,17 @@ where
             return;
         }
         let Some(metadata) = self.store.update(id.into_u64(), |span, _| span.metadata) else {
-            return;
+            return self.store.missed(id.into_u64(), values.len());
         };
         let template = self.templates.get(metadata);
         scratch::with(|scratch| self.merge(template, id, values, scratch));
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, _: Context<'_, S>) {
-        if !self.is_open() {
+        if ext::answers(self, id, follows) || !self.is_open() {
             return;
         }
-        if let Some(place) = self.store.place(follows.into_u64()) {
-            self.store.update(id.into_u64(), |span, account| {
-                span.add_link(&place.ids, &self.bounds, account)
-            });
-        }
+        self.link(id.into_u64(), follows.into_u64());
     }
 
     #[inline]
@@ -321,25 +352,39 @@ where
         if !template.passes(&self.parts.filter) {
             return;
         }
-        let Some((id, epoch)) = registry::span_of(self, event, &context) else {
+        let mut place = Place::NOWHERE;
+        let Some(id) = registry::span_of(self, event, &context, &mut place) else {
             return;
         };
+        if !place.is_recorded {
+            return;
+        }
         if gate == Gate::TooDeep {
             self.store.update(id, |span, _| {
                 span.dropped_events = span.dropped_events.saturating_add(1)
             });
             return;
         }
-        let time = self.parts.clock.at(epoch);
-        scratch::with(|scratch| self.add_event(template, event, id, time, scratch));
+        let time = self.parts.clock.at(place.epoch);
+        let mut scratch = scratch::take();
+        self.add_event(template, event, id, time, &mut scratch);
+        scratch::put_back(scratch);
     }
 
     #[inline]
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+        let entered = self.store.entered(id.into_u64());
         if self.mirror.takes(|| self.sees_all()) {
-            self.mirror.enter(id.into_u64());
+            self.mirror.enter(id.into_u64(), entered);
         } else {
             self.home.catch(id, &context);
+        }
+        if entered == Entered::Look {
+            self.enter_slowly(id.into_u64());
+        }
+        panics::entered(id.into_u64());
+        if self.tracks {
+            self.track(id.into_u64(), Activity::enter);
         }
     }
 
@@ -348,12 +393,20 @@ where
         if self.mirror.is_trusted() {
             self.mirror.exit(id.into_u64());
         }
+        if panics::unwinds(id.into_u64()) {
+            self.unwound(id.into_u64());
+        }
+        if self.tracks {
+            self.track(id.into_u64(), Activity::exit);
+        }
     }
 
     #[inline]
     fn on_close(&self, id: Id, _: Context<'_, S>) {
         // Also on a thread of ours and at any depth: what was opened is closed.
-        self.store.close(id.into_u64(), |span| self.finish(span));
+        if !self.close(id.into_u64()) {
+            self.close_slowly(id.into_u64());
+        }
         self.mirror.closed(id.into_u64());
     }
 }

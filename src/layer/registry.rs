@@ -16,7 +16,6 @@ use tracing_subscriber::registry::LookupSpan;
 use super::OtlpLayer;
 use super::span::Place;
 use super::stack::Current;
-use super::store::Store;
 
 /// The dispatcher that this layer belongs to. While a span or an event is dispatched, a scoped dispatcher is hidden, so it
 /// is kept from before.
@@ -64,85 +63,94 @@ impl Home {
         span.extensions_mut().remove::<Here>();
     }
 
-    /// The nearest ancestor of a span that the store knows.
+    /// The nearest ancestor of a span that the layer knows.
     #[cold]
-    fn ancestor(&self, id: &Id, store: &Store) -> Option<(u64, Place)> {
+    fn ancestor(&self, id: &Id, layer: &OtlpLayer) -> Option<(u64, Place)> {
         let dispatch = self.0.get()?.upgrade()?;
         let span = dispatch.downcast_ref::<Registry>()?.span(id)?;
-        span.scope().find_map(|span| known(&span.id(), store))
+        span.scope().find_map(|span| known(&span.id(), layer))
     }
 }
 
-/// The current span, and its place if the store need not be asked for it.
-#[inline]
-fn current<S>(layer: &OtlpLayer, context: &Context<'_, S>) -> Option<(u64, Option<Place>)>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    match layer.mirror.current() {
-        Current::Nothing => None,
-        Current::Ours(id, place) => Some((id, Some(place))),
-        Current::Span(id) => Some((id, None)),
-        Current::Unknown => context.current_span().id().map(|id| (id.into_u64(), None)),
-    }
-}
-
-/// The place of a new span's parent; `None` for a root.
+/// A new span's parent, and into `place` its place; `None` for a root.
 #[inline]
 pub(super) fn parent<S>(
     layer: &OtlpLayer,
     attributes: &Attributes<'_>,
     id: &Id,
     context: &Context<'_, S>,
-) -> Option<Place>
+    place: &mut Place,
+) -> Option<u64>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let place = if attributes.is_contextual() {
-        let (current, place) = current(layer, context)?;
-        place.or_else(|| layer.store.place(current))
+    let parent = if attributes.is_contextual() {
+        match layer.mirror.current(place) {
+            Current::Nothing => return None,
+            Current::Ours(parent) => return Some(parent),
+            Current::Span(parent) => parent,
+            Current::Unknown => context.current_span().id()?.into_u64(),
+        }
     } else {
-        layer.store.place(attributes.parent()?.into_u64())
+        attributes.parent()?.into_u64()
     };
-    // The new span itself is not in the store yet, so this finds its parent or what is above.
-    place.or_else(|| ancestor(id, context, &layer.store).map(|(_, place)| place))
+    let found = match layer.settle(parent) {
+        Some(place) => Some((parent, place)),
+        // The new span itself is not in the store yet, so this finds its parent or what is above.
+        None => ancestor(id, context, layer),
+    };
+    take(found, place)
 }
 
-/// The nearest ancestor that the store knows, of a span that no per-layer filter hides.
+#[inline]
+fn take(found: Option<(u64, Place)>, place: &mut Place) -> Option<u64> {
+    let (id, its_place) = found?;
+    *place = its_place;
+    Some(id)
+}
+
+/// The nearest ancestor that the layer knows, of a span that no per-layer filter hides.
 #[cold]
-fn ancestor<S>(id: &Id, context: &Context<'_, S>, store: &Store) -> Option<(u64, Place)>
+fn ancestor<S>(id: &Id, context: &Context<'_, S>, layer: &OtlpLayer) -> Option<(u64, Place)>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let mut scope = context.span(id)?.scope();
-    scope.find_map(|span| known(&span.id(), store))
+    scope.find_map(|span| known(&span.id(), layer))
 }
 
-fn known(id: &Id, store: &Store) -> Option<(u64, Place)> {
+fn known(id: &Id, layer: &OtlpLayer) -> Option<(u64, Place)> {
     let id = id.into_u64();
-    store.place(id).map(|place| (id, place))
+    layer.settle(id).map(|place| (id, place))
 }
 
-/// The span that an event belongs to, and the epoch of its trace.
+/// The span that an event belongs to, and into `place` its place.
 #[inline]
 pub(super) fn span_of<S>(
     layer: &OtlpLayer,
     event: &Event<'_>,
     context: &Context<'_, S>,
-) -> Option<(u64, u64)>
+    place: &mut Place,
+) -> Option<u64>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let (id, place) = if event.is_contextual() {
-        current(layer, context)?
+    let id = if event.is_contextual() {
+        match layer.mirror.current(place) {
+            Current::Nothing => return None,
+            Current::Ours(id) => return Some(id),
+            Current::Span(id) => id,
+            Current::Unknown => context.current_span().id()?.into_u64(),
+        }
     } else {
-        (event.parent()?.into_u64(), None)
+        event.parent()?.into_u64()
     };
-    if let Some(place) = place.or_else(|| layer.store.place(id)) {
-        return Some((id, place.epoch));
-    }
-    let id = Id::from_u64(id);
-    let (id, place) =
-        ancestor(&id, context, &layer.store).or_else(|| layer.home.ancestor(&id, &layer.store))?;
-    Some((id, place.epoch))
+    let found = match layer.settle(id) {
+        Some(place) => Some((id, place)),
+        None => {
+            let id = Id::from_u64(id);
+            ancestor(&id, context, layer).or_else(|| layer.home.ancestor(&id, layer))
+        }
+    };
+    take(found, place)
 }

@@ -12,8 +12,50 @@ pub(super) struct Scratch {
     pub(super) record: Vec<u8>,
     /// Where each field of a late `record` begins in `record`.
     pub(super) marks: Vec<super::visit::Mark>,
-    /// The text of an exception.
+    /// What an event tells of its span.
+    pub(super) noted: Noted,
+    /// What a value wrote that is no attribute as it is.
+    pub(super) formatted: Vec<u8>,
+    /// Whether anything is in the two, which is seldom.
+    pub(super) is_touched: bool,
+}
+
+impl Scratch {
+    #[cold]
+    fn clean(&mut self) {
+        self.is_touched = false;
+        self.noted.clear();
+        empty(&mut self.formatted);
+    }
+}
+
+/// What an event tells of its span, beside its own bytes.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    /// The event is an exception.
+    pub(super) is_exception: bool,
+    /// The event has lost attributes to a limit.
+    pub(super) is_limited: bool,
+    /// The text of the exception.
     pub(super) text: Vec<u8>,
+    /// The class of the error; empty where it is not known.
+    pub(super) error_type: Vec<u8>,
+}
+
+impl Noted {
+    pub(super) fn clear(&mut self) {
+        self.is_exception = false;
+        self.is_limited = false;
+        empty(&mut self.text);
+        empty(&mut self.error_type);
+    }
+}
+
+fn empty(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    if buffer.capacity() > KEPT {
+        *buffer = Vec::new();
+    }
 }
 
 thread_local! {
@@ -24,19 +66,29 @@ thread_local! {
 /// of its own.
 #[inline]
 pub(super) fn with<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
-    let mut scratch = SCRATCH
-        .try_with(Cell::take)
-        .ok()
-        .flatten()
-        .unwrap_or_else(fresh);
+    let mut scratch = take();
     let result = work(&mut scratch);
-    scratch.record.clear();
     scratch.marks.clear();
-    scratch.text.clear();
-    if scratch.record.capacity().max(scratch.text.capacity()) <= KEPT {
+    put_back(scratch);
+    result
+}
+
+/// As [`with`], for work that marks nothing, where a closure is in the optimizer's way.
+#[inline]
+pub(super) fn take() -> Box<Scratch> {
+    let taken = SCRATCH.try_with(Cell::take);
+    taken.ok().flatten().unwrap_or_else(fresh)
+}
+
+#[inline]
+pub(super) fn put_back(mut scratch: Box<Scratch>) {
+    scratch.record.clear();
+    if scratch.is_touched {
+        scratch.clean();
+    }
+    if scratch.record.capacity() <= KEPT {
         let _ = SCRATCH.try_with(|kept| kept.set(Some(scratch)));
     }
-    result
 }
 
 #[cold]

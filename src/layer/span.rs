@@ -2,14 +2,21 @@
 
 use tracing_core::Metadata;
 
+use super::activity::Activity;
+use super::fresh::Start;
+use super::scratch;
 use super::user;
 use super::visit::{Mark, What};
-use super::written::Written;
+use super::written::{ErrorType, Written};
+use crate::context::{Baggage, TraceState};
+use crate::id::{SpanId, TraceId};
+use crate::model::{SpanKind, Status, Value};
 use crate::proto::common;
 use crate::proto::trace::{self, Code, Dropped, Ids};
+use crate::proto::value::{self, ValueBounds};
 use crate::proto::wire::{Content, Reader};
 
-use super::store::Account;
+use super::shard::Account;
 
 /// More than the tags and lengths of an event or a status take.
 const FRAME: usize = 16;
@@ -20,14 +27,67 @@ pub(super) struct Place {
     pub(super) ids: Ids,
     /// The clock's anchor of the trace's local root.
     pub(super) epoch: u64,
+    /// Whether the span is recorded, sampled or not.
+    pub(super) is_recorded: bool,
+    /// Whether there is an [`Extra`].
+    pub(super) has_extra: bool,
+}
+
+impl Place {
+    /// What stands where none is known.
+    pub(super) const NOWHERE: Self = Self {
+        ids: Ids {
+            trace: TraceId::NONE,
+            span: SpanId::NONE,
+            flags: 0,
+        },
+        epoch: 0,
+        is_recorded: false,
+        has_extra: false,
+    };
+}
+
+/// What else a trace carries along, if it came from another process or a sampler said so.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Extra {
+    pub(super) trace_state: TraceState,
+    pub(super) baggage: Baggage,
+    /// B3's debug flag.
+    pub(super) debug: bool,
+    /// B3 leaves the decision to us.
+    pub(super) deferred: bool,
+    /// What it takes of the budget. Who inherits it shares its memory, and is not charged again.
+    pub(super) charge: usize,
+}
+
+impl Extra {
+    pub(super) fn is_empty(&self) -> bool {
+        self.trace_state.is_empty() && self.baggage.is_empty() && !self.debug && !self.deferred
+    }
+
+    /// The same for a child.
+    pub(super) fn inherited(&self) -> Self {
+        Self {
+            charge: 0,
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn footprint(&self) -> usize {
+        self.trace_state.as_str().len() + self.baggage.footprint()
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct OpenSpan {
     pub(super) place: Place,
+    pub(super) start: Start,
+    pub(super) extra: Extra,
     pub(super) metadata: &'static Metadata<'static>,
     /// Whether the callsite leaves the name or the kind to the end.
     pub(super) is_late: bool,
+    /// Whether a limit has left something of an event or a link out.
+    pub(super) is_limited: bool,
     /// The message, less what [`OpenSpan::finish`] adds.
     pub(super) record: Vec<u8>,
     pub(super) written: Written,
@@ -35,6 +95,8 @@ pub(super) struct OpenSpan {
     pub(super) links: u32,
     pub(super) dropped_events: u32,
     pub(super) dropped_links: u32,
+    /// Only kept where the pipeline wants to know.
+    pub(super) activity: Activity,
     /// What this span takes of the budget.
     pub(super) charge: usize,
 }
@@ -46,6 +108,8 @@ pub(super) struct SpanBounds {
     pub(super) attributes: u32,
     pub(super) events: u32,
     pub(super) links: u32,
+    pub(super) attributes_per_link: u32,
+    pub(super) value: ValueBounds,
 }
 
 impl OpenSpan {
@@ -72,16 +136,6 @@ impl OpenSpan {
         self.events += 1;
         trace::put_event(&mut self.record, event);
         Ok(())
-    }
-
-    /// Appends a link, or counts it.
-    pub(super) fn add_link(&mut self, to: &Ids, bounds: &SpanBounds, account: &mut Account) {
-        if self.links >= bounds.links || !self.make_room(64, bounds, account) {
-            self.dropped_links = self.dropped_links.saturating_add(1);
-            return;
-        }
-        self.links += 1;
-        trace::put_link(&mut self.record, to);
     }
 
     /// Merges the fields of a late `record`, which stand in `fields` one after the other. Returns how many values were cut.
@@ -129,6 +183,9 @@ impl OpenSpan {
             return 0;
         };
         let key = common::key_of(content);
+        if key == common::ERROR_TYPE {
+            self.written.error_type = ErrorType::Theirs;
+        }
         let replaced =
             self.written.may_have(bit) && trace::cut_attribute(&mut self.record, field[0], key);
         if !replaced && !self.written.admit(bit, bounds.attributes) {
@@ -149,6 +206,34 @@ impl OpenSpan {
         self.written.attributes -= 1;
         self.written.dropped = self.written.dropped.saturating_add(1);
         0
+    }
+
+    /// Attributes that came by name.
+    pub(super) fn put_attributes(
+        &mut self,
+        attributes: &[(impl AsRef<str>, Value<'_>)],
+        bounds: &SpanBounds,
+        account: &mut Account,
+    ) {
+        if attributes.is_empty() {
+            return;
+        }
+        scratch::with(|scratch| {
+            let attribute = &mut scratch.record;
+            for (key, value) in attributes {
+                attribute.clear();
+                value::put_attribute(
+                    attribute,
+                    trace::SPAN_ATTRIBUTE,
+                    key.as_ref(),
+                    value,
+                    &bounds.value,
+                );
+                if !attribute.is_empty() {
+                    self.put_attribute(attribute, bounds, account);
+                }
+            }
+        });
     }
 
     /// A name has a few bytes whether or not there is room; more of it where there is.
@@ -199,24 +284,49 @@ impl OpenSpan {
             trace::put_name(&mut self.record, self.metadata.name());
         }
         if late_kind && !self.written.kind {
-            trace::put_kind(&mut self.record, trace::Kind::Internal);
+            trace::put_kind(&mut self.record, SpanKind::Internal);
         }
     }
 
-    /// Writes the end. The few bytes are not worth a charge: the record leaves for its chunk at once.
-    #[inline]
-    pub(super) fn finish(&mut self, end: u64) {
+    /// Takes another place. The few bytes of a parent are not worth a charge.
+    pub(super) fn set_place(&mut self, place: Place, parent: Option<SpanId>) {
+        self.place = place;
+        trace::set_ids(&mut self.record, &place.ids, parent);
+    }
+
+    /// Writes the end. The few bytes are not worth a charge: the record leaves for its chunk at once. Returns whether a limit
+    /// has left something out.
+    pub(super) fn finish(&mut self, end: u64) -> bool {
+        if self.place.has_extra {
+            trace::put_trace_state(&mut self.record, self.extra.trace_state.as_str());
+        }
         let dropped = Dropped {
             attributes: self.written.dropped,
             events: self.dropped_events,
             links: self.dropped_links,
         };
-        trace::put_end(&mut self.record, end, &dropped);
+        let is_limited =
+            self.is_limited || dropped.attributes | dropped.events | dropped.links != 0;
+        trace::put_end(&mut self.record, end);
+        trace::put_dropped(&mut self.record, &dropped);
+        is_limited
+    }
+
+    /// Whether its end alone does not complete the message.
+    #[inline]
+    pub(super) fn has_more_to_tell(&self) -> bool {
+        let dropped = self.written.dropped | self.dropped_events | self.dropped_links;
+        self.is_late | self.is_limited | self.place.has_extra | (dropped != 0)
     }
 
     /// Makes sure that so many bytes more fit, within the record's bound and the budget.
     #[inline]
-    fn make_room(&mut self, bytes: usize, bounds: &SpanBounds, account: &mut Account) -> bool {
+    pub(super) fn make_room(
+        &mut self,
+        bytes: usize,
+        bounds: &SpanBounds,
+        account: &mut Account,
+    ) -> bool {
         let needed = self.record.len() + bytes;
         if needed > bounds.bytes {
             return false;
@@ -234,5 +344,65 @@ impl OpenSpan {
         self.charge += more;
         self.record.reserve_exact(capacity - self.record.len());
         true
+    }
+
+    /// An attribute that came by name takes the place of an older one of its key, also where no more attributes are allowed
+    /// (specification, set attribute). Returns how many values were cut.
+    pub(super) fn put_attribute(
+        &mut self,
+        attribute: &[u8],
+        bounds: &SpanBounds,
+        account: &mut Account,
+    ) -> u32 {
+        // It may have the key of any field, also of one that is recorded later: from now on each of them is looked for.
+        self.written.keys = u64::MAX;
+        self.merge_attribute(0, attribute, bounds, account)
+    }
+
+    /// Another name, whether the callsite or a field gave the last one.
+    pub(super) fn rename(
+        &mut self,
+        name: &[u8],
+        bounds: &SpanBounds,
+        account: &mut Account,
+    ) -> u32 {
+        self.written.name = true;
+        self.set_name(name, bounds, account)
+    }
+
+    /// The status as [`Status`] says it. Of two errors the last one counts, also where it has no description.
+    pub(super) fn put_status(
+        &mut self,
+        status: &Status,
+        bounds: &SpanBounds,
+        account: &mut Account,
+    ) {
+        let (code, description) = match status {
+            Status::Unset => return,
+            Status::Ok => (Code::Ok, ""),
+            Status::Error(description) => (Code::Error, &**description),
+        };
+        if code == Code::Error && self.written.status == Code::Error {
+            trace::cut_status(&mut self.record);
+            self.written.status = Code::Unset;
+        }
+        self.set_status(code, description, bounds, account);
+    }
+
+    /// Appends an encoded link, or counts it.
+    pub(super) fn put_link(&mut self, link: &[u8], bounds: &SpanBounds, account: &mut Account) {
+        if self.links >= bounds.links || !self.make_room(link.len() + FRAME, bounds, account) {
+            self.dropped_links = self.dropped_links.saturating_add(1);
+            return;
+        }
+        self.links += 1;
+        trace::put_encoded_link(&mut self.record, link);
+    }
+
+    /// Appends an encoded event, or counts it.
+    pub(super) fn put_event(&mut self, event: &[u8], bounds: &SpanBounds, account: &mut Account) {
+        if self.add_event(event, bounds, account).is_err() {
+            self.dropped_events = self.dropped_events.saturating_add(1);
+        }
     }
 }

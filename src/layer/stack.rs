@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 
+use super::fresh::Entered;
 use super::span::Place;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -19,8 +20,8 @@ const DEPTH: usize = 16;
 pub(super) enum Current {
     /// No span is.
     Nothing,
-    /// This span is, and it is one of ours.
-    Ours(u64, Place),
+    /// This span is, and it is one of ours, of which the place is known.
+    Ours(u64),
     /// This span is; nothing else is known of it.
     Span(u64),
     /// Ask the Registry.
@@ -51,8 +52,13 @@ struct Stack {
     entered: [Cell<u64>; DEPTH],
     /// A bit for each span that is on the stack already, further below: the Registry does not count it again.
     again: Cell<u32>,
-    /// The span that was created last; as a rule it is entered next, and current when its children and events come.
-    created: Cell<Option<(u64, Place)>>,
+    /// The span that was created last, until it starts; as a rule it is entered next, and current when its children and events
+    /// come. 0 is none.
+    created: Cell<u64>,
+    /// That one when it has started, so that its place is fixed. 0 is none.
+    started: Cell<u64>,
+    /// The place of either.
+    place: Cell<Place>,
 }
 
 thread_local! {
@@ -113,10 +119,23 @@ impl Mirror {
 
     /// A span of this layer was created on this thread.
     #[inline]
-    pub(super) fn created(&self, id: u64, place: Place) {
+    pub(super) fn created(&self, id: u64, place: &Place) {
         self.with(|stack| {
             if let Some(stack) = stack {
-                stack.created.set(Some((id, place)));
+                stack.created.set(id);
+                stack.started.set(0);
+                stack.place.set(*place);
+            }
+        });
+    }
+
+    /// A span that is entered on this thread has started, there.
+    pub(super) fn started(&self, id: u64, place: &Place) {
+        self.with(|stack| {
+            if let Some(stack) = stack {
+                stack.created.set(0);
+                stack.started.set(id);
+                stack.place.set(*place);
             }
         });
     }
@@ -125,20 +144,22 @@ impl Mirror {
     #[inline]
     pub(super) fn closed(&self, id: u64) {
         self.with(|stack| {
-            if let Some(stack) = stack
-                && stack
-                    .created
-                    .get()
-                    .is_some_and(|(created, _)| created == id)
-            {
-                stack.created.set(None);
+            if let Some(stack) = stack {
+                stack.forget(id);
             }
         });
     }
 
     #[inline]
-    pub(super) fn enter(&self, id: u64) {
-        if !self.with(|stack| stack.is_some_and(|stack| stack.push(id))) {
+    pub(super) fn enter(&self, id: u64, entered: Entered) {
+        let pushed = self.with(|stack| {
+            stack.is_some_and(|stack| {
+                stack.start(id, entered);
+                // What is entered for the first time is not there yet.
+                stack.push(id, entered != Entered::Now && stack.has(id))
+            })
+        });
+        if !pushed {
             self.claim(id);
         }
     }
@@ -151,8 +172,9 @@ impl Mirror {
             |stacks| match stacks.iter().find(|stack| stack.depth.get() == 0) {
                 Some(stack) if !stacks.iter().any(|stack| mine(&stack)) => {
                     stack.layer.set(self.layer);
-                    stack.created.set(None);
-                    stack.push(id);
+                    stack.created.set(0);
+                    stack.started.set(0);
+                    stack.push(id, false);
                 }
                 _ => self.state.store(BROKEN, Ordering::Relaxed),
             },
@@ -168,13 +190,14 @@ impl Mirror {
         });
     }
 
+    /// What is current; of a span of ours, `place` becomes its place.
     #[inline]
-    pub(super) fn current(&self) -> Current {
+    pub(super) fn current(&self, place: &mut Place) -> Current {
         if !self.is_trusted() {
             return Current::Unknown;
         }
         // Without a stack, nothing was entered on this thread, or all was left before another layer took the stack over.
-        self.with(|stack| stack.map_or(Current::Nothing, Stack::current))
+        self.with(|stack| stack.map_or(Current::Nothing, |stack| stack.current(place)))
     }
 }
 
@@ -185,25 +208,57 @@ impl Stack {
             depth: Cell::new(0),
             entered: [const { Cell::new(0) }; DEPTH],
             again: Cell::new(0),
-            created: Cell::new(None),
+            created: Cell::new(0),
+            started: Cell::new(0),
+            place: Cell::new(Place::NOWHERE),
         }
+    }
+
+    /// What is known of the span that was created here, now that it is entered.
+    #[inline]
+    fn start(&self, id: u64, entered: Entered) {
+        if self.created.get() == id {
+            self.created.set(0);
+            if entered == Entered::Now {
+                self.started.set(id);
+            }
+        }
+    }
+
+    /// A span is closed: another one may get its id.
+    #[inline]
+    fn forget(&self, id: u64) {
+        for known in [&self.started, &self.created] {
+            if known.get() == id {
+                known.set(0);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn has(&self, id: u64) -> bool {
+        let entered = self.entered.iter().take(self.depth.get());
+        entered.into_iter().any(|entered| entered.get() == id)
     }
 
     /// `false` when there is no room.
     #[inline]
-    fn push(&self, id: u64) -> bool {
+    fn push(&self, id: u64, again: bool) -> bool {
         let depth = self.depth.get();
         let Some(place) = self.entered.get(depth) else {
             return false;
         };
-        let again = self.entered[..depth]
-            .iter()
-            .any(|entered| entered.get() == id);
-        self.again
-            .set(self.again.get() & !(1 << depth) | u32::from(again) << depth);
+        if again != self.is_again(depth) {
+            self.again.set(self.again.get() ^ 1 << depth);
+        }
         place.set(id);
         self.depth.set(depth + 1);
         true
+    }
+
+    #[inline]
+    fn is_again(&self, at: usize) -> bool {
+        self.again.get() >> at & 1 == 1
     }
 
     #[inline]
@@ -241,15 +296,16 @@ impl Stack {
     }
 
     #[inline]
-    fn current(&self) -> Current {
+    fn current(&self, place: &mut Place) -> Current {
         let mut depth = self.depth.get();
         while let Some(top) = depth.checked_sub(1) {
-            if self.again.get() >> top & 1 == 0 {
+            if !self.is_again(top) {
                 let id = self.entered.get(top).map_or(0, Cell::get);
-                return match self.created.get() {
-                    Some((created, place)) if created == id => Current::Ours(id, place),
-                    _ => Current::Span(id),
-                };
+                if self.started.get() != id {
+                    return Current::Span(id);
+                }
+                *place = self.place.get();
+                return Current::Ours(id);
             }
             depth = top;
         }
@@ -266,9 +322,14 @@ mod tests {
     fn id(current: Current) -> Option<u64> {
         match current {
             Current::Nothing => None,
-            Current::Ours(id, _) | Current::Span(id) => Some(id),
+            Current::Ours(id) | Current::Span(id) => Some(id),
             Current::Unknown => panic!("the mirror is trusted"),
         }
+    }
+
+    fn current(mirror: &Mirror) -> Current {
+        let mut place = Place::NOWHERE;
+        mirror.current(&mut place)
     }
 
     proptest! {
@@ -282,16 +343,47 @@ mod tests {
             for (span, enters) in steps {
                 if enters && model.len() < DEPTH {
                     model.push((span, model.iter().any(|(known, _)| *known == span)));
-                    mirror.enter(span);
+                    mirror.enter(span, Entered::Before);
                 } else if let Some(at) = model.iter().rposition(|(known, _)| *known == span) {
                     model.remove(at);
                     mirror.exit(span);
                 }
                 let expected = model.iter().rev().find(|(_, again)| !again).map(|(id, _)| *id);
-                prop_assert_eq!(id(mirror.current()), expected);
+                prop_assert_eq!(id(current(&mirror)), expected);
             }
             model.iter().for_each(|(span, _)| mirror.exit(*span));
         }
+    }
+
+    /// Where the span that was created last is current, its place need not be asked for, until it is closed.
+    #[test]
+    fn the_place_is_known_from_the_start_to_the_end() {
+        let mirror = Mirror::new();
+        mirror.ask();
+        mirror.decide(true);
+        let of_epoch = |epoch| Place {
+            epoch,
+            ..Place::NOWHERE
+        };
+        // Claims a stack.
+        mirror.enter(1, Entered::Before);
+        for (entered, is_known) in [(Entered::Now, true), (Entered::Look, false)] {
+            mirror.created(2, &of_epoch(2));
+            assert!(matches!(current(&mirror), Current::Span(1)));
+            mirror.enter(2, entered);
+            let mut place = Place::NOWHERE;
+            let found = mirror.current(&mut place);
+            assert_eq!(matches!(found, Current::Ours(2)), is_known, "{found:?}");
+            assert_eq!(place.epoch == 2, is_known);
+            mirror.exit(2);
+            mirror.closed(2);
+            mirror.enter(2, Entered::Before);
+            assert!(matches!(current(&mirror), Current::Span(2)), "another one");
+            mirror.exit(2);
+        }
+        mirror.started(1, &of_epoch(1));
+        assert!(matches!(current(&mirror), Current::Ours(1)));
+        mirror.exit(1);
     }
 
     /// A verdict that comes while another thread looks is the other thread's too.
@@ -321,7 +413,9 @@ mod tests {
             mirror.ask();
             mirror.decide(true);
         });
-        mirrors.iter().for_each(|mirror| mirror.enter(1));
+        mirrors
+            .iter()
+            .for_each(|mirror| mirror.enter(1, Entered::Before));
         assert_eq!(
             mirrors.iter().filter(|mirror| mirror.is_trusted()).count(),
             LAYERS
@@ -330,9 +424,9 @@ mod tests {
         let deep = Mirror::new();
         deep.ask();
         deep.decide(true);
-        (1..=DEPTH as u64).for_each(|id| deep.enter(id));
+        (1..=DEPTH as u64).for_each(|id| deep.enter(id, Entered::Before));
         assert!(deep.is_trusted());
-        deep.enter(99);
-        assert!(matches!(deep.current(), Current::Unknown));
+        deep.enter(99, Entered::Before);
+        assert!(matches!(current(&deep), Current::Unknown));
     }
 }

@@ -3,16 +3,13 @@
 //! Shards are chosen by the part of the id that names the thread which opened the span, so threads meet in a shard only
 //! where one works on another's span. A lock is held for a copy of some hundred bytes and never while user code runs.
 
-use std::collections::HashMap;
-use std::mem::size_of;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_utils::CachePadded;
-use tracing_core::Metadata;
 
-use super::span::{OpenSpan, Place};
-use super::table::Table;
-use super::written::Written;
+use super::fresh::{Entered, Fresh, Start};
+use super::shard::{Account, Bare, Opened, Shard};
+use super::span::{Extra, OpenSpan, Place};
 use crate::queue::Budget;
 
 const SHARDS: usize = 64;
@@ -21,95 +18,123 @@ const SHARDS: usize = 64;
 /// one shard: slower, and right.
 const THREAD_SHIFT: u32 = 38;
 
-/// What an open span costs beside its buffer: itself, and its places in the table.
-const FIXED: usize = size_of::<OpenSpan>() + 64;
-
-/// Freed spans keep their buffers up to this size,
-const KEPT_BYTES: usize = 4 << 10;
-/// and so many of them a shard.
-const KEPT: usize = 1024;
-
 #[derive(Debug)]
 pub(super) struct Store {
     // Of a known length: no bounds are checked.
-    shards: Box<[CachePadded<Mutex<Shard>>; SHARDS]>,
+    shards: Box<[CachePadded<Part>; SHARDS]>,
 }
 
 #[derive(Debug)]
-struct Shard {
-    open: Table<Box<OpenSpan>>,
-    /// Spans beyond the budget: only their place is known.
-    bare: HashMap<u64, Place>,
-    #[allow(
-        clippy::vec_box,
-        reason = "a span moves between here and the table as its box"
-    )]
-    free: Vec<Box<OpenSpan>>,
-    account: Account,
+struct Part {
+    fresh: Fresh,
+    shard: Mutex<Shard>,
 }
 
-/// What a new span brings along.
+/// A shard whose lock is held.
+struct Held<'a> {
+    fresh: &'a Fresh,
+    shard: MutexGuard<'a, Shard>,
+}
+
+/// What a span is told when it has to have started.
 #[derive(Debug)]
-pub(super) struct Opened<'a> {
-    pub(super) place: &'a Place,
-    pub(super) metadata: &'static Metadata<'static>,
-    pub(super) is_late: bool,
-    pub(super) written: &'a Written,
+pub(super) enum Settled {
+    /// It has: this is its place for good.
+    At(Place),
+    /// First, its sampler has to be asked.
+    Undecided,
 }
 
 impl Store {
     /// `share`: how far open spans may fill the budget.
     pub(super) fn new(budget: &Arc<Budget>, share: usize) -> Self {
-        let shard = || Shard {
-            open: Table::new(),
-            bare: HashMap::new(),
-            free: Vec::new(),
-            account: Account {
-                budget: Arc::clone(budget),
-                share,
-                reserved: 0,
-                used: 0,
-            },
+        let part = || Part {
+            fresh: Fresh::new(),
+            shard: Mutex::new(Shard::new(budget, share)),
         };
         Self {
-            shards: Box::new(std::array::from_fn(|_| {
-                CachePadded::new(Mutex::new(shard()))
-            })),
+            shards: Box::new(std::array::from_fn(|_| CachePadded::new(part()))),
         }
     }
 
     #[inline]
-    fn shard(&self, id: u64) -> MutexGuard<'_, Shard> {
-        let shard = &self.shards[(id.wrapping_sub(1) >> THREAD_SHIFT) as usize % SHARDS];
-        // What a shard holds is whole after each statement, so a panic of another holder leaves it usable.
-        shard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn part(&self, id: u64) -> &Part {
+        &self.shards[(id.wrapping_sub(1) >> THREAD_SHIFT) as usize % SHARDS]
     }
 
-    /// Opens a span whose message so far is `record`, in exchange for an empty buffer. `false`: the budget has no room,
-    /// and only its place is kept.
+    #[inline]
+    fn hold(&self, id: u64) -> Held<'_> {
+        let Part { fresh, shard } = self.part(id);
+        // What a shard holds is whole after each statement, so a panic of another holder leaves it usable.
+        let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        Held { fresh, shard }
+    }
+
+    /// Opens a span whose message so far is `record`, in exchange for an empty buffer. `false`: the budget has no room.
     #[inline]
     pub(super) fn open(&self, id: u64, opened: &Opened<'_>, record: &mut Vec<u8>) -> bool {
-        let mut shard = self.shard(id);
-        let Some(span) = shard.make(opened, record) else {
+        let mut held = self.hold(id);
+        let Some(span) = held.shard.make(opened, record) else {
             return false;
         };
-        shard.open.insert(id, span);
+        held.shard.open.insert(id, span);
+        held.created(id, opened.start);
         true
     }
 
-    /// Keeps the place of a span that is not recorded, so that its children stay in its trace.
-    pub(super) fn open_bare(&self, id: u64, place: Place) {
-        let mut shard = self.shard(id);
-        shard.bare.insert(id, place);
+    /// Keeps the place of a span that is not recorded.
+    #[inline(always)]
+    pub(super) fn open_bare(&self, id: u64, bare: Bare, extra: Option<&Extra>) {
+        let mut held = self.hold(id);
+        held.shard.keep(id, bare, extra);
+        held.created(id, bare.start);
     }
 
+    /// A span is entered.
     #[inline]
-    pub(super) fn place(&self, id: u64) -> Option<Place> {
-        let shard = self.shard(id);
-        match shard.open.get(id) {
-            Some(span) => Some(span.place),
-            None => shard.bare.get(&id).copied(),
+    pub(super) fn entered(&self, id: u64) -> Entered {
+        self.part(id).fresh.entered(id)
+    }
+
+    /// Starts a span that has not started yet, unless its sampler has to be asked first.
+    #[inline]
+    pub(super) fn settle(&self, id: u64) -> Option<Settled> {
+        let mut held = self.hold(id);
+        let Held { fresh, shard } = &mut held;
+        let (start, place) = shard.state(id)?;
+        match *start {
+            Start::Plain => fresh.start(id),
+            Start::Parked => {
+                *start = Start::Plain;
+                fresh.unpark();
+            }
+            Start::Undecided => return Some(Settled::Undecided),
         }
+        Some(Settled::At(*place))
+    }
+
+    /// What a span that has not started is changed by; `None` where it has, or is not known.
+    pub(super) fn unsettled<T>(&self, id: u64, work: impl FnOnce(&mut Shard) -> T) -> Option<T> {
+        let mut held = self.hold(id);
+        let Held { fresh, shard } = &mut held;
+        let (start, _) = shard.state(id)?;
+        if *start == Start::Plain {
+            if !fresh.take_to_park(id) {
+                return None;
+            }
+            *start = Start::Parked;
+        }
+        Some(work(shard))
+    }
+
+    /// Where a span is, for good or not yet.
+    pub(super) fn place(&self, id: u64) -> Option<Place> {
+        self.hold(id).shard.state(id).map(|(_, place)| *place)
+    }
+
+    /// Whether the span is one of this layer's.
+    pub(super) fn knows(&self, id: u64) -> bool {
+        self.place(id).is_some()
     }
 
     /// Works on an open span that is recorded.
@@ -119,141 +144,68 @@ impl Store {
         id: u64,
         work: impl FnOnce(&mut OpenSpan, &mut Account) -> T,
     ) -> Option<T> {
-        let mut shard = self.shard(id);
-        let Shard { open, account, .. } = &mut *shard;
+        let mut held = self.hold(id);
+        let Shard { open, account, .. } = &mut *held.shard;
         open.get_mut(id).map(|span| work(span, account))
     }
 
-    /// Closes a span; `last` sees it if it was recorded.
-    #[inline]
-    pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan)) {
-        let mut shard = self.shard(id);
-        match shard.open.remove(id) {
-            Some(mut span) => {
-                last(&mut span);
-                shard.recycle(span);
-            }
-            None if shard.bare.is_empty() => {}
-            None => {
-                shard.bare.remove(&id);
-                if shard.bare.is_empty() {
-                    shard.bare = HashMap::new();
-                }
-            }
-        }
-    }
-}
-
-impl Shard {
-    #[inline]
-    fn make(&mut self, opened: &Opened<'_>, record: &mut Vec<u8>) -> Option<Box<OpenSpan>> {
-        let Opened {
-            place,
-            metadata,
-            is_late,
-            written,
-        } = *opened;
-        let charge = FIXED + record.capacity();
-        let Some(mut span) = self.free.pop() else {
-            if !self.account.charge(charge) {
-                return None;
-            }
-            let record = std::mem::take(record);
-            return Some(Box::new(OpenSpan {
-                place: *place,
-                metadata,
-                is_late,
-                record,
-                written: *written,
-                events: 0,
-                links: 0,
-                dropped_events: 0,
-                dropped_links: 0,
-                charge,
-            }));
-        };
-        if !self.account.exchange(span.charge, charge) {
-            self.free.push(span);
-            return None;
-        }
-        std::mem::swap(&mut span.record, record);
-        span.place = *place;
-        span.metadata = metadata;
-        span.is_late = is_late;
-        span.written = *written;
-        (
-            span.events,
-            span.links,
-            span.dropped_events,
-            span.dropped_links,
-        ) = (0, 0, 0, 0);
-        span.charge = charge;
-        Some(span)
+    /// What a span carries along.
+    pub(super) fn extra(&self, id: u64) -> Extra {
+        self.hold(id).shard.extra(id)
     }
 
-    #[inline]
-    fn recycle(&mut self, mut span: Box<OpenSpan>) {
-        let fits = span.record.capacity() <= KEPT_BYTES && self.free.len() < KEPT;
-        // Beyond a quarter of the budget, memory is better given back than kept.
-        if fits && !self.account.budget.exceeds(1, 4) {
-            span.record.clear();
-            self.free.push(span);
-        } else {
-            self.account.refund(span.charge);
+    /// Notes that a span that is not recorded was told so many attributes.
+    #[cold]
+    pub(super) fn missed(&self, id: u64, attributes: usize) {
+        if let Some(bare) = self.hold(id).shard.bare.get_mut(id) {
+            let attributes = u16::try_from(attributes).unwrap_or(u16::MAX);
+            bare.missed = bare.missed.saturating_add(attributes);
         }
     }
-}
 
-/// A shard's share of the budget: taken in steps, so that threads seldom meet at the budget's counter.
-#[derive(Debug)]
-pub(super) struct Account {
-    budget: Arc<Budget>,
-    /// Open spans leave the rest of the budget to chunks, so that what ends finds room.
-    share: usize,
-    reserved: usize,
-    used: usize,
-}
-
-const STEP: usize = 16 << 10;
-
-impl Account {
+    /// Closes a span; `last` sees it if it was recorded. `false`: nothing is closed, since its sampler has to be asked first.
     #[inline]
-    pub(super) fn charge(&mut self, bytes: usize) -> bool {
-        if self.used + bytes > self.reserved && !self.reserve(bytes) {
-            return false;
+    pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan, &mut Account)) -> bool {
+        let mut held = self.hold(id);
+        let Held { fresh, shard } = &mut held;
+        // As a rule, all spans are recorded, or none.
+        if !shard.open.is_empty()
+            && let Some(mut span) = shard.open.remove(id)
+        {
+            if span.start == Start::Undecided {
+                shard.open.insert(id, span);
+                return false;
+            }
+            fresh.closed(id, span.start);
+            last(&mut span, &mut shard.account);
+            shard.recycle(span);
+        } else if let Some(bare) = shard.bare.remove(id) {
+            fresh.closed(id, bare.start);
+            if bare.place.has_extra {
+                shard.drop_extra(id);
+            }
         }
-        self.used += bytes;
         true
+    }
+}
+
+impl Held<'_> {
+    /// A span that has not started stands in the shard.
+    #[inline]
+    fn created(&mut self, id: u64, start: Start) {
+        if start != Start::Plain {
+            return self.fresh.park();
+        }
+        if let Some(pushed_out) = self.fresh.created(id) {
+            self.park(pushed_out);
+        }
     }
 
     #[cold]
-    fn reserve(&mut self, bytes: usize) -> bool {
-        let missing = self.used + bytes - self.reserved;
-        let take = |step: &usize| self.budget.reserve_up_to(*step, self.share);
-        let Some(step) = [missing.max(STEP), missing].into_iter().find(take) else {
-            return false;
-        };
-        self.reserved += step;
-        true
-    }
-
-    #[inline]
-    fn refund(&mut self, bytes: usize) {
-        self.used -= bytes;
-        if self.reserved - self.used > 2 * STEP {
-            self.budget.release(self.reserved - self.used - STEP);
-            self.reserved = self.used + STEP;
+    fn park(&mut self, id: u64) {
+        match self.shard.state(id) {
+            Some((start, _)) => *start = Start::Parked,
+            None => self.fresh.unpark(),
         }
-    }
-
-    #[inline]
-    fn exchange(&mut self, old: usize, new: usize) -> bool {
-        if new > old {
-            return self.charge(new - old);
-        }
-        if new < old {
-            self.refund(old - new);
-        }
-        true
     }
 }

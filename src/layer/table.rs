@@ -10,21 +10,35 @@ pub(super) struct Table<V> {
     /// What is left of the hash is the number of a line: 64 less the bits that it has.
     shift: u32,
     len: usize,
+    /// It grows when it has so many,
+    high: usize,
+    /// and shrinks when it has less: far below the size at which it grew, so that a load that swings does not resize all the
+    /// time.
+    low: usize,
+    least: usize,
 }
 
-const LEAST: usize = 64;
 /// Places that neighbours share: a cache line of 64 bytes.
 const LINE: u64 = 4;
 /// 2^64 divided by the golden ratio (Knuth's multiplicative hash).
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl<V> Table<V> {
-    pub(super) fn new() -> Self {
+    /// With so many places at least: a power of two, and two lines or more.
+    pub(super) fn new(least: usize) -> Self {
         Self {
-            places: places(LEAST),
-            shift: shift(LEAST),
+            places: places(least),
+            shift: shift(least),
             len: 0,
+            high: least / 2,
+            low: 0,
+            least,
         }
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     #[inline]
@@ -39,8 +53,17 @@ impl<V> Table<V> {
         (line * LINE + id % LINE) as usize
     }
 
-    /// Where the id is, or where it would be inserted.
+    /// Whether the id is at home; `None` where nothing is.
+    ///
+    /// As a rule it is: looked at first, so that the common case needs no loop.
     #[inline]
+    fn is_at(&self, home: usize, id: u64) -> Option<bool> {
+        let (known, _) = self.places.get(home)?.as_ref()?;
+        Some(*known == id)
+    }
+
+    /// Where the id is, or where it would be inserted.
+    #[inline(never)]
     fn find(&self, id: u64) -> usize {
         let mut at = self.home(id);
         while let Some((known, _)) = &self.places[at]
@@ -58,15 +81,30 @@ impl<V> Table<V> {
 
     #[inline]
     pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut V> {
+        let home = self.home(id);
+        if self.is_at(home, id)? {
+            return self.places.get_mut(home)?.as_mut().map(|(_, value)| value);
+        }
         let at = self.find(id);
         self.places[at].as_mut().map(|(_, value)| value)
     }
 
     #[inline]
     pub(super) fn insert(&mut self, id: u64, value: V) {
-        if self.len * 2 >= self.places.len() {
+        if self.len >= self.high {
             self.resize(self.places.len() * 2);
         }
+        let home = self.home(id);
+        if let Some(place @ None) = self.places.get_mut(home) {
+            *place = Some((id, value));
+            self.len += 1;
+        } else {
+            self.insert_behind(id, value);
+        }
+    }
+
+    #[inline(never)]
+    fn insert_behind(&mut self, id: u64, value: V) {
         let at = self.find(id);
         let place = &mut self.places[at];
         self.len += usize::from(place.is_none());
@@ -75,14 +113,17 @@ impl<V> Table<V> {
 
     #[inline]
     pub(super) fn remove(&mut self, id: u64) -> Option<V> {
-        let hole = self.find(id);
-        let (_, value) = self.places[hole].take()?;
+        let mut hole = self.home(id);
+        if !self.is_at(hole, id)? {
+            hole = self.find(id);
+        }
+        let (_, value) = self.places.get_mut(hole)?.take()?;
         self.len -= 1;
-        if self.places[(hole + 1) & self.mask()].is_some() {
+        let next = (hole + 1) & self.mask();
+        if self.places.get(next).is_some_and(Option::is_some) {
             self.close_gap(hole);
         }
-        // Far below the size at which it grew, so that a load that swings does not resize all the time.
-        if self.len * 32 < self.places.len() && self.places.len() > LEAST {
+        if self.len < self.low {
             self.resize(self.places.len() / 4);
         }
         Some(value)
@@ -104,8 +145,14 @@ impl<V> Table<V> {
 
     #[cold]
     fn resize(&mut self, size: usize) {
-        let size = size.max(LEAST);
+        let size = size.max(self.least);
         self.shift = shift(size);
+        self.high = size / 2;
+        self.low = if size > self.least {
+            size.div_ceil(32)
+        } else {
+            0
+        };
         for (id, value) in std::mem::replace(&mut self.places, places(size))
             .into_iter()
             .flatten()
@@ -136,7 +183,7 @@ mod tests {
     /// Ids as the Registry makes them, of several threads, replaced in any order: what is probed stays short.
     #[test]
     fn dense_ids_do_not_grow_into_one_run() {
-        let mut table = Table::new();
+        let mut table = Table::new(64);
         let id = |number: u64| (number % 3) << 38 | (number / 3 + 1);
         (0..30_000).for_each(|number| table.insert(id(number), number));
         let probed = |number| {
@@ -155,7 +202,7 @@ mod tests {
         /// Ids of few low bits collide all the time.
         #[test]
         fn it_is_a_map(steps in proptest::collection::vec((0_u64..8, 0_u64..40, any::<bool>()), 0..400)) {
-            let (mut table, mut model) = (Table::new(), HashMap::new());
+            let (mut table, mut model) = (Table::new(8), HashMap::new());
             for (value, (high, low, insert)) in steps.into_iter().enumerate() {
                 let id = high << 40 | (low + 1);
                 if insert {

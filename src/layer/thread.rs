@@ -6,6 +6,7 @@ use super::callsite::Template;
 use super::written::Written;
 use crate::proto::common::{self, Prefix};
 use crate::proto::trace;
+use crate::proto::value::beginning;
 
 pub(super) const KEYS: [&str; 2] = ["thread.id", "thread.name"];
 
@@ -24,10 +25,20 @@ pub(super) fn put(record: &mut Vec<u8>, written: &mut Written, template: &Templa
         {
             // A field of the same name finds its bit set, and replaces what is written here.
             if !attribute.is_empty() && written.admit(bit, limit) {
-                record.extend_from_slice(attribute);
+                put_bounded(record, attribute, template.value_length);
             }
         }
     });
+}
+
+/// Appends an attribute, of which a text has so many characters at most.
+fn put_bounded(record: &mut Vec<u8>, attribute: &[u8], length: usize) {
+    match common::text_of(attribute) {
+        Some((text, _)) if text.len() > length => {
+            common::put_text_like(record, attribute, beginning(text, length));
+        }
+        _ => record.extend_from_slice(attribute),
+    }
 }
 
 fn encode() -> [Box<[u8]>; 2] {

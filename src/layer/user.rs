@@ -2,35 +2,36 @@
 //!
 //! It may panic, also while a panic is dropped, write without end, and record spans and events of its own.
 
-use std::any::Any;
 use std::error::Error;
 use std::fmt::{self, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::quiet;
+use crate::proto::value::beginning;
+pub(super) use crate::proto::value::fitting;
+use crate::quiet::guarded;
 
 /// An error's chain is followed so far; a chain may be a circle.
 const MAX_CHAIN: usize = 32;
 
-/// Appends what the user's `Debug` writes, until `out` has `end` bytes; says whether it was cut. A panic costs this value
+/// How much is written at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    /// Until the buffer has so many bytes.
+    pub(super) end: usize,
+    /// So many characters; `usize::MAX` is no bound.
+    pub(super) characters: usize,
+}
+
+/// Appends what the user's `Debug` writes, as much of it as is wanted; says whether it was cut. A panic costs this value
 /// only, and leaves its message in the value's place.
 #[inline]
-pub(super) fn write(out: &mut Vec<u8>, end: usize, value: &dyn fmt::Debug) -> bool {
+pub(super) fn write(out: &mut Vec<u8>, most: Most, value: &dyn fmt::Debug) -> bool {
     let start = out.len();
-    let mut bounded = Bounded {
-        out,
-        end,
-        cut: false,
-    };
+    let mut bounded = Bounded::new(out, most);
     let outcome = guarded(|| write!(bounded, "{value:?}"));
     let mut cut = bounded.cut;
     if let Err(why) = outcome {
         out.truncate(start);
-        let mut bounded = Bounded {
-            out,
-            end,
-            cut: false,
-        };
+        let mut bounded = Bounded::new(out, most);
         // What does not fit is cut, as of any value.
         let _ = write!(bounded, "<panicked: {why}>");
         cut = bounded.cut;
@@ -38,74 +39,43 @@ pub(super) fn write(out: &mut Vec<u8>, end: usize, value: &dyn fmt::Debug) -> bo
     cut
 }
 
-/// The texts of an error's sources, of `room` bytes together.
-pub(super) fn chain(error: &(dyn Error + 'static), mut room: usize) -> Vec<String> {
-    let mut texts = Vec::new();
+/// The texts of an error's sources, of so many bytes together and so many characters each; and whether any was cut.
+pub(super) fn chain(error: &(dyn Error + 'static), mut most: Most) -> (Vec<String>, bool) {
+    let (mut texts, mut cut) = (Vec::new(), false);
     let mut next = source(error);
     while let Some(error) = next
         && texts.len() < MAX_CHAIN
     {
         let mut text = Vec::new();
-        write(&mut text, room, &format_args!("{error}"));
-        room = room.saturating_sub(text.len());
+        cut |= write(&mut text, most, &format_args!("{error}"));
+        most.end = most.end.saturating_sub(text.len());
         texts.push(String::from_utf8_lossy(&text).into_owned());
         next = source(error);
     }
-    texts
+    (texts, cut)
 }
 
 fn source<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     guarded(|| error.source()).unwrap_or(None)
 }
 
-/// Runs user code one level deeper; a panic becomes its message.
-#[inline]
-fn guarded<T>(user_code: impl FnOnce() -> T) -> Result<T, String> {
-    quiet::nested(|| {
-        let panic = match catch_unwind(AssertUnwindSafe(user_code)) {
-            Ok(value) => return Ok(value),
-            Err(panic) => panic,
-        };
-        let why = message(&*panic).to_owned();
-        discard(panic);
-        Err(why)
-    })
-}
-
-/// Drops a panic's payload, which is user code once more and may panic in turn.
-fn discard(panic: Box<dyn Any + Send>) {
-    let mut panic = Some(panic);
-    for _ in 0..4 {
-        let Some(payload) = panic.take() else { return };
-        panic = catch_unwind(AssertUnwindSafe(|| drop(payload))).err();
-    }
-    // It panics however often it is dropped: leaking it is the lesser harm.
-    std::mem::forget(panic);
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    if let Some(text) = panic.downcast_ref::<&str>() {
-        text
-    } else if let Some(text) = panic.downcast_ref::<String>() {
-        text
-    } else {
-        "no message"
-    }
-}
-
-/// As much of a text as fits so many bytes, cut between two characters.
-pub(super) fn fitting(text: &str, bytes: usize) -> &str {
-    let cut = (0..=bytes.min(text.len()))
-        .rev()
-        .find(|at| text.is_char_boundary(*at));
-    &text[..cut.unwrap_or(0)]
-}
-
 /// Stops the formatting at the bound, so that a value of 100 MB costs what the bound costs.
 struct Bounded<'a> {
     out: &'a mut Vec<u8>,
-    end: usize,
+    /// What is still to come, at most.
+    most: Most,
     cut: bool,
+}
+
+impl<'a> Bounded<'a> {
+    #[inline]
+    fn new(out: &'a mut Vec<u8>, most: Most) -> Self {
+        Self {
+            out,
+            most,
+            cut: false,
+        }
+    }
 }
 
 impl Write for Bounded<'_> {
@@ -113,13 +83,31 @@ impl Write for Bounded<'_> {
         if self.cut {
             return Err(fmt::Error);
         }
-        let room = self.end.saturating_sub(self.out.len());
-        if text.len() <= room {
+        let room = self.most.end.saturating_sub(self.out.len());
+        if self.most.characters == usize::MAX && text.len() <= room {
             self.out.extend_from_slice(text.as_bytes());
             return Ok(());
         }
+        self.write_part(text, room)
+    }
+}
+
+impl Bounded<'_> {
+    /// As much of a text as is still wanted.
+    fn write_part(&mut self, text: &str, room: usize) -> fmt::Result {
+        let mut kept = text;
+        if self.most.characters != usize::MAX {
+            kept = beginning(text, self.most.characters);
+            self.most.characters -= kept.chars().count();
+        }
+        if kept.len() > room {
+            kept = fitting(kept, room);
+        }
+        self.out.extend_from_slice(kept.as_bytes());
+        if kept.len() == text.len() {
+            return Ok(());
+        }
         self.cut = true;
-        self.out.extend_from_slice(fitting(text, room).as_bytes());
         Err(fmt::Error)
     }
 }

@@ -1,5 +1,7 @@
 //! The visit of a record's fields: each value is encoded as it comes, behind its callsite's encoded key.
 
+mod error;
+
 use std::error::Error;
 use std::fmt;
 
@@ -8,10 +10,12 @@ use tracing_core::field::{Field, Visit};
 use super::callsite::{Known, Role, Template};
 use super::scratch::Scratch;
 use super::thread;
-use super::user;
+use super::user::{self, Most};
 use super::written::Written;
+use crate::model::SpanKind;
 use crate::proto::common::{self, Prefix};
-use crate::proto::trace::{self, Code, Kind};
+use crate::proto::trace::{self, Code};
+use crate::proto::value::beginning;
 
 /// One field of a late `record`, which is merged into its span under the span's lock.
 #[derive(Clone, Copy, Debug)]
@@ -181,13 +185,30 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
         let Some(known) = self.known(field) else {
             return;
         };
+        self.slowly(|fields| fields.put_text(known, value));
+    }
+
+    fn put_text(&mut self, known: &Known, value: &str) {
+        if known.role == Role::Attribute {
+            self.put_attribute_text(known, value);
+        } else {
+            self.special(known, value);
+        }
+    }
+
+    fn put_attribute_text(&mut self, known: &Known, value: &str) {
+        let value = self.bounded(value);
+        if self.begin(known) {
+            common::put_str(&mut self.scratch.record, &known.prefix, value);
+        }
+    }
+
+    /// An integer outside of 64 bits: its decimal digits (specification, attribute type mapping), which are cut as any text is.
+    #[cold]
+    fn decimal(&mut self, field: &Field, value: &impl ToString) {
         self.slowly(|fields| {
-            if known.role != Role::Attribute {
-                return fields.special(known, value);
-            }
-            let value = fields.cut(value);
-            if fields.begin(known) {
-                common::put_str(&mut fields.scratch.record, &known.prefix, value);
+            if let Some(known) = fields.known(field) {
+                fields.put_attribute_text(known, &value.to_string());
             }
         });
     }
@@ -198,23 +219,35 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
 
     /// As much of the value as the record has room for.
     fn cut<'v>(&mut self, value: &'v str) -> &'v str {
-        let room = self.room();
-        if value.len() <= room {
-            return value;
-        }
-        self.written.truncated = self.written.truncated.saturating_add(1);
-        user::fitting(value, room)
+        let kept = user::fitting(value, self.room());
+        self.count_cut(kept.len() < value.len());
+        kept
+    }
+
+    /// As much of an attribute's value as its limit and the record's room allow.
+    fn bounded<'v>(&mut self, value: &'v str) -> &'v str {
+        let kept = user::fitting(beginning(value, self.template.value_length), self.room());
+        self.count_cut(kept.len() < value.len());
+        kept
+    }
+
+    #[inline]
+    fn count_cut(&mut self, cut: bool) {
+        self.written.truncated = self.written.truncated.saturating_add(u32::from(cut));
     }
 
     /// A field that means something else than an attribute.
     #[cold]
     fn special(&mut self, known: &Known, value: &str) {
-        if known.role == Role::StatusCode {
-            return self.status(Code::from_name(value), "");
+        match known.role {
+            Role::StatusCode => return self.status(Code::from_name(value), ""),
+            Role::Exception | Role::ErrorType | Role::ExceptionType => {
+                return self.note(known, value);
+            }
+            _ => {}
         }
         let value = self.cut(value);
         match known.role {
-            Role::Attribute | Role::Nameless | Role::StatusCode => {}
             Role::Name => {
                 if LATE {
                     self.mark(What::Name);
@@ -231,7 +264,7 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
                     trace::cut_kind(&mut self.scratch.record);
                 }
                 self.written.kind = true;
-                let kind = Kind::from_name(value).unwrap_or(Kind::Internal);
+                let kind = SpanKind::from_name(value).unwrap_or_default();
                 trace::put_kind(&mut self.scratch.record, kind);
             }
             Role::StatusDescription => self.status(Code::Error, value),
@@ -239,14 +272,7 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
                 self.event_name();
                 trace::put_event_name(&mut self.scratch.record, value);
             }
-            Role::Exception { has_attribute } => {
-                // The text is kept: it describes the span's status too.
-                self.scratch.text.clear();
-                self.scratch.text.extend_from_slice(value.as_bytes());
-                if has_attribute && self.begin(known) {
-                    common::put_str(&mut self.scratch.record, &known.prefix, value);
-                }
-            }
+            _ => {}
         }
     }
 
@@ -276,30 +302,66 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
 
     #[inline]
     fn format_slowly(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        let end = self.bounds.bytes;
         let Some(known) = self.known(field) else {
             return;
+        };
+        let mut most = Most {
+            end: self.bounds.bytes,
+            characters: usize::MAX,
         };
         let mut cut = false;
         match known.role {
             Role::Attribute => {
                 if self.begin(known) {
-                    let write = |out: &mut Vec<u8>| cut = user::write(out, end, value);
+                    most.characters = self.template.value_length;
+                    let write = |out: &mut Vec<u8>| cut = user::write(out, most, value);
                     common::put_text(&mut self.scratch.record, &known.prefix, write);
                 }
             }
             Role::Message => {
                 self.event_name();
-                let write = |out: &mut Vec<u8>| cut = user::write(out, end, value);
+                let write = |out: &mut Vec<u8>| cut = user::write(out, most, value);
                 trace::put_event_name_with(&mut self.scratch.record, write);
             }
             _ => {
-                let mut text = Vec::new();
-                cut = user::write(&mut text, end, value);
-                self.special(known, &String::from_utf8_lossy(&text));
+                let most = self.longest(known.role);
+                self.formatted(value, most, |fields, text| fields.special(known, text));
             }
         }
-        self.written.truncated = self.written.truncated.saturating_add(u32::from(cut));
+        self.count_cut(cut);
+    }
+
+    /// How much of a value in this role is wanted. An exception's text describes its span too, and is not cut for an attribute.
+    fn longest(&self, role: Role) -> Most {
+        let is_attribute = matches!(
+            role,
+            Role::Attribute | Role::ErrorType | Role::ExceptionType
+        );
+        Most {
+            end: self.bounds.bytes,
+            characters: if is_attribute {
+                self.template.value_length
+            } else {
+                usize::MAX
+            },
+        }
+    }
+
+    /// Formats a value beside the record, for `work`. What is cut was cut once, whoever notices.
+    fn formatted(
+        &mut self,
+        value: &dyn fmt::Debug,
+        most: Most,
+        work: impl FnOnce(&mut Self, &str),
+    ) {
+        let mut text = std::mem::take(&mut self.scratch.formatted);
+        text.clear();
+        let cut = user::write(&mut text, most, value);
+        let before = self.written.truncated;
+        work(self, std::str::from_utf8(&text).unwrap_or_default());
+        self.count_cut(cut && self.written.truncated == before);
+        self.scratch.formatted = text;
+        self.scratch.is_touched = true;
     }
 }
 
@@ -334,16 +396,22 @@ impl<const LATE: bool> Visit for Fields<'_, LATE> {
     fn record_u64(&mut self, field: &Field, value: u64) {
         match i64::try_from(value) {
             Ok(value) => self.record_i64(field, value),
-            Err(_) => self.attribute(field, |out, prefix| common::put_wide(out, prefix, value)),
+            Err(_) => self.decimal(field, &value),
         }
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.attribute(field, |out, prefix| common::put_wide(out, prefix, value));
+        match i64::try_from(value) {
+            Ok(value) => self.record_i64(field, value),
+            Err(_) => self.decimal(field, &value),
+        }
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        self.attribute(field, |out, prefix| common::put_wide(out, prefix, value));
+        match i64::try_from(value) {
+            Ok(value) => self.record_i64(field, value),
+            Err(_) => self.decimal(field, &value),
+        }
     }
 
     #[inline]
@@ -366,28 +434,14 @@ impl<const LATE: bool> Visit for Fields<'_, LATE> {
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        let room = self.room();
-        self.written.truncated = self
-            .written
-            .truncated
-            .saturating_add(u32::from(value.len() > room));
-        let value = &value[..value.len().min(room)];
+        let most = self.room().min(self.template.value_length);
+        self.count_cut(value.len() > most);
+        let value = value.get(..most).unwrap_or(value);
         self.attribute(field, |out, prefix| common::put_bytes(out, prefix, value));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.format(field, &format_args!("{value}"));
-        let has_chain = |role| matches!(role, Role::Attribute | Role::Exception { .. });
-        let Some(known) = self.known(field).filter(|known| has_chain(known.role)) else {
-            return;
-        };
-        let known = self.template.chain(field, known);
-        let chain = user::chain(value, self.room());
-        self.slowly(|fields| {
-            if fields.begin(&known) {
-                common::put_strings(&mut fields.scratch.record, &known.prefix, &chain);
-            }
-        });
+        self.slowly(|fields| fields.error(field, value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

@@ -1,6 +1,7 @@
 //! What has been written of a record so far: which keys, how many attributes, which status.
 
 use super::callsite::Template;
+use crate::proto::common;
 use crate::proto::trace::{self, Code};
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -12,8 +13,22 @@ pub(super) struct Written {
     pub(super) name: bool,
     pub(super) kind: bool,
     pub(super) status: Code,
+    /// The attribute `error.type` of a span that failed by an event.
+    pub(super) error_type: ErrorType,
     /// Values that were cut.
     pub(super) truncated: u32,
+}
+
+/// Whose the attribute `error.type` is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum ErrorType {
+    /// The user's, if there is one.
+    #[default]
+    Theirs,
+    /// It follows from an event, and goes when the status becomes Ok.
+    Ours,
+    /// A limit left it out, which is counted once.
+    LeftOut,
 }
 
 impl Written {
@@ -57,8 +72,21 @@ impl Written {
         if self.status != Code::Unset {
             trace::cut_status(record);
         }
+        if code == Code::Ok {
+            self.cut_error_type(record);
+        }
         self.status = code;
         let description = if code == Code::Error { description } else { "" };
         trace::put_status(record, code, description);
+    }
+
+    /// Cuts an attribute `error.type` that followed from an event: "no `error.type` on success".
+    pub(super) fn cut_error_type(&mut self, record: &mut Vec<u8>) {
+        if self.error_type == ErrorType::Ours
+            && trace::cut_attribute(record, trace::SPAN_ATTRIBUTE, common::ERROR_TYPE)
+        {
+            self.attributes -= 1;
+        }
+        self.error_type = ErrorType::Theirs;
     }
 }

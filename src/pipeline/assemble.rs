@@ -8,13 +8,15 @@ use super::explain::Explanation;
 use super::guard::{Guard, Shared};
 use super::resolve;
 use crate::clock::Clock;
-use crate::config::{self, Batch, Config};
+use crate::config::{self, Config};
+use crate::context::Propagators;
 use crate::error::Error;
 use crate::export::{self, Mailbox, Settings, Size, Transport, Tuning};
+use crate::id_generator::IdGenerator;
 use crate::layer::{Filter, OtlpLayer, Parts};
 use crate::problem::Hook;
-use crate::proto::resource;
 use crate::queue::{Budget, Pool, Queue};
+use crate::sampler::{Pattern, Sampler};
 use crate::stats::Ledger;
 
 /// What was decided before the pipeline starts.
@@ -22,6 +24,10 @@ pub(super) struct Plan {
     pub(super) config: Config,
     pub(super) record: config::Record,
     pub(super) filter: Option<Targets>,
+    pub(super) sampler: Sampler,
+    pub(super) propagators: Propagators,
+    pub(super) disabled_targets: Vec<Pattern>,
+    pub(super) id_generator: Option<Arc<dyn IdGenerator>>,
     /// `None`: nothing is recorded, and no exporter is started.
     pub(super) transport: Option<Box<dyn Transport>>,
     /// The most that encoding a request takes beside the records.
@@ -37,16 +43,29 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         config,
         record,
         filter,
+        sampler,
+        propagators,
+        disabled_targets,
+        id_generator,
         transport,
         footprint,
         ledger,
         on_error,
         explanation,
     } = plan;
-    let parts = parts(&config, ledger);
-    // What the limit leaves out is 2 MiB in all; the connection's buffers and an answer have a quarter of that.
-    let beyond = footprint.saturating_sub(3 << 19).min(config.memory / 2);
-    parts.budget.reserve(beyond);
+    let parts = Parts {
+        sampler,
+        propagators,
+        id_generator,
+        ..parts(&config, ledger)
+    };
+    // What the limit leaves out is 2 MiB in all; the connection's buffers and an answer have a quarter of that, and so have
+    // those of each further connection.
+    let encoded = footprint.saturating_sub(3 << 19);
+    let connections = (config.concurrency.most() - 1) << 19;
+    parts
+        .budget
+        .reserve((encoded + connections).min(config.memory / 2));
     // Where nothing is exported, nothing passes: a filter that names nothing.
     let filter = if transport.is_some() {
         filter
@@ -55,6 +74,9 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
     };
     if let Some(filter) = filter {
         parts.filter.set(filter);
+    }
+    if !disabled_targets.is_empty() {
+        parts.filter.disable(disabled_targets);
     }
     let mailbox = transport
         .map(|transport| start(&config, &parts, transport, on_error))
@@ -68,6 +90,7 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
     Ok((OtlpLayer::new(parts, record, config.limits), guard))
 }
 
+/// The parts, with the defaults of what the user chooses.
 fn parts(config: &Config, ledger: Arc<Ledger>) -> Parts {
     let budget = Arc::new(Budget::new(config.memory));
     let sizes = resolve::sizes(config);
@@ -81,6 +104,9 @@ fn parts(config: &Config, ledger: Arc<Ledger>) -> Parts {
         ledger,
         clock: Arc::new(Clock::new()),
         filter: Arc::new(Filter::default()),
+        sampler: Sampler::default(),
+        propagators: Propagators::default(),
+        id_generator: None,
     }
 }
 
@@ -92,12 +118,8 @@ fn start(
     on_error: Option<Hook>,
 ) -> Result<Arc<Mailbox>, Error> {
     let mailbox = Arc::new(Mailbox::default());
-    let Batch {
-        max_bytes,
-        max_records,
-        interval,
-        ..
-    } = config.batch;
+    let batch = config.batch;
+    let first_bytes = batch.first_bytes();
     let settings = Settings {
         queue: Arc::clone(&parts.queue),
         budget: Arc::clone(&parts.budget),
@@ -106,20 +128,19 @@ fn start(
         mailbox: Arc::clone(&mailbox),
         tuning: Tuning {
             size: Size {
-                bytes: max_bytes,
-                records: max_records as u64,
+                bytes: batch.max_bytes.unwrap_or(first_bytes),
+                records: batch.max_records as u64,
             },
-            interval,
+            first_bytes,
+            is_adaptive: batch.is_adaptive,
+            concurrency: config.concurrency,
+            bytes_in_flight: config.memory / 2,
+            timeout: config.timeout,
+            interval: batch.interval,
             record_bytes: config.limits.record_bytes,
             hold_on_config_error: config.hold_on_config_error,
         },
-        resource: resource::encode(
-            config
-                .resource
-                .iter()
-                .map(|(key, value)| (key.as_str(), value.as_str())),
-        ),
-        timeout: config.timeout,
+        resource: config.resource.encode(),
         on_error,
     };
     export::start(settings, transport)?;

@@ -10,12 +10,17 @@ use super::destination::Wanted;
 use super::explain::Explanation;
 use super::guard::Guard;
 use super::resolve;
-use crate::config::{Batch, Limits};
+use crate::config::{Batch, Concurrency, Errors, Limits};
+use crate::context::Propagator;
 use crate::env::{self, Environment};
 use crate::error::Error;
 use crate::export::Transport;
+use crate::id_generator::IdGenerator;
 use crate::layer::OtlpLayer;
+use crate::model::Value;
 use crate::problem::{Hook, Problem};
+use crate::resource::Detector;
+use crate::sampler::{Pattern, Sampler};
 use crate::say::{self, Level, say};
 
 /// Begins a pipeline: a layer and the exporter behind it.
@@ -50,11 +55,11 @@ pub enum Events {
 #[derive(Default)]
 #[must_use = "a builder does nothing until `build` or `init`"]
 pub struct Builder {
-    pub(super) service_name: Option<String>,
-    pub(super) resource: Vec<(String, String)>,
+    pub(super) resource: Described,
     pub(super) destination: Wanted,
     pub(super) timeout: Option<Duration>,
     pub(super) batch: Option<Batch>,
+    pub(super) concurrency: Option<Concurrency>,
     pub(super) limits: Option<Limits>,
     pub(super) memory: Option<usize>,
     pub(super) shutdown_timeout: Option<Duration>,
@@ -62,8 +67,21 @@ pub struct Builder {
     pub(super) disabled: Option<bool>,
     pub(super) record: Recorded,
     pub(super) filter: Option<Targets>,
+    pub(super) disabled_targets: Option<Vec<Pattern>>,
+    pub(super) sampler: Option<Sampler>,
+    pub(super) propagators: Option<Vec<Propagator>>,
+    pub(super) id_generator: Option<Arc<dyn IdGenerator>>,
     pub(super) transport: Option<Box<dyn Transport>>,
     pub(super) on_error: Option<Hook>,
+}
+
+/// What the code says about the resource.
+#[derive(Debug, Default)]
+pub(super) struct Described {
+    pub(super) service_name: Option<String>,
+    pub(super) attributes: Vec<(String, Value<'static>)>,
+    pub(super) schema_url: Option<String>,
+    pub(super) detectors: Vec<Detector>,
 }
 
 /// What the code says about a record's own attributes.
@@ -74,12 +92,15 @@ pub(super) struct Recorded {
     pub(super) level: Option<bool>,
     pub(super) threads: Option<bool>,
     pub(super) events: Option<Events>,
+    pub(super) end_at_last_exit: Option<bool>,
+    pub(super) busy_and_idle: Option<bool>,
+    pub(super) errors: Option<Errors>,
 }
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Builder")
-            .field("service_name", &self.service_name)
+            .field("service_name", &self.resource.service_name)
             .field("destination", &self.destination)
             .field("disabled", &self.disabled)
             .finish_non_exhaustive()
@@ -87,20 +108,48 @@ impl std::fmt::Debug for Builder {
 }
 
 impl Builder {
-    /// The resource attribute `service.name`. Default: `OTEL_SERVICE_NAME`, else `service.name` of
-    /// `OTEL_RESOURCE_ATTRIBUTES`, else `unknown_service:` and the name of the executable.
+    /// The resource attribute `service.name`. Default: `service.name` of `OTEL_ENTITIES`, else `OTEL_SERVICE_NAME`, else
+    /// `service.name` of `OTEL_RESOURCE_ATTRIBUTES`, else `unknown_service:` and the name of the executable.
     pub fn with_service_name(mut self, name: impl Into<String>) -> Self {
-        self.service_name = Some(name.into());
+        self.resource.service_name = Some(name.into());
         self
     }
 
-    /// A further resource attribute. It replaces one of the same key, also one of `OTEL_RESOURCE_ATTRIBUTES`.
+    /// A further resource attribute: what is true of all that this program records. It replaces one of the same key, also one
+    /// of the environment or of a detector, and also by an empty value. The limits of attributes do not apply to it. An empty
+    /// key is an error of [`Builder::build`].
+    ///
+    /// The resource does not change once it is built. It always has `service.name`, `service.instance.id` (random for each
+    /// process), and `telemetry.sdk.name`, `telemetry.sdk.language` and `telemetry.sdk.version` of this crate.
+    ///
+    /// ```
+    /// let builder = tracing_otlp::layer()
+    ///     .with_resource_attribute("service.version", env!("CARGO_PKG_VERSION"))
+    ///     .with_resource_attribute("shard", 7);
+    /// # drop(builder);
+    /// ```
     pub fn with_resource_attribute(
         mut self,
         key: impl Into<String>,
-        value: impl Into<String>,
+        value: impl Into<Value<'static>>,
     ) -> Self {
-        self.resource.push((key.into(), value.into()));
+        self.resource.attributes.push((key.into(), value.into()));
+        self
+    }
+
+    /// Detectors that look for further resource attributes in `build`: in variables and local files, never on the network.
+    /// What the environment and the code say replaces what they find; of two that find the same key, the later one holds.
+    /// Default: none.
+    pub fn with_detectors(mut self, detectors: impl IntoIterator<Item = Detector>) -> Self {
+        self.resource.detectors.extend(detectors);
+        self
+    }
+
+    /// The schema that the resource's attributes follow, as `https://opentelemetry.io/schemas/1.44.0`. That one is claimed
+    /// where a detector has found something; another one together with [`Builder::with_detectors`] is an error of
+    /// [`Builder::build`]. Default: what the detectors and `OTEL_ENTITIES` agree upon, else none.
+    pub fn with_schema_url(mut self, url: impl Into<String>) -> Self {
+        self.resource.schema_url = Some(url.into());
         self
     }
 
@@ -122,9 +171,23 @@ impl Builder {
         self
     }
 
+    /// How many requests are in flight at a time. More than one helps where a request takes long and the destination can work on
+    /// several. What they hold counts towards the memory limit, half of which it is at most; each one beyond the first takes
+    /// another half MiB of it for its connection, and room for what is compressed or sent as JSON. Default: one.
+    pub fn with_concurrency(mut self, concurrency: Concurrency) -> Self {
+        self.concurrency = Some(concurrency);
+        self
+    }
+
     /// How much a span may hold. Default: `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT` and its like, and [`Limits::default`].
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
+        self
+    }
+
+    /// What errors say of spans and events. Default [`Errors::default`].
+    pub fn with_errors(mut self, errors: Errors) -> Self {
+        self.record.errors = Some(errors);
         self
     }
 
@@ -158,6 +221,9 @@ impl Builder {
     }
 
     /// Attributes `code.file.path`, `code.module.name` and `code.line.number` on spans and events. On by default.
+    ///
+    /// `code.function.name` is left out: what `tracing` knows of a callsite is its module, and a span's name is often, but not
+    /// always, that of its function.
     pub fn with_location(mut self, on: bool) -> Self {
         self.record.location = Some(on);
         self
@@ -181,6 +247,20 @@ impl Builder {
         self
     }
 
+    /// Whether a span ends when it is left for the last time, and not when it is closed. One that is never entered ends when
+    /// it is closed. Off by default: a span whose handle is kept, as one of a request whose body is still being sent, is not over.
+    pub fn with_end_at_last_exit(mut self, on: bool) -> Self {
+        self.record.end_at_last_exit = Some(on);
+        self
+    }
+
+    /// Attributes `busy_ns` and `idle_ns` on spans: nanoseconds in which the span was entered (on one thread or on several), and in which
+    /// it was not. Together they are the span's duration. Off by default, since each enter and exit reads the clock then.
+    pub fn with_busy_and_idle(mut self, on: bool) -> Self {
+        self.record.busy_and_idle = Some(on);
+        self
+    }
+
     /// What becomes of events. Default [`Events::SpanEvents`].
     pub fn with_events(mut self, events: Events) -> Self {
         self.record.events = Some(events);
@@ -191,6 +271,64 @@ impl Builder {
     /// span that it hides is skipped: its children belong to its nearest ancestor that is recorded. Default: no filter.
     pub fn with_filter(mut self, filter: impl Into<Targets>) -> Self {
         self.filter = Some(filter.into());
+        self
+    }
+
+    /// Tracing targets of which nothing is recorded, as if there were no tracer (specification, `TracerConfig`): `*` stands for
+    /// any characters or none, `?` for any one. It goes before [`Builder::with_filter`], and
+    /// [`Handle::set_disabled_targets`](crate::Handle::set_disabled_targets) changes it while the program runs. A span of such a target
+    /// is skipped: its children belong to its nearest ancestor that is recorded. Decided once for each callsite, so that a
+    /// span costs nothing more. Default: none.
+    ///
+    /// Where the specification has `Tracer.Enabled`, `tracing` has `tracing::enabled!`. That asks the subscriber, which means
+    /// all of its layers together; this layer alone never says no there, since that would switch the callsite off for the others. What
+    /// it records is up to its filter and these targets, and to its sampler.
+    ///
+    /// ```
+    /// let builder = tracing_otlp::layer().with_disabled_targets(["hyper*", "h2::*", "noisy::module"]);
+    /// # drop(builder);
+    /// ```
+    pub fn with_disabled_targets<T: Into<String>>(
+        mut self,
+        targets: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.disabled_targets = Some(targets.into_iter().map(Pattern::new).collect());
+        self
+    }
+
+    /// Where ids of traces and spans come from. Default: all of their bits are random.
+    pub fn with_id_generator(mut self, generator: impl IdGenerator) -> Self {
+        self.id_generator = Some(Arc::new(generator));
+        self
+    }
+
+    /// Which spans are recorded. Default: `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`, else as the parent was sampled,
+    /// and a root always.
+    ///
+    /// ```
+    /// use tracing_otlp::Sampler;
+    ///
+    /// let tenth = Sampler::parent_based(Sampler::ratio(0.1));
+    /// let builder = tracing_otlp::layer().with_sampler(tenth);
+    /// # drop(builder);
+    /// ```
+    pub fn with_sampler(mut self, sampler: impl Into<Sampler>) -> Self {
+        self.sampler = Some(sampler.into());
+        self
+    }
+
+    /// The forms in which contexts are read and written, in this order, each once; of what several can read, the last one's
+    /// holds. An empty list is none. They hold also where the pipeline is disabled, and for this pipeline alone: there is no
+    /// propagator of the whole process. Default: `OTEL_PROPAGATORS`, else W3C Trace Context and W3C Baggage.
+    ///
+    /// ```
+    /// use tracing_otlp::Propagator;
+    ///
+    /// let builder = tracing_otlp::layer().with_propagators([Propagator::TraceContext, Propagator::B3Multi]);
+    /// # drop(builder);
+    /// ```
+    pub fn with_propagators(mut self, propagators: impl IntoIterator<Item = Propagator>) -> Self {
+        self.propagators = Some(propagators.into_iter().collect());
         self
     }
 

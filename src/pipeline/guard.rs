@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::export::{Mailbox, Reply};
 use crate::layer::Parts;
 use crate::report::Report;
+use crate::sampler::Pattern;
 use crate::say::{Level, tell};
 use crate::stats::{DropReason, Stats};
 
@@ -133,6 +134,14 @@ impl Handle {
         if self.0.mailbox.is_some() {
             self.0.parts.filter.set(filter.into());
         }
+    }
+
+    /// Replaces the targets of which nothing is recorded (see
+    /// [`Builder::with_disabled_targets`](crate::Builder::with_disabled_targets)), from the next span and event on; none enables all that
+    /// the filter lets through.
+    pub fn set_disabled_targets<T: Into<String>>(&self, targets: impl IntoIterator<Item = T>) {
+        let targets = targets.into_iter().map(Pattern::new).collect();
+        self.0.parts.filter.disable(targets);
     }
 
     /// What the pipeline was built with, and who said so. No secret is in it.

@@ -7,19 +7,28 @@ use super::wire::{
 };
 
 /// KeyValue.key and KeyValue.value.
-const KEY: u8 = tag(1, LEN);
-const VALUE: u8 = tag(2, LEN);
+pub(super) const KEY: u8 = tag(1, LEN);
+pub(super) const VALUE: u8 = tag(2, LEN);
 
 /// AnyValue: "The value is one of the listed fields. It is valid for all values to be unspecified."
-const STRING_VALUE: u8 = tag(1, LEN);
-const BOOL_VALUE: u8 = tag(2, VARINT);
-const INT_VALUE: u8 = tag(3, VARINT);
-const DOUBLE_VALUE: u8 = tag(4, FIXED64);
-const ARRAY_VALUE: u8 = tag(5, LEN);
-const BYTES_VALUE: u8 = tag(7, LEN);
+pub(super) const STRING_VALUE: u8 = tag(1, LEN);
+pub(super) const BOOL_VALUE: u8 = tag(2, VARINT);
+pub(super) const INT_VALUE: u8 = tag(3, VARINT);
+pub(super) const DOUBLE_VALUE: u8 = tag(4, FIXED64);
+pub(super) const ARRAY_VALUE: u8 = tag(5, LEN);
+pub(super) const KVLIST_VALUE: u8 = tag(6, LEN);
+pub(super) const BYTES_VALUE: u8 = tag(7, LEN);
 
 /// ArrayValue.values.
-const ARRAY_VALUES: u8 = tag(1, LEN);
+pub(super) const ARRAY_VALUES: u8 = tag(1, LEN);
+/// KeyValueList.values.
+pub(super) const KVLIST_VALUES: u8 = tag(1, LEN);
+
+/// Keys of attributes that follow from others, encoded: field 1 with its length (semantic conventions, exceptions and errors).
+pub(crate) const EXCEPTION_MESSAGE: &[u8] = b"\x0A\x11exception.message";
+pub(crate) const EXCEPTION_STACKTRACE: &[u8] = b"\x0A\x14exception.stacktrace";
+pub(crate) const EXCEPTION_TYPE: &[u8] = b"\x0A\x0Eexception.type";
+pub(crate) const ERROR_TYPE: &[u8] = b"\x0A\x0Aerror.type";
 
 /// What stands before the key in a prefix: the attribute's tag and one byte for its length.
 const ROOM: usize = 2;
@@ -209,18 +218,6 @@ fn double_value(value: f64) -> [u8; 11] {
     encoded
 }
 
-/// Any 128-bit integer: an `int_value` where it fits, else its decimal digits (specification, attribute type mapping).
-pub(crate) fn put_wide(
-    out: &mut Vec<u8>,
-    prefix: &Prefix,
-    value: impl TryInto<i64> + Copy + std::fmt::Display,
-) {
-    match value.try_into() {
-        Ok(value) => put_int(out, prefix, value),
-        Err(_) => put_str(out, prefix, &value.to_string()),
-    }
-}
-
 pub(crate) fn put_str(out: &mut Vec<u8>, prefix: &Prefix, value: &str) {
     put_blob(out, prefix, STRING_VALUE, value.as_bytes());
 }
@@ -280,7 +277,11 @@ pub(crate) fn put_bytes(out: &mut Vec<u8>, prefix: &Prefix, value: &[u8]) {
 }
 
 /// An array of strings.
-pub(crate) fn put_strings(out: &mut Vec<u8>, prefix: &Prefix, values: &[String]) {
+pub(crate) fn put_strings<'v>(
+    out: &mut Vec<u8>,
+    prefix: &Prefix,
+    values: impl Iterator<Item = &'v str>,
+) {
     let mut array = Vec::new();
     for value in values {
         let inner = wire::len_field_len(value.len());
@@ -307,13 +308,12 @@ pub(crate) fn put_text(out: &mut Vec<u8>, prefix: &Prefix, write: impl FnOnce(&m
         out[text - 1] = written as u8;
         return;
     }
-    // The lengths take more than the room left for them: write the head anew and move the text behind it.
-    let mut head = Vec::with_capacity(prefix.len() + 16);
-    put_head(&mut head, prefix.tag(), prefix.key(), STRING_VALUE, written);
-    let shift = head.len() - (text - start);
-    out.resize(out.len() + shift, 0);
-    out.copy_within(text..text + written, text + shift);
-    out[start..text + shift].copy_from_slice(&head);
+    // The lengths take more than the room left for them: a head of its own takes the place of this one.
+    let end = out.len();
+    put_head(out, prefix.tag(), prefix.key(), STRING_VALUE, written);
+    let head = out.len() - end;
+    out[text..].rotate_right(head);
+    out.drain(start..text);
 }
 
 #[inline]
@@ -354,13 +354,30 @@ pub(crate) fn text_of(attribute: &[u8]) -> Option<(&str, usize)> {
     ))
 }
 
+/// Appends an attribute as [`put_str`] does, with a key that is encoded already.
+pub(crate) fn put_text_at(out: &mut Vec<u8>, tag: u8, key: &[u8], text: &str) {
+    put_head(out, tag, key, STRING_VALUE, text.len());
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Whether a message has an attribute with this tag and encoded key.
+pub(crate) fn has_attribute(message: &[u8], tag: u8, key: &[u8]) -> bool {
+    let wanted = u32::from(tag >> 3);
+    let mut reader = Reader::new(message);
+    while let Ok(Some((field, content))) = reader.next() {
+        if field == wanted && matches!(content, Content::Bytes(bytes) if bytes.starts_with(key)) {
+            return true;
+        }
+    }
+    false
+}
+
 /// Appends an attribute as [`put_str`] does, with the tag and the encoded key of another one.
 pub(crate) fn put_text_like(out: &mut Vec<u8>, attribute: &[u8], text: &str) {
     if let (Some(tag), Ok(Some((_, Content::Bytes(content))))) =
         (attribute.first(), Reader::new(attribute).next())
     {
-        put_head(out, *tag, key_of(content), STRING_VALUE, text.len());
-        out.extend_from_slice(text.as_bytes());
+        put_text_at(out, *tag, key_of(content), text);
     }
 }
 
@@ -396,6 +413,26 @@ mod tests {
             put(&mut out, &prefix);
             out
         })
+    }
+
+    #[test]
+    fn encoded_keys_are_those_of_a_prefix() {
+        for (encoded, key) in [
+            (EXCEPTION_MESSAGE, "exception.message"),
+            (EXCEPTION_STACKTRACE, "exception.stacktrace"),
+            (EXCEPTION_TYPE, "exception.type"),
+            (ERROR_TYPE, "error.type"),
+        ] {
+            let tag = crate::proto::trace::SPAN_ATTRIBUTE;
+            let prefix = Prefix::new(tag, key);
+            assert_eq!(encoded, prefix.key());
+            let (mut at, mut plain) = (Vec::new(), Vec::new());
+            put_text_at(&mut at, tag, encoded, "text");
+            put_str(&mut plain, &prefix, "text");
+            assert_eq!(at, plain);
+            assert!(has_attribute(&at, tag, encoded));
+            assert!(!has_attribute(&at, tag, b"\x0A\x01x"));
+        }
     }
 
     proptest! {

@@ -13,4 +13,5 @@ pub(crate) mod response;
 pub(crate) mod runs;
 pub(crate) mod shorten;
 pub(crate) mod trace;
+pub(crate) mod value;
 pub(crate) mod wire;

@@ -7,9 +7,11 @@ use super::wire::{
     self, Content, FIXED32, FIXED64, LEN, Malformed, Reader, VARINT, put_varint, tag,
 };
 use crate::id::{SpanId, TraceId};
+use crate::model::SpanKind;
 
 const TRACE_ID: u8 = tag(1, LEN);
 const SPAN_ID: u8 = tag(2, LEN);
+const TRACE_STATE: u8 = tag(3, LEN);
 const PARENT_SPAN_ID: u8 = tag(4, LEN);
 const NAME: u8 = tag(5, LEN);
 const KIND: u8 = tag(6, VARINT);
@@ -20,7 +22,7 @@ pub(crate) const SPAN_ATTRIBUTE: u8 = tag(9, LEN);
 pub(super) const DROPPED_ATTRIBUTES: u8 = tag(10, VARINT);
 pub(super) const EVENTS: u8 = tag(11, LEN);
 pub(super) const DROPPED_EVENTS: u8 = tag(12, VARINT);
-pub(super) const LINKS: u8 = tag(13, LEN);
+pub(crate) const LINKS: u8 = tag(13, LEN);
 pub(super) const DROPPED_LINKS: u8 = tag(14, VARINT);
 const STATUS: u8 = tag(15, LEN);
 /// Span.flags is field 16, whose tag takes two bytes: 16 << 3 | 5 = 133.
@@ -34,6 +36,10 @@ const EVENT_DROPPED_ATTRIBUTES: u8 = tag(4, VARINT);
 
 const LINK_TRACE_ID: u8 = tag(1, LEN);
 const LINK_SPAN_ID: u8 = tag(2, LEN);
+const LINK_TRACE_STATE: u8 = tag(3, LEN);
+/// Span.Link.attributes.
+pub(crate) const LINK_ATTRIBUTE: u8 = tag(4, LEN);
+const LINK_DROPPED_ATTRIBUTES: u8 = tag(5, VARINT);
 const LINK_FLAGS: u8 = tag(6, FIXED32);
 
 const STATUS_MESSAGE: u8 = tag(2, LEN);
@@ -41,6 +47,8 @@ const STATUS_CODE: u8 = tag(3, VARINT);
 
 /// "Bits 8 and 9 are used to represent the remoteness of a context": bit 8 says that bit 9 is known.
 pub(crate) const HAS_IS_REMOTE: u32 = 0x100;
+/// Bit 9: the parent is in another process.
+pub(crate) const IS_REMOTE: u32 = 0x200;
 /// The sampled flag of W3C Trace Context.
 pub(crate) const SAMPLED: u32 = 0x01;
 /// The random-trace-id flag of W3C Trace Context level 2.
@@ -56,35 +64,6 @@ pub(crate) struct Ids {
     pub(crate) span: SpanId,
     /// As they stand in Span.flags.
     pub(crate) flags: u32,
-}
-
-/// SpanKind. "Unspecified. Do NOT use as default. Implementations MAY assume SpanKind to be INTERNAL when receiving
-/// UNSPECIFIED": so INTERNAL is written out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Kind {
-    Internal = 1,
-    Server = 2,
-    Client = 3,
-    Producer = 4,
-    Consumer = 5,
-}
-
-impl Kind {
-    /// By its name in any case, as the field `otel.kind` gives it.
-    pub(crate) fn from_name(name: &str) -> Option<Self> {
-        const NAMES: [(&str, Kind); 5] = [
-            ("internal", Kind::Internal),
-            ("server", Kind::Server),
-            ("client", Kind::Client),
-            ("producer", Kind::Producer),
-            ("consumer", Kind::Consumer),
-        ];
-        NAMES
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, kind)| *kind)
-    }
 }
 
 /// Status.StatusCode.
@@ -112,13 +91,16 @@ impl Code {
 
 #[inline]
 pub(crate) fn put_head(out: &mut Vec<u8>, ids: &Ids, start: u64) {
+    let Ids { trace, span, flags } = *ids;
     let mut head = [0; HEAD];
     head[0..2].copy_from_slice(&[TRACE_ID, 16]);
-    head[2..18].copy_from_slice(&ids.trace.to_bytes());
+    // By way of a number, so that the bytes stay in registers.
+    let trace = u128::from_ne_bytes(trace.to_bytes());
+    head[2..18].copy_from_slice(&trace.to_ne_bytes());
     head[18..20].copy_from_slice(&[SPAN_ID, 8]);
-    head[20..28].copy_from_slice(&ids.span.to_bytes());
+    head[20..28].copy_from_slice(&span.to_bytes());
     head[28..30].copy_from_slice(&FLAGS);
-    head[30..34].copy_from_slice(&ids.flags.to_le_bytes());
+    head[30..34].copy_from_slice(&flags.to_le_bytes());
     head[34] = START_TIME;
     head[35..43].copy_from_slice(&start.to_le_bytes());
     out.extend_from_slice(&head);
@@ -126,17 +108,75 @@ pub(crate) fn put_head(out: &mut Vec<u8>, ids: &Ids, start: u64) {
 
 #[inline]
 pub(crate) fn put_parent(out: &mut Vec<u8>, parent: SpanId) {
+    out.extend_from_slice(&parent_field(parent));
+}
+
+#[inline]
+fn parent_field(parent: SpanId) -> [u8; 10] {
     let mut field = [PARENT_SPAN_ID, 8, 0, 0, 0, 0, 0, 0, 0, 0];
     field[2..].copy_from_slice(&parent.to_bytes());
-    out.extend_from_slice(&field);
+    field
+}
+
+/// Writes other ids and flags over those of the head, and another parent, or the first one.
+pub(crate) fn set_ids(span: &mut Vec<u8>, ids: &Ids, parent: Option<SpanId>) {
+    let Some(head) = span.first_chunk_mut::<HEAD>() else {
+        return;
+    };
+    head[2..18].copy_from_slice(&ids.trace.to_bytes());
+    head[20..28].copy_from_slice(&ids.span.to_bytes());
+    head[30..34].copy_from_slice(&ids.flags.to_le_bytes());
+    let Some(parent) = parent else { return };
+    if let Some([PARENT_SPAN_ID, 8, known @ ..]) = span.get_mut(HEAD..HEAD + 10) {
+        known.copy_from_slice(&parent.to_bytes());
+        return;
+    }
+    span.splice(HEAD..HEAD, parent_field(parent));
+}
+
+/// The start time in the head.
+pub(crate) fn start_of(span: &[u8]) -> u64 {
+    let time = span
+        .get(HEAD - 8..HEAD)
+        .and_then(|time| time.try_into().ok());
+    time.map_or(0, u64::from_le_bytes)
+}
+
+/// The parent, where one stands behind the head.
+pub(crate) fn parent_of(span: &[u8]) -> Option<SpanId> {
+    match span.get(HEAD..HEAD + 10)? {
+        [PARENT_SPAN_ID, 8, id @ ..] => SpanId::from_bytes(id.try_into().ok()?),
+        _ => None,
+    }
+}
+
+/// The name and the kind as far as they are written.
+pub(crate) fn name_and_kind(span: &[u8]) -> (Option<&str>, SpanKind) {
+    let (mut name, mut kind) = (None, SpanKind::Internal);
+    let mut reader = Reader::new(span);
+    while let Ok(Some((field, content))) = reader.next() {
+        match (field, content) {
+            (5, Content::Bytes(text)) => name = std::str::from_utf8(text).ok(),
+            (6, Content::Varint(number)) => kind = SpanKind::from_number(number),
+            _ => {}
+        }
+    }
+    (name, kind)
+}
+
+/// A span's tracestate; nothing where there is none.
+pub(crate) fn put_trace_state(out: &mut Vec<u8>, trace_state: &str) {
+    if !trace_state.is_empty() {
+        wire::put_len(out, TRACE_STATE, trace_state.as_bytes());
+    }
 }
 
 pub(crate) fn put_name(out: &mut Vec<u8>, name: &str) {
     wire::put_len(out, NAME, name.as_bytes());
 }
 
-pub(crate) fn put_kind(out: &mut Vec<u8>, kind: Kind) {
-    out.extend_from_slice(&[KIND, kind as u8]);
+pub(crate) fn put_kind(out: &mut Vec<u8>, kind: SpanKind) {
+    out.extend_from_slice(&[KIND, kind.number()]);
 }
 
 /// What a span has that is counted.
@@ -148,17 +188,14 @@ pub(crate) struct Dropped {
 }
 
 #[inline]
-pub(crate) fn put_end(out: &mut Vec<u8>, end: u64, dropped: &Dropped) {
+pub(crate) fn put_end(out: &mut Vec<u8>, end: u64) {
     let mut field = [END_TIME, 0, 0, 0, 0, 0, 0, 0, 0];
     field[1..].copy_from_slice(&end.to_le_bytes());
     out.extend_from_slice(&field);
-    if dropped.attributes | dropped.events | dropped.links != 0 {
-        put_dropped(out, dropped);
-    }
 }
 
-#[cold]
-fn put_dropped(out: &mut Vec<u8>, dropped: &Dropped) {
+/// What was left out, as far as it is anything.
+pub(crate) fn put_dropped(out: &mut Vec<u8>, dropped: &Dropped) {
     put_count(out, DROPPED_ATTRIBUTES, dropped.attributes);
     put_count(out, DROPPED_EVENTS, dropped.events);
     put_count(out, DROPPED_LINKS, dropped.links);
@@ -210,15 +247,27 @@ pub(crate) fn put_event(span: &mut Vec<u8>, event: &[u8]) {
     wire::put_len(span, EVENTS, event);
 }
 
-/// Appends a link to a span of this process.
-pub(crate) fn put_link(span: &mut Vec<u8>, to: &Ids) {
-    const LEN: u8 = 18 + 10 + 5;
-    span.extend_from_slice(&[LINKS, LEN, LINK_TRACE_ID, 16]);
-    span.extend_from_slice(&to.trace.to_bytes());
-    span.extend_from_slice(&[LINK_SPAN_ID, 8]);
-    span.extend_from_slice(&to.span.to_bytes());
-    span.push(LINK_FLAGS);
-    span.extend_from_slice(&to.flags.to_le_bytes());
+/// What a link begins with. Its flags are those of the context that it leads to, with bit 9 where that is another process's
+/// ("is_remote", trace.proto); the tracestate is left out where it is empty.
+pub(crate) fn put_link_head(link: &mut Vec<u8>, to: &Ids, trace_state: &str) {
+    link.extend_from_slice(&[LINK_TRACE_ID, 16]);
+    link.extend_from_slice(&to.trace.to_bytes());
+    link.extend_from_slice(&[LINK_SPAN_ID, 8]);
+    link.extend_from_slice(&to.span.to_bytes());
+    if !trace_state.is_empty() {
+        wire::put_len(link, LINK_TRACE_STATE, trace_state.as_bytes());
+    }
+    link.push(LINK_FLAGS);
+    link.extend_from_slice(&to.flags.to_le_bytes());
+}
+
+pub(crate) fn put_link_dropped(link: &mut Vec<u8>, dropped: u32) {
+    put_count(link, LINK_DROPPED_ATTRIBUTES, dropped);
+}
+
+/// Appends an encoded link to a span.
+pub(crate) fn put_encoded_link(span: &mut Vec<u8>, link: &[u8]) {
+    wire::put_len(span, LINKS, link);
 }
 
 /// Cuts a span's name, if one is written.

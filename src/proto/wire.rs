@@ -61,8 +61,8 @@ pub(crate) fn set_len(out: &mut Vec<u8>, start: usize) {
 #[cold]
 fn set_long_len(out: &mut Vec<u8>, start: usize, len: usize) {
     let more = varint_len(len as u64) - 1;
-    let mut length = Vec::with_capacity(more + 1);
-    put_varint(&mut length, len as u64);
+    let continued = |at| if at < more { 0x80 } else { 0 };
+    let length = (0..=more).map(|at| (len >> (7 * at)) as u8 & 0x7F | continued(at));
     out.splice(start - 1..start, length);
 }
 

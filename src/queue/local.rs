@@ -34,6 +34,16 @@ impl Joined {
     #[inline]
     fn lane(&mut self, queue: &Arc<Queue>) -> &Lane {
         let address = Arc::as_ptr(queue).addr();
+        if let Some(first) = self.0.first()
+            && first.address == address
+        {
+            return &self.0[0].lane;
+        }
+        self.other_lane(queue, address)
+    }
+
+    #[inline(never)]
+    fn other_lane(&mut self, queue: &Arc<Queue>, address: usize) -> &Lane {
         let known = self.0.iter().position(|known| known.address == address);
         let at = known.unwrap_or_else(|| self.join(queue));
         &self.0[at].lane

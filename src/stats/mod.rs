@@ -76,6 +76,7 @@ pub(crate) struct Ledger {
     odd_answers: AtomicU64,
     sent_bytes: AtomicU64,
     truncated: AtomicU64,
+    limited: AtomicU64,
     panics: AtomicU64,
     /// Written once a request, by the exporter.
     details: Mutex<Details>,
@@ -139,6 +140,17 @@ impl Ledger {
         add(&self.truncated, values);
     }
 
+    /// Something of a record was left out for a limit.
+    #[cold]
+    pub(crate) fn limited(&self) {
+        add(&self.limited, 1);
+    }
+
+    /// Records of which a limit left something out.
+    pub(crate) fn limited_records(&self) -> u64 {
+        get(&self.limited)
+    }
+
     pub(crate) fn panicked(&self) {
         add(&self.panics, 1);
     }
@@ -183,6 +195,7 @@ impl Ledger {
             last_error: details.last_error.clone(),
             rejections: details.rejections.clone(),
             truncated: get(&self.truncated),
+            limited: get(&self.limited),
             panics: get(&self.panics),
         }
     }
@@ -223,6 +236,7 @@ pub struct Stats {
     last_error: Option<LastError>,
     rejections: Vec<(String, u64)>,
     truncated: u64,
+    limited: u64,
     panics: u64,
 }
 
@@ -337,6 +351,12 @@ impl Stats {
     /// Field values that were cut at a limit.
     pub fn truncated(&self) -> u64 {
         self.truncated
+    }
+
+    /// Records of which attributes, events or links were left out, since they exceeded a limit
+    /// ([`Builder::with_limits`](crate::Builder::with_limits)).
+    pub fn limited(&self) -> u64 {
+        self.limited
     }
 
     /// Panics of the exporter that were caught.

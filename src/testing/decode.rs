@@ -1,10 +1,12 @@
 //! From a request's bytes to plain spans.
 
-use super::model::{Event, Link, Span, SpanKind, Status, Value};
+use super::model::{Event, Link, Span};
 use crate::id::{SpanId, TraceId};
+use crate::model::{SpanKind, Status, Value};
+use crate::proto::value::read_attribute;
 use crate::proto::wire::{Content, Malformed, Reader};
 
-type Attributes = Vec<(String, Value)>;
+type Attributes = Vec<(String, Value<'static>)>;
 
 /// The spans of an `ExportTraceServiceRequest`.
 pub(super) fn request(message: &[u8]) -> Result<Vec<Span>, Malformed> {
@@ -82,7 +84,7 @@ fn span(message: &[u8]) -> Result<Span, Malformed> {
             (2, Content::Bytes(bytes)) => ids.1 = Some(span_id(bytes)?),
             (4, Content::Bytes(bytes)) => span.parent_span_id = Some(span_id(bytes)?),
             (5, Content::Bytes(bytes)) => span.name = text(bytes)?,
-            (6, Content::Varint(kind)) => span.kind = span_kind(kind),
+            (6, Content::Varint(kind)) => span.kind = SpanKind::from_number(kind),
             (7, Content::Fixed64(time)) => span.start_time_unix_nano = time,
             (8, Content::Fixed64(time)) => span.end_time_unix_nano = time,
             (9, Content::Bytes(pair)) => span.attributes.push(key_value(pair)?),
@@ -167,75 +169,13 @@ fn status(message: &[u8]) -> Result<Status, Malformed> {
     })?;
     Ok(match code {
         1 => Status::Ok,
-        2 => Status::Error(description),
+        2 => Status::error(description),
         _ => Status::Unset,
     })
 }
 
-fn span_kind(kind: u64) -> SpanKind {
-    match kind {
-        1 => SpanKind::Internal,
-        2 => SpanKind::Server,
-        3 => SpanKind::Client,
-        4 => SpanKind::Producer,
-        5 => SpanKind::Consumer,
-        _ => SpanKind::Unspecified,
-    }
-}
-
-fn key_value(message: &[u8]) -> Result<(String, Value), Malformed> {
-    let mut pair = (String::new(), Value::Empty);
-    each(message, |field, content| {
-        match (field, content) {
-            (1, Content::Bytes(key)) => pair.0 = text(key)?,
-            (2, Content::Bytes(bytes)) => pair.1 = value(bytes)?,
-            _ => {}
-        }
-        Ok(())
-    })?;
-    Ok(pair)
-}
-
-fn value(message: &[u8]) -> Result<Value, Malformed> {
-    let mut value = Value::Empty;
-    each(message, |field, content| {
-        value = match (field, content) {
-            (1, Content::Bytes(bytes)) => Value::Str(text(bytes)?),
-            (2, Content::Varint(bit)) => Value::Bool(bit != 0),
-            (3, Content::Varint(bits)) => Value::Int(bits as i64),
-            (4, Content::Fixed64(bits)) => Value::Double(f64::from_bits(bits)),
-            (5, Content::Bytes(bytes)) => Value::Array(values(bytes)?),
-            (6, Content::Bytes(bytes)) => Value::Map(pairs(bytes)?),
-            (7, Content::Bytes(bytes)) => Value::Bytes(bytes.to_vec()),
-            _ => return Ok(()),
-        };
-        Ok(())
-    })?;
-    Ok(value)
-}
-
-fn values(message: &[u8]) -> Result<Vec<Value>, Malformed> {
-    let mut values = Vec::new();
-    each(message, |field, content| match (field, content) {
-        (1, Content::Bytes(bytes)) => {
-            values.push(value(bytes)?);
-            Ok(())
-        }
-        _ => Ok(()),
-    })?;
-    Ok(values)
-}
-
-fn pairs(message: &[u8]) -> Result<Attributes, Malformed> {
-    let mut pairs = Attributes::new();
-    each(message, |field, content| match (field, content) {
-        (1, Content::Bytes(bytes)) => {
-            pairs.push(key_value(bytes)?);
-            Ok(())
-        }
-        _ => Ok(()),
-    })?;
-    Ok(pairs)
+fn key_value(message: &[u8]) -> Result<(String, Value<'static>), Malformed> {
+    read_attribute(message).map(|(key, value)| (key.to_owned(), value.into_owned()))
 }
 
 fn text(bytes: &[u8]) -> Result<String, Malformed> {

@@ -27,7 +27,7 @@ mod model;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use self::model::{Event, Link, Span, SpanKind, Status, Value};
+pub use self::model::{Event, Link, Span};
 use crate::export::{Answer, Request, Sending, Transport};
 
 /// Keeps every request. Clones share what is kept.

@@ -5,19 +5,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from lower ranks.
-const RANKS: [(&str, u8); 18] = [
+const RANKS: [(&str, u8); 24] = [
     ("id", 0),
+    ("model", 0),
+    ("percent", 0),
     ("problem", 0),
     ("quiet", 0),
     ("report", 0),
     ("say", 0),
     ("sync", 0),
     ("clock", 1),
+    ("context", 1),
     ("error", 1),
+    ("id_generator", 1),
     ("proto", 1),
     ("stats", 1),
     ("config", 2),
     ("queue", 2),
+    ("resource", 2),
+    ("sampler", 2),
     ("env", 3),
     ("export", 3),
     ("layer", 3),
@@ -55,6 +61,10 @@ const CONTAINED: [(&[&str], &[&str]); 4] = [
         &[],
     ),
 ];
+
+/// A file that names what is contained elsewhere. The headers of a request are a carrier of contexts for whoever has the crate
+/// `http`: there its traits are implemented, and nothing else is done with it.
+const EXCEPTED: [(&str, &str); 1] = [("context/header_map.rs", "http::")];
 
 const MOST_LINES: usize = 600;
 const MOST_LINES_OF_A_FUNCTION: usize = 60;
@@ -159,6 +169,11 @@ fn what_is_contained_stays_where_it_belongs() {
                 continue;
             }
             for name in names {
+                let is_it =
+                    |(file, excepted): (&str, &str)| path.ends_with(file) && excepted == *name;
+                if EXCEPTED.into_iter().any(is_it) {
+                    continue;
+                }
                 let named = code.match_indices(name).any(|(at, _)| {
                     let before = code[..at].chars().next_back();
                     !before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':')

@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use tokio::task::LocalSet;
-use tracing_otlp::{Batch, Builder, Compression, Guard, Handle, Protocol};
+use tracing_otlp::{Batch, Builder, Compression, Concurrency, Guard, Handle, Protocol};
 use tracing_subscriber::prelude::*;
 
 use crate::allocator;
@@ -46,6 +46,8 @@ pub(crate) fn run(name: &str) {
         "stopped" => stopped(),
         "overload" => overload(|builder| builder),
         "overload_encoded" => overload(encoded),
+        "overload_several" => overload(several),
+        "overload_several_encoded" => overload(|builder| encoded(several(builder))),
         "short_threads" => short_threads(),
         "no_thread" => no_thread(),
         _ => panic!("there is no child {name}"),
@@ -190,6 +192,11 @@ fn encoded(builder: Builder) -> Builder {
     builder
         .with_protocol(Protocol::HttpJson)
         .with_compression(Compression::Zstd)
+}
+
+/// Four requests at a time.
+fn several(builder: Builder) -> Builder {
+    builder.with_concurrency(Concurrency::Fixed(4))
 }
 
 /// 64 threads against a collector that does not answer; after a word from the parent it does.

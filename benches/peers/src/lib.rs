@@ -10,11 +10,13 @@
 //! | `cargo bench -p peers --bench hot_path` | time on the application's threads, exporter a sink |
 //! | `cargo bench -p peers --bench encode_now` | encode at once, or copy and encode later |
 //! | `cargo run --release -p peers --bin instructions` | instructions a request, by callgrind |
+//! | `cargo run --release -p peers --bin semantics` | instructions of sampling, contexts, links, errors and limits |
 //! | `cargo run --release -p peers --bin end_to_end` | CPU, allocations, losses, memory, over gRPC; ours by transport, and without a collector |
 //! | `cargo run --release -p peers --bin scale` | cost by open spans, attributes and threads |
 
 pub mod allocations;
 pub mod arguments;
+pub mod callgrind;
 pub mod machine;
 pub mod pace;
 pub mod process;
@@ -23,5 +25,6 @@ pub mod sink;
 pub mod stack;
 pub mod table;
 pub mod transport;
+pub mod unit;
 pub mod wire;
 pub mod workload;

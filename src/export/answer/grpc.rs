@@ -8,11 +8,12 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::super::text::{percent_decoded, printable};
+use super::super::text::printable;
 use super::super::transport::{Answer, Code, Failure, Kind};
 use super::{LONGEST_TEXT, Received, Sent};
 use super::{is_grpc, is_html, is_too_large, media_type, odd, refusal, status, taken};
 use crate::config::Protocol;
+use crate::percent::percent_decoded;
 use crate::proto::response;
 
 const UNKNOWN: i32 = 2;

@@ -54,13 +54,13 @@ impl Backlog {
         self.due = self.next;
     }
 
-    pub(super) fn has_due(&self, size: Size) -> bool {
-        !self.old.is_empty() || self.live.has_due(self.due, size)
+    pub(super) fn has_due(&self, ripe: Size) -> bool {
+        !self.old.is_empty() || self.live.has_due(self.due, ripe)
     }
 
-    /// What is to be sent next, if anything is due.
-    pub(super) fn take(&mut self, size: Size) -> Option<(Age, Batch)> {
-        let live = self.live.has_due(self.due, size);
+    /// What is to be sent next, at most so much, if anything is due: all that is worth a request (`ripe`) is.
+    pub(super) fn take(&mut self, ripe: Size, size: Size) -> Option<(Age, Batch)> {
+        let live = self.live.has_due(self.due, ripe);
         let age = match (live, !self.old.is_empty()) {
             (false, false) => return None,
             (true, true) if self.last == Age::Live => Age::Old,
@@ -73,7 +73,10 @@ impl Backlog {
 
     /// Sends this before anything else of its age.
     pub(super) fn put_back(&mut self, age: Age, batch: Batch) {
-        self.line(age).cut.push(batch);
+        let cut = &mut self.line(age).cut;
+        // Of several that were in flight, the oldest goes first, whichever came back last.
+        let newer = cut.partition_point(|other| other.oldest() >= batch.oldest());
+        cut.insert(newer, batch);
     }
 
     /// What waits is old from now on.
@@ -222,7 +225,7 @@ mod tests {
                 }
             }
             backlog.fall_due();
-            let batches: Vec<Vec<_>> = std::iter::from_fn(|| backlog.take(size))
+            let batches: Vec<Vec<_>> = std::iter::from_fn(|| backlog.take(size, size))
                 .map(|(_, batch)| batch.release().iter().map(|chunk| (chunk.bytes.len(), chunk.records)).collect())
                 .collect();
             prop_assert_eq!(batches, model);

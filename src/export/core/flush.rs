@@ -94,10 +94,7 @@ impl Core {
 
     /// The number of the oldest chunk that is not resolved in whole, wherever it is.
     fn oldest(&self) -> Option<u64> {
-        let flight = self
-            .flight
-            .as_ref()
-            .and_then(|flight| flight.batch.oldest());
-        flight.into_iter().chain(self.backlog.oldest()).min()
+        let flights = self.flights.oldest();
+        flights.into_iter().chain(self.backlog.oldest()).min()
     }
 }

@@ -21,6 +21,11 @@ const TUNING: Tuning = Tuning {
         bytes: 100_000,
         records: 100,
     },
+    first_bytes: 100_000,
+    is_adaptive: true,
+    concurrency: Concurrency::Fixed(1),
+    bytes_in_flight: 10_000_000,
+    timeout: Duration::from_secs(10),
     interval: INTERVAL,
     record_bytes: RECORD_BYTES,
     hold_on_config_error: false,
@@ -35,8 +40,10 @@ struct World {
     owing: usize,
     closed: bool,
     requests: Vec<(Nanos, u64)>,
-    /// The records in flight.
-    in_flight: Option<Vec<Span>>,
+    /// The requests in flight and their records, in the order in which they were begun.
+    in_flight: Vec<(u64, Vec<Span>)>,
+    /// How many there may be.
+    most_in_flight: usize,
     /// How often each record was sent.
     sent: BTreeMap<u64, u32>,
     /// Records whose requests were answered for good, and those that were not taken.
@@ -72,7 +79,8 @@ impl World {
             owing: 0,
             closed: false,
             requests: Vec::new(),
-            in_flight: None,
+            in_flight: Vec::new(),
+            most_in_flight: tuning.concurrency.most(),
             sent: BTreeMap::new(),
             answered: BTreeSet::new(),
             released: BTreeSet::new(),
@@ -185,7 +193,7 @@ impl World {
                     assert!(settled.is_empty());
                     self.core.swept();
                 }
-                Action::Send(request) => self.send(&request),
+                Action::Send { id, request } => self.send(id, &request),
                 Action::Resolve { id, report } => self.reports.push((id, report, self.now)),
                 Action::Book(settled) => self.book(settled),
                 Action::Stop => self.stopped = true,
@@ -193,8 +201,11 @@ impl World {
         }
     }
 
-    fn send(&mut self, request: &Request) {
-        assert!(self.in_flight.is_none(), "one request at a time");
+    fn send(&mut self, id: u64, request: &Request) {
+        assert!(
+            self.in_flight.len() < self.most_in_flight,
+            "no more requests at a time"
+        );
         self.requests.push((self.now, request.records()));
         let decoded = ExportTraceServiceRequest::decode(&request.to_vec()[..]).unwrap();
         let runs = decoded
@@ -206,14 +217,35 @@ impl World {
         for span in &spans {
             let number = number(span);
             assert!(!self.answered.contains(&number), "{number} was resolved");
+            assert!(!self.is_in_flight(number), "{number} is in flight");
             *self.sent.entry(number).or_default() += 1;
         }
-        self.in_flight = Some(spans);
+        self.in_flight.push((id, spans));
+    }
+
+    fn is_in_flight(&self, number: u64) -> bool {
+        let spans = self.in_flight.iter().flat_map(|(_, spans)| spans);
+        spans.map(self::number).any(|other| other == number)
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
+    /// The records of the request that was begun first.
+    fn spans(&self) -> &[Span] {
+        self.in_flight.first().map_or(&[], |(_, spans)| spans)
     }
 
     fn answer(&mut self, answer: Result<Answer, Failure>) {
-        let spans = self.in_flight.take().expect("a request is in flight");
-        let settled = self.core.on(self.now, Event::Answered(answer), self.random);
+        self.answer_at(0, answer);
+    }
+
+    /// Answers one of the requests in flight, by its place among them.
+    fn answer_at(&mut self, at: usize, answer: Result<Answer, Failure>) {
+        let (id, spans) = self.in_flight.remove(at);
+        let answered = Event::Answered { id, answer };
+        let settled = self.core.on(self.now, answered, self.random);
         for settled in settled {
             if matches!(
                 settled.outcome,
@@ -227,9 +259,9 @@ impl World {
     }
 
     fn panic(&mut self) {
-        let spans = self.in_flight.take().expect("a request is in flight");
+        let (id, spans) = self.in_flight.remove(0);
         self.answered.extend(spans.iter().map(number));
-        self.feed(Event::Panicked);
+        self.feed(Event::Panicked { id });
     }
 
     fn evict(&mut self) -> u64 {
@@ -259,10 +291,27 @@ impl World {
         self.act();
     }
 
-    /// Lets time pass up to the next request.
+    /// Lets so much time pass. The core does not keep the exporter busy meanwhile.
+    fn pass(&mut self, time: Nanos) {
+        let until = self.now + time;
+        for _ in 0..1_000 {
+            if self.now == until || self.stopped {
+                return;
+            }
+            self.sleep(until);
+        }
+        panic!("it wakes for nothing");
+    }
+
+    /// Lets time pass up to the next request, if none is in flight.
     fn sleep_to_request(&mut self) {
+        self.sleep_to_request_beside(0);
+    }
+
+    /// Lets time pass until more than so many requests are in flight.
+    fn sleep_to_request_beside(&mut self, in_flight: usize) {
         for _ in 0..10_000 {
-            if self.in_flight.is_some() {
+            if self.in_flight.len() > in_flight {
                 return;
             }
             self.sleep(u64::MAX);
@@ -317,7 +366,7 @@ fn p11_an_outage_of_a_week_loses_nothing_that_memory_holds() {
     let mut attempts = 0_u64;
     while world.now < week {
         world.sleep(week);
-        if world.in_flight.is_some() {
+        if world.is_busy() {
             attempts += 1;
             world.answer(Err(Failure::retry("connection refused")));
         }
@@ -346,173 +395,13 @@ fn what_the_server_asks_for_is_waited_for() {
 }
 
 #[test]
-fn a_flush_interrupts_a_back_off_and_tells_the_truth() {
-    let mut world = World::new();
-    world.record(3);
-    world.sleep(u64::MAX);
-    (0..8).for_each(|_| {
-        world.answer(Err(Failure::retry("refused")));
-        world.sleep_to_request();
-    });
-    world.answer(Err(Failure::retry("refused")));
-    let now = world.now;
-    world.record(4);
-    world.feed(Event::Flush {
-        id: 7,
-        deadline: now + SECOND,
-    });
-    assert!(world.in_flight.is_some() && world.now == now, "at once");
-    world.answer(Ok(Answer::partial(1, "one is odd")));
-    assert!(world.in_flight.is_some(), "the second batch follows");
-    world.answer(Ok(Answer::delivered()));
-    let report = Report {
-        delivered: 6,
-        rejected: 1,
-        dropped: 0,
-        unfinished: 0,
-    };
-    assert_eq!(world.reports, [(7, report, now)]);
-    world.assert_balanced();
-}
-
-#[test]
-fn a_flush_ends_at_its_deadline_and_says_what_is_left() {
-    let mut world = World::new();
-    world.record(5);
-    world.feed(Event::Flush {
-        id: 1,
-        deadline: SECOND,
-    });
-    assert!(world.in_flight.is_some());
-    world.sleep(u64::MAX);
-    let report = Report {
-        unfinished: 5,
-        ..Report::default()
-    };
-    assert_eq!(world.reports, [(1, report, SECOND)]);
-    assert!(!world.stopped, "a flush stops nothing");
-    world.answer(Ok(Answer::delivered()));
-    assert_eq!(world.delivered, 5);
-}
-
-#[test]
-fn a_flush_waits_for_a_lane_that_owes_a_chunk() {
-    let mut world = World::new();
-    world.owing = 1;
-    world.feed(Event::Flush {
-        id: 1,
-        deadline: SECOND,
-    });
-    assert!(world.reports.is_empty());
-    world.owing = 0;
-    world.record(2);
-    world.collect();
-    assert!(world.in_flight.is_some() && world.reports.is_empty());
-    world.answer(Ok(Answer::delivered()));
-    assert_eq!(world.reports.len(), 1);
-    assert_eq!(world.reports[0].1.delivered, 2);
-}
-
-#[test]
-fn what_comes_out_of_the_ring_before_the_sweep_does_not_end_a_flush() {
-    let mut world = World::new();
-    let now = world.now;
-    world.core.on(
-        now,
-        Event::Shutdown {
-            id: 1,
-            deadline: SECOND,
-        },
-        0.5,
-    );
-    world.core.on(
-        now,
-        Event::Chunks {
-            chunks: Vec::new(),
-            owing: 0,
-        },
-        0.5,
-    );
-    world.record(2);
-    world.act();
-    assert!(world.in_flight.is_some() && world.reports.is_empty() && !world.stopped);
-    world.answer(Ok(Answer::delivered()));
-    assert_eq!(world.reports[0].1.delivered, 2);
-}
-
-#[test]
-fn what_comes_after_a_flush_does_not_hold_it_up() {
-    let mut world = World::new();
-    world.record(2);
-    world.feed(Event::Flush {
-        id: 1,
-        deadline: SECOND,
-    });
-    world.record(90);
-    world.record(90);
-    world.collect();
-    world.answer(Ok(Answer::delivered()));
-    assert_eq!(
-        world.reports.len(),
-        1,
-        "the flush is done, with records of later still held"
-    );
-    assert!(world.core.holds() > 0);
-}
-
-#[test]
-fn a_shutdown_closes_the_lanes_sends_the_rest_and_stops() {
-    let mut world = World::new();
-    world.record(5);
-    world.feed(Event::Shutdown {
-        id: 1,
-        deadline: SECOND,
-    });
-    assert!(world.closed && world.in_flight.is_some() && !world.stopped);
-    world.answer(Ok(Answer::delivered()));
-    assert!(world.stopped);
-    assert_eq!(world.reports[0].1.delivered, 5);
-}
-
-#[test]
-fn a_shutdown_into_a_black_hole_stops_at_its_deadline() {
-    let mut world = World::new();
-    world.record(5);
-    world.feed(Event::Shutdown {
-        id: 1,
-        deadline: SECOND,
-    });
-    world.feed(Event::Flush {
-        id: 2,
-        deadline: 3 * SECOND,
-    });
-    while !world.stopped {
-        world.sleep(u64::MAX);
-    }
-    let ends: Vec<_> = world
-        .reports
-        .iter()
-        .map(|(id, report, at)| (*id, report.unfinished, *at))
-        .collect();
-    assert_eq!(ends.len(), 2);
-    assert!(
-        ends.iter()
-            .all(|(_, unfinished, at)| (*unfinished, *at) == (5, SECOND)),
-        "{ends:?}"
-    );
-}
-
-#[test]
 fn the_oldest_goes_first_when_memory_is_short() {
     let mut world = World::new();
     world.record(100);
     world.record(1);
     world.record(2);
     world.collect();
-    assert!(
-        world.in_flight.is_some(),
-        "the batch of 100 is on its way and stays"
-    );
+    assert!(world.is_busy(), "the batch of 100 is on its way and stays");
     assert_eq!([world.evict(), world.evict(), world.evict()], [1, 2, 0]);
     world.assert_balanced();
 }
@@ -540,7 +429,7 @@ fn p11_a_dead_collector_is_called_seldom() {
     let mut attempts = 0;
     while world.now < hour {
         world.sleep(hour);
-        if world.in_flight.is_some() {
+        if world.is_busy() {
             attempts += 1;
             world.answer(Err(Failure::unanswered(false, "connection refused")));
         }
@@ -549,11 +438,23 @@ fn p11_a_dead_collector_is_called_seldom() {
     world.assert_balanced();
 }
 
+mod flow {
+    mod tests;
+}
+mod flushes {
+    mod tests;
+}
 mod recovery {
     mod tests;
 }
 mod sequences {
     mod tests;
+}
+mod several {
+    mod tests;
+}
+mod simulation {
+    pub(super) mod tests;
 }
 mod verdicts {
     mod tests;

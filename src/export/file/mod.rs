@@ -78,6 +78,11 @@ impl Transport for File {
     fn send(&self, request: Request) -> Sending {
         writer::send(self.place.clone(), Arc::clone(&self.writer), request)
     }
+
+    /// One line is written at a time.
+    fn most_in_flight(&self) -> usize {
+        1
+    }
 }
 
 impl fmt::Debug for File {

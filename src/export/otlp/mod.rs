@@ -1,7 +1,8 @@
 //! OTLP over the network: gRPC, and HTTP with protobuf or JSON, by one connection that both share.
 //!
 //! A gRPC call is an HTTP/2 request with a prefix of five bytes and its status in trailers, so hyper's connections carry either.
-//! There is no codec and no pool: the chunks are the frames of the body as they are, and a destination has one connection.
+//! There is no codec and no balancer: the chunks are the frames of the body as they are, and each request in flight has a
+//! connection to itself, so that one that hangs or breaks is no other's.
 //!
 //! What one attempt may do more than once, within its deadline, is decided here: a connection that broke since it was idle, a
 //! compression or a credential that was refused. Everything else is decided by the core.
@@ -63,9 +64,11 @@ pub(crate) struct Otlp(Arc<Client>);
 struct Client {
     destination: Destination,
     connector: Connector,
-    /// The connection, while no request is at work with it. It is put back when its request was answered, and goes with a
-    /// request that was not: what hangs or broke is not used again.
-    line: Mutex<Option<Line>>,
+    /// The connections that no request is at work with, the one last used at the end. One is put back when its request was
+    /// answered, and goes with a request that was not: what hangs or broke is not used again.
+    lines: Mutex<Vec<Line>>,
+    /// Credentials are asked for by one request at a time.
+    credentials: tokio::sync::Mutex<()>,
     encoder: Mutex<Encoder>,
     /// Compression was refused: plain data until then.
     plain_until: Mutex<Option<Instant>>,
@@ -101,7 +104,8 @@ impl Otlp {
             user_agent,
             ledger,
             connector: Connector::new(endpoint, *protocol, tls, proxy),
-            line: Mutex::new(None),
+            lines: Mutex::default(),
+            credentials: tokio::sync::Mutex::default(),
             encoder: Mutex::new(Encoder::new(&destination)?),
             plain_until: Mutex::new(None),
             refreshed: Mutex::new(None),
@@ -203,11 +207,15 @@ impl Client {
             let line = line.map_err(|broken| self.unanswered(&broken, false))?;
             let headers = &self.destination.headers;
             *lock(stage) = Stage::Credentials;
-            let credentials = match headers.resolve(once.refreshed).await {
+            let credentials = {
+                let _turn = self.credentials.lock().await;
+                headers.resolve(once.refreshed).await
+            };
+            let credentials = match credentials {
                 Ok(credentials) => credentials,
                 Err(failure) => {
                     // Nothing is wrong with the connection.
-                    *lock(&self.line) = Some(line);
+                    lock(&self.lines).push(line);
                     return Err(failure);
                 }
             };
@@ -238,6 +246,8 @@ impl Client {
                     return Some(Err(self.unanswered(&broken, ambiguous)));
                 }
                 once.connected_anew = true;
+                // What ended it may have ended the others.
+                lock(&self.lines).clear();
                 if ambiguous {
                     self.ledger.ambiguous();
                 }
@@ -277,10 +287,13 @@ impl Client {
         self.destination.headers.may_be_refreshed() && !in_vain
     }
 
-    /// The connection that is kept, or a new one.
+    /// A connection that is kept, or a new one.
     async fn line(&self) -> Result<Line, Broken> {
-        let kept = lock(&self.line).take();
-        match kept.filter(Line::is_open) {
+        let kept = {
+            let mut lines = lock(&self.lines);
+            std::iter::from_fn(|| lines.pop()).find(Line::is_open)
+        };
+        match kept {
             Some(line) => Ok(line),
             None => Line::open(&self.connector, self.destination.max_response).await,
         }
@@ -319,7 +332,7 @@ impl Client {
         let received = received.await;
         // Who answers before all was read may never read the rest. Its memory goes with the connection.
         if received.as_ref().is_ok_and(|received| !received.cut) && !fate.is_held() {
-            *lock(&self.line) = Some(line);
+            lock(&self.lines).push(line);
         }
         Exchanged {
             received,

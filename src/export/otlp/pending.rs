@@ -1,16 +1,12 @@
 //! What may hang and cannot be cancelled: a look-up of a name, a read of files.
 
-use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
-use std::sync::Mutex;
-use std::task::Poll;
 
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-use super::lock;
-
-/// One of its kind at a time: an attempt that is given up leaves it under way, and the next one waits for the same.
+/// One of its kind at a time: an attempt that is given up leaves it under way, and the next one waits for the same. Who comes
+/// while another waits has its own begun after that.
 #[derive(Debug)]
 pub(super) struct Pending<T>(Mutex<Option<JoinHandle<io::Result<T>>>>);
 
@@ -20,24 +16,14 @@ impl<T> Pending<T> {
         &self,
         begin: impl FnOnce() -> io::Result<JoinHandle<io::Result<T>>>,
     ) -> io::Result<T> {
-        {
-            let mut under_way = lock(&self.0);
-            if under_way.is_none() {
-                *under_way = Some(begin()?);
-            }
-        }
-        let joined = poll_fn(|context| {
-            let mut under_way = lock(&self.0);
-            let Some(handle) = under_way.as_mut() else {
-                return Poll::Ready(Ok(Err(io::Error::other("it was waited for already"))));
-            };
-            let polled = Future::poll(Pin::new(handle), context);
-            if polled.is_ready() {
-                *under_way = None;
-            }
-            polled
-        });
-        joined.await.map_err(io::Error::other)?
+        let mut under_way = self.0.lock().await;
+        let handle = match under_way.take() {
+            Some(handle) => handle,
+            None => begin()?,
+        };
+        let joined = under_way.insert(handle).await;
+        *under_way = None;
+        joined.map_err(io::Error::other)?
     }
 }
 
@@ -71,6 +57,19 @@ mod tests {
         assert_eq!(pending.join(again).await.unwrap(), 7);
         let next = pending.join(|| Ok(tokio::spawn(async { Ok(8) })));
         assert_eq!(next.await.unwrap(), 8, "the next one begins anew");
+    }
+
+    #[tokio::test]
+    async fn several_at_once_are_served_one_after_the_other() {
+        let pending = Pending::default();
+        let begin = |number: u32| move || Ok(tokio::spawn(async move { Ok(number) }));
+        let (first, second, third) = tokio::join!(
+            pending.join(begin(1)),
+            pending.join(begin(2)),
+            pending.join(begin(3)),
+        );
+        let results = [first, second, third].map(Result::unwrap);
+        assert_eq!(results, [1, 2, 3]);
     }
 
     #[tokio::test]

@@ -20,8 +20,8 @@ pub(super) struct Way {
         allow(dead_code, reason = "only the network counts there itself")
     )]
     pub(super) ledger: Arc<Ledger>,
-    /// How large a request becomes.
-    pub(super) request_bytes: usize,
+    /// How large the requests in flight become together.
+    pub(super) bytes_in_flight: usize,
 }
 
 /// A way out, and the bytes that it takes to encode a request for it.
@@ -49,7 +49,7 @@ pub(super) fn transport(
     }
     let exporter = chosen(&way.destination, environment);
     if exporter.value == Exporter::Stdout {
-        match stdout(way.request_bytes) {
+        match stdout(way.bytes_in_flight) {
             Ok(transport) => {
                 explained.state("exporter", Exporter::Stdout.name(), exporter.origin);
                 return Ok(Some(transport));
@@ -90,9 +90,9 @@ fn chosen(code: &Wanted, environment: &Environment) -> Setting<Exporter> {
 
 /// The transport that writes lines of JSON on stdout.
 #[cfg(feature = "file")]
-fn stdout(request_bytes: usize) -> Result<Chosen, Error> {
+fn stdout(bytes: usize) -> Result<Chosen, Error> {
     let file = crate::export::File::stdout();
-    Ok((Box::new(file), crate::export::json_footprint(request_bytes)))
+    Ok((Box::new(file), crate::export::json_footprint(bytes)))
 }
 
 #[cfg(not(feature = "file"))]
@@ -106,7 +106,7 @@ fn stdout(_: usize) -> Result<Chosen, Error> {
 #[cfg(any(feature = "grpc", feature = "http"))]
 fn otlp(way: Way, environment: &Environment, explained: &mut Explanation) -> Result<Chosen, Error> {
     let destination = super::destination::resolve(way.destination, environment, explained)?;
-    let footprint = destination.footprint(way.request_bytes);
+    let footprint = destination.footprint(way.bytes_in_flight);
     let otlp = crate::export::Otlp::new(destination, way.ledger)?;
     Ok((Box::new(otlp), footprint))
 }

@@ -1,6 +1,8 @@
 use super::*;
+use crate::config::Concurrency;
 use crate::env::read;
 use crate::layer;
+use crate::sampler::Sampler;
 use crate::testing::InMemory;
 
 fn environment(pairs: &[(&str, &str)]) -> Environment {
@@ -17,51 +19,6 @@ fn plan_of(builder: Builder, pairs: &[(&str, &str)]) -> Plan {
 
 fn with(builder: Builder, pairs: &[(&str, &str)]) -> Plan {
     plan_of(builder.with_transport(InMemory::new()), pairs)
-}
-
-fn value<'r>(plan: &'r Plan, key: &str) -> Option<&'r str> {
-    let resource = plan.config.resource.iter();
-    let found: Vec<_> = resource.filter(|(known, _)| known == key).collect();
-    assert!(found.len() <= 1, "{key} is twice");
-    found.first().map(|(_, value)| value.as_str())
-}
-
-#[test]
-fn spec_9_5_the_service_name_goes_before_the_resource_attributes() {
-    let attributes = ("OTEL_RESOURCE_ATTRIBUTES", "service.name=low,team=a");
-    let plan = with(layer(), &[attributes]);
-    assert_eq!(value(&plan, "service.name"), Some("low"));
-    let plan = with(layer(), &[attributes, ("OTEL_SERVICE_NAME", "high")]);
-    assert_eq!(value(&plan, "service.name"), Some("high"));
-    assert_eq!(value(&plan, "team"), Some("a"));
-}
-
-#[test]
-fn spec_9_6_the_code_goes_before_the_environment() {
-    let pairs = [
-        ("OTEL_RESOURCE_ATTRIBUTES", "team=a"),
-        ("OTEL_SERVICE_NAME", "low"),
-    ];
-    let code = layer()
-        .with_service_name("high")
-        .with_resource_attribute("team", "b");
-    let plan = with(code, &pairs);
-    assert_eq!(
-        (value(&plan, "service.name"), value(&plan, "team")),
-        (Some("high"), Some("b"))
-    );
-}
-
-#[test]
-fn spec_9_1_to_9_3_the_resource_has_a_service_and_names_this_sdk() {
-    let plan = with(layer(), &[]);
-    assert!(value(&plan, "service.name").is_some_and(|name| name.starts_with("unknown_service:")));
-    assert_eq!(value(&plan, "telemetry.sdk.name"), Some("tracing-otlp"));
-    assert_eq!(value(&plan, "telemetry.sdk.language"), Some("rust"));
-    assert_eq!(
-        value(&plan, "telemetry.sdk.version"),
-        Some(env!("CARGO_PKG_VERSION"))
-    );
 }
 
 #[test]
@@ -104,8 +61,70 @@ fn spec_10_batch_and_limits_of_the_code_replace_the_environments() {
         .with_batch(Batch::default())
         .with_limits(Limits::default());
     let plan = with(code, &pairs);
-    assert_eq!(plan.config.batch, Batch::default());
+    let batch = Batch::default().with_max_bytes(MAX_REQUEST);
+    assert_eq!(plan.config.batch, batch);
     assert_eq!(plan.config.limits, Limits::default());
+}
+
+#[test]
+fn spec_5_4_the_limits_of_code_and_environment_come_together() {
+    let pairs = [
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "12"),
+        ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "3"),
+    ];
+    let limits = with(layer(), &pairs).config.limits;
+    let expected = Limits::default()
+        .with_value_length(12)
+        .with_attributes_per_link(3);
+    assert_eq!(limits, expected);
+    assert_eq!(limits.value().length, 12);
+    let none = with(layer().with_limits(Limits::default()), &pairs)
+        .config
+        .limits;
+    assert_eq!(none.value().length, usize::MAX);
+    assert_eq!(none.value_depth, 64);
+}
+
+#[test]
+fn spec_10_47_exceptions_stay_span_events_while_no_logs_are_sent() {
+    for value in ["logs", "logs/dup"] {
+        let plan = with(layer(), &[("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", value)]);
+        assert_eq!(plan.record.errors, Errors::default());
+        let warnings = plan.explanation.warnings();
+        assert!(
+            warnings.len() == 1 && warnings[0].contains("log records are not sent"),
+            "{warnings:?}"
+        );
+    }
+}
+
+#[test]
+fn a_request_grows_within_its_part_of_the_memory() {
+    let most = |builder| with(builder, &[]).config.batch.max_bytes;
+    assert_eq!(most(layer()), Some(MAX_REQUEST));
+    let small = layer().with_memory_limit(8 << 20);
+    assert_eq!(most(small), Some(2 << 20));
+    let fixed = Batch::default().with_adaptive_size(false);
+    assert_eq!(most(layer().with_batch(fixed)), Some(1 << 20));
+    let chosen = Batch::default().with_max_bytes(5_000);
+    assert_eq!(most(layer().with_batch(chosen)), Some(5_000));
+}
+
+#[test]
+#[cfg(all(feature = "grpc", feature = "gzip"))]
+fn what_is_encoded_anew_leaves_memory_for_all_that_are_in_flight() {
+    use crate::config::Compression;
+
+    let plan = |concurrency| {
+        let builder = layer().with_compression(Compression::Gzip);
+        plan_of(builder.with_concurrency(concurrency), &[])
+    };
+    let most = |requests| plan(Concurrency::Fixed(requests)).config.batch.max_bytes;
+    assert_eq!(most(1), Some(1 << 20));
+    assert_eq!(most(4), Some(1 << 20));
+    assert_eq!(most(8), Some(512 << 10));
+    let [one, eight] = [1, 8].map(|requests| plan(Concurrency::Fixed(requests)).footprint);
+    assert!(eight > 3 * one && eight < 16 << 20, "{one} and {eight}");
 }
 
 #[test]
@@ -173,6 +192,134 @@ fn spec_10_37_no_exporter_is_none_unless_the_code_names_one() {
     }
 }
 
+/// The sampler's line of the explanation, and the warnings.
+fn sampled_by(builder: Builder, pairs: &[(&str, &str)]) -> (String, Vec<String>) {
+    let plan = with(builder, pairs);
+    let text = plan.explanation.to_string();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("sampler = "));
+    let warnings = plan.explanation.warnings().to_vec();
+    let line = line.unwrap().to_owned();
+    assert!(line.starts_with(&plan.sampler.description()), "{line}");
+    (line, warnings)
+}
+
+#[test]
+fn spec_4_1_and_10_7_the_default_sampler_is_parent_based_always_on() {
+    let default = Sampler::default().description();
+    let expected = (format!("{default} (default)"), vec![]);
+    assert_eq!(sampled_by(layer(), &[]), expected);
+    let named = [("OTEL_TRACES_SAMPLER", "parentbased_always_on")];
+    let expected = (format!("{default} (OTEL_TRACES_SAMPLER)"), vec![]);
+    assert_eq!(sampled_by(layer(), &named), expected);
+}
+
+#[test]
+fn spec_4_22_and_4_24_what_the_code_says_of_ids_and_targets_is_explained() {
+    #[derive(Debug)]
+    struct Fixed;
+
+    impl crate::IdGenerator for Fixed {
+        fn trace_id(&self) -> crate::TraceId {
+            crate::TraceId::from_bytes([1; 16]).unwrap()
+        }
+
+        fn span_id(&self) -> crate::SpanId {
+            crate::SpanId::from_bytes([2; 8]).unwrap()
+        }
+    }
+
+    let plan = with(layer(), &[]);
+    assert!(plan.id_generator.is_none() && plan.disabled_targets.is_empty());
+    let builder = layer()
+        .with_id_generator(Fixed)
+        .with_disabled_targets(["hyper*", "h2"]);
+    let plan = with(builder, &[]);
+    assert_eq!(plan.id_generator.unwrap().trace_id().to_bytes(), [1; 16]);
+    let text = plan.explanation.to_string();
+    assert!(text.contains("disabled_targets = hyper*, h2 (Builder::with_disabled_targets)\n"));
+    assert!(
+        text.contains("id_generator = one of the program's own (Builder::with_id_generator)\n")
+    );
+}
+
+#[test]
+fn spec_10_7_the_code_goes_before_the_environment() {
+    let pairs = [
+        ("OTEL_TRACES_SAMPLER", "always_off"),
+        ("OTEL_TRACES_SAMPLER_ARG", "wrong"),
+    ];
+    let (line, warnings) = sampled_by(layer().with_sampler(Sampler::always_on()), &pairs);
+    assert_eq!(line, "AlwaysOnSampler (Builder::with_sampler)");
+    assert_eq!(warnings, [""; 0]);
+}
+
+#[test]
+fn spec_10_8_the_argument_is_a_ratio_or_is_warned_about_and_ignored() {
+    const BOTH: &str = "(OTEL_TRACES_SAMPLER, OTEL_TRACES_SAMPLER_ARG)";
+    let of = |name, argument| {
+        let pairs = [
+            ("OTEL_TRACES_SAMPLER", name),
+            ("OTEL_TRACES_SAMPLER_ARG", argument),
+        ];
+        sampled_by(layer(), &pairs)
+    };
+    for (argument, ratio) in [
+        ("0.25", "0.250000"),
+        ("0", "0.000000"),
+        (" 1 ", "1.000000"),
+        ("1e-3", "0.001000"),
+    ] {
+        let (line, warnings) = of("traceidratio", argument);
+        assert_eq!(line, format!("TraceIdRatioBased{{{ratio}}} {BOTH}"));
+        assert_eq!(warnings, [""; 0]);
+        let (line, _) = of("parentbased_traceidratio", argument);
+        assert!(line.contains(&format!("root:TraceIdRatioBased{{{ratio}}}")));
+    }
+    for wrong in ["1.5", "-0.1", "a half", "NaN", "inf", "0,5"] {
+        let (line, warnings) = of("traceidratio", wrong);
+        assert_eq!(line, "TraceIdRatioBased{1.000000} (OTEL_TRACES_SAMPLER)");
+        assert!(
+            warnings.len() == 1 && warnings[0].contains(wrong),
+            "{warnings:?}"
+        );
+    }
+    let (line, warnings) = of("traceidratio", "");
+    assert_eq!(line, "TraceIdRatioBased{1.000000} (OTEL_TRACES_SAMPLER)");
+    assert_eq!(warnings, [""; 0], "not set is 1");
+    // Nobody asks for it.
+    let (_, warnings) = of("always_on", "0.5");
+    assert!(warnings[0].contains("always_on takes no argument"));
+    let (line, warnings) = of("", "0.5");
+    assert!(line.ends_with("(default)"), "{line}");
+    assert!(warnings[0].contains("expected OTEL_TRACES_SAMPLER"));
+}
+
+#[test]
+fn spec_6_21_propagators_are_the_codes_then_the_environments_and_hold_in_a_disabled_sdk() {
+    let of = |builder: Builder, pairs: &[(&str, &str)]| {
+        let plan = with(builder, pairs);
+        plan.propagators.to_string()
+    };
+    let b3 = ("OTEL_PROPAGATORS", "b3,b3multi,b3");
+    let code = || layer().with_propagators([Propagator::Baggage, Propagator::Baggage]);
+    assert_eq!(of(layer(), &[]), "tracecontext,baggage");
+    assert_eq!(of(layer(), &[b3]), "b3,b3multi");
+    assert_eq!(of(code(), &[b3]), "baggage");
+    assert_eq!(of(layer().with_propagators([]), &[b3]), "none");
+    assert_eq!(of(layer(), &[("OTEL_PROPAGATORS", "none")]), "none");
+    assert_eq!(
+        of(layer(), &[("OTEL_PROPAGATORS", "jaeger")]),
+        "tracecontext,baggage"
+    );
+    assert_eq!(
+        of(layer(), &[b3, ("OTEL_SDK_DISABLED", "true")]),
+        "b3,b3multi"
+    );
+    assert_eq!(of(code().with_disabled(true), &[]), "baggage");
+}
+
 #[test]
 fn what_is_switched_off_answers_at_once_and_records_nothing() {
     use tracing_subscriber::filter::Targets;
@@ -213,7 +360,10 @@ fn a_wrong_value_in_the_code_is_an_error() {
         assert!(error.is_config());
         error.to_string()
     };
+    let none = Concurrency::Fixed(0);
+    assert!(error(layer().with_concurrency(none)).contains("with_concurrency: 0"));
     assert!(error(layer().with_memory_limit(7)).contains("with_memory_limit: 7"));
+    assert!(error(layer().with_sampler(Sampler::ratio(1.5))).contains("Sampler::ratio(1.5)"));
     let batch = Batch::default().with_max_queue_records(9);
     assert!(error(layer().with_batch(batch)).contains("8192"));
 }

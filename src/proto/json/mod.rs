@@ -148,7 +148,7 @@ fn put_set(
 /// `implicit presence`: a field of a plain type that has its default is as good as none.
 fn is_default(kind: Kind, content: Content<'_>) -> bool {
     match (kind, content) {
-        (Kind::One(_) | Kind::Many(_), _) => false,
+        (Kind::One(_) | Kind::Many(_) | Kind::Texts, _) => false,
         (Kind::Uint32 | Kind::Enum, Content::Varint(value)) => value as u32 == 0,
         (_, content) => matches!(
             content,
@@ -167,11 +167,14 @@ fn put_field(
     out.extend_from_slice(field.name.as_bytes());
     out.extend_from_slice(b"\":");
     match (field.kind, found.last) {
-        (Kind::Many(table), _) => {
+        (Kind::Many(_) | Kind::Texts, _) => {
             let mut before = b'[';
-            for message in found.each(field.number) {
+            for content in found.each(field.number) {
                 out.push(before);
-                put(table, message?, depth, out)?;
+                match field.kind {
+                    Kind::Many(table) => put(table, content?, depth, out)?,
+                    _ => scalar::put(Kind::Text, Content::Bytes(content?), out)?,
+                }
                 before = b',';
             }
             out.push(b']');

@@ -21,6 +21,8 @@ pub(super) struct Field {
 pub(super) enum Kind {
     /// `string`.
     Text,
+    /// `repeated string`.
+    Texts,
     /// `bytes` that are an id: hexadecimal digits.
     Id,
     /// Other `bytes`: base64.
@@ -62,6 +64,14 @@ static RESOURCE_SPANS: Message = message(&[
 static RESOURCE: Message = message(&[
     field(1, "attributes", Kind::Many(&KEY_VALUE)),
     field(2, "droppedAttributesCount", Kind::Uint32),
+    field(3, "entityRefs", Kind::Many(&ENTITY_REF)),
+]);
+
+static ENTITY_REF: Message = message(&[
+    field(1, "schemaUrl", Kind::Text),
+    field(2, "type", Kind::Text),
+    field(3, "idKeys", Kind::Texts),
+    field(4, "descriptionKeys", Kind::Texts),
 ]);
 
 static SCOPE_SPANS: Message = message(&[

@@ -1,6 +1,6 @@
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{
-    AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList,
+    AnyValue, ArrayValue, EntityRef, InstrumentationScope, KeyValue, KeyValueList,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
@@ -346,7 +346,7 @@ fn the_tables_numbers_have_their_places() {
     }
     let mut known = Vec::new();
     check(&schema::TRACES, &mut known);
-    assert_eq!(known.len(), 13);
+    assert_eq!(known.len(), 14);
 }
 
 /// Every field of every message is set.
@@ -415,7 +415,12 @@ fn everything() -> TracesData {
     let resource = Resource {
         attributes: attributes(),
         dropped_attributes_count: 10,
-        entity_refs: Vec::new(),
+        entity_refs: vec![EntityRef {
+            schema_url: "https://three".to_owned(),
+            r#type: "host".to_owned(),
+            id_keys: vec!["key".to_owned(), String::new()],
+            description_keys: vec!["key".to_owned()],
+        }],
     };
     TracesData {
         resource_spans: vec![ResourceSpans {

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use tracing::Dispatch;
-use tracing_otlp::testing::{InMemory, Value};
+use tracing_otlp::Value;
+use tracing_otlp::testing::InMemory;
 use tracing_otlp::{Batch, DropReason};
 use tracing_subscriber::prelude::*;
 

@@ -10,6 +10,7 @@ mod credentials;
 mod diagnosis;
 mod endings;
 mod file;
+mod flow;
 mod lies;
 mod misdirected;
 mod network;

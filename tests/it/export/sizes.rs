@@ -61,7 +61,7 @@ fn f14_what_is_too_large_is_split_until_it_fits() {
         .map(|span| span.attribute("number").cloned())
         .collect();
     let all: Vec<_> = (0..2_000)
-        .map(|number| Some(tracing_otlp::testing::Value::Int(number)))
+        .map(|number| Some(tracing_otlp::Value::Int(number)))
         .collect();
     assert_eq!(numbers, all, "each once, in their order");
 }

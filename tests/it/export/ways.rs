@@ -36,7 +36,7 @@ fn ways() -> impl Iterator<Item = Way> {
 }
 
 #[test]
-fn everything_arrives_once_in_every_way() {
+fn spec_1_25_everything_arrives_once_in_every_way_with_its_content_type() {
     for way in ways() {
         let rig = Rig::over_with(way, way.collector(), |builder| {
             // What is flushed is one request.

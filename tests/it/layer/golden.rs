@@ -91,16 +91,16 @@ golden! {
     an_isize_is_an_int: isize = 300 => [0x18, 0xAC, 0x02];
     a_usize_is_an_int: usize = 300 => [0x18, 0xAC, 0x02];
     a_u64_is_an_int: u64 = 7 => [0x18, 7];
-    the_largest_u64_that_fits_is_an_int: u64 = i64::MAX as u64 => I64_MAX;
-    a_u64_that_does_not_fit_is_decimal: u64 = u64::MAX => string("18446744073709551615");
+    spec_1_9_the_largest_u64_that_fits_is_an_int: u64 = i64::MAX as u64 => I64_MAX;
+    spec_1_9_a_u64_that_does_not_fit_is_decimal: u64 = u64::MAX => string("18446744073709551615");
     the_least_u64_that_does_not_fit_is_decimal: u64 = 1 << 63 => string("9223372036854775808");
-    an_i128_that_fits_is_an_int: i128 = -1 => MINUS_ONE;
-    an_i128_below_is_decimal: i128 = i128::from(i64::MIN) - 1 => string("-9223372036854775809");
+    spec_1_9_an_i128_that_fits_is_an_int: i128 = -1 => MINUS_ONE;
+    spec_1_9_an_i128_below_is_decimal: i128 = i128::from(i64::MIN) - 1 => string("-9223372036854775809");
     the_least_i128_is_decimal: i128 = i128::MIN => string("-170141183460469231731687303715884105728");
     a_u128_that_fits_is_an_int: u128 = 7 => [0x18, 7];
-    the_largest_u128_is_decimal: u128 = u128::MAX => string("340282366920938463463374607431768211455");
-    an_f64_is_a_double: f64 = 1.5 => [0x21, 0, 0, 0, 0, 0, 0, 0xF8, 0x3F];
-    an_f32_is_a_double: f32 = 1.5 => [0x21, 0, 0, 0, 0, 0, 0, 0xF8, 0x3F];
+    spec_1_9_the_largest_u128_is_decimal: u128 = u128::MAX => string("340282366920938463463374607431768211455");
+    spec_1_10_an_f64_is_a_double: f64 = 1.5 => [0x21, 0, 0, 0, 0, 0, 0, 0xF8, 0x3F];
+    spec_1_10_an_f32_is_a_double: f32 = 1.5 => [0x21, 0, 0, 0, 0, 0, 0, 0xF8, 0x3F];
     minus_zero_keeps_its_sign: f64 = -0.0 => [0x21, 0, 0, 0, 0, 0, 0, 0, 0x80];
     nan_is_a_double: f64 = f64::NAN => [0x21, 0, 0, 0, 0, 0, 0, 0xF8, 0x7F];
     infinity_is_a_double: f64 = f64::NEG_INFINITY => [0x21, 0, 0, 0, 0, 0, 0, 0xF0, 0xFF];
@@ -132,7 +132,7 @@ fn an_owned_string_is_a_string() {
 }
 
 #[test]
-fn bytes_are_bytes() {
+fn spec_1_8_bytes_are_bytes() {
     #[instrument(skip_all, fields(v = data))]
     fn work(data: &[u8]) {}
     let data = &[0x00, 0xFF][..];
@@ -148,7 +148,7 @@ fn spec_1_7_no_bytes_are_passed_through() {
 }
 
 #[test]
-fn what_only_has_debug_is_a_string() {
+fn spec_1_10_what_only_has_debug_is_a_string() {
     #[instrument]
     fn work(v: Option<u8>) {}
     check(
@@ -156,6 +156,19 @@ fn what_only_has_debug_is_a_string() {
         || work(Some(1)),
         &string("Some(1)"),
     );
+}
+
+/// An enum without data is its symbolic name.
+#[test]
+fn spec_1_10_an_enum_is_its_name() {
+    #[derive(Clone, Copy, Debug)]
+    enum Colour {
+        Red,
+    }
+    #[instrument]
+    fn work(v: Colour) {}
+    let red = Colour::Red;
+    check(tracing::field::debug(red), || work(red), &string("Red"));
 }
 
 #[test]
@@ -191,6 +204,8 @@ fn an_error_is_a_string_beside_its_chain() {
     let error = &error as &(dyn Error + 'static);
     #[instrument(skip_all, fields(v = error))]
     fn work(error: &(dyn Error + 'static)) {}
+    let message = b"\x0A\x11exception.message\x12\x08\x0A\x06effect".to_vec();
+    let trace = b"\x0A\x14exception.stacktrace\x12\x08\x0A\x06cause\n".to_vec();
     let mut chain = b"\x0A\x07v.chain\x12\x0F\x2A\x0D".to_vec();
     chain.extend_from_slice(b"\x0A\x07\x0A\x05cause\x0A\x02\x0A\x00");
 
@@ -204,7 +219,7 @@ fn an_error_is_a_string_beside_its_chain() {
     });
     let spans = pipeline.spans();
     assert_eq!(spans.len(), 3);
-    for pair in [&pair(&string("effect")), &chain] {
+    for pair in [&pair(&string("effect")), &chain, &message, &trace] {
         assert_eq!(count(&pipeline, SPAN, pair), 3, "{pair:02x?}");
         assert_eq!(count(&pipeline, EVENT, pair), 1, "{pair:02x?}");
     }

@@ -7,11 +7,15 @@
     reason = "a helper of tests fails its test"
 )]
 
+mod activity;
 mod bad_luck;
 mod callsite;
+mod compat;
 mod current;
+mod disabled;
 mod event_parents;
 mod exceptions;
+mod ext;
 mod golden;
 mod isolation;
 mod keys;
@@ -19,10 +23,17 @@ mod limits;
 mod options;
 mod oracle;
 mod parents;
+mod propagation;
 mod random_filters;
+mod random_traces;
+mod reach;
+mod resource;
+mod sampling;
 mod spec;
 mod special;
+mod starting;
 mod threads;
 mod time;
 mod user_code;
+mod values;
 mod wrappers;

@@ -1,7 +1,11 @@
 //! Rows of the specification checklist that no other file is about. What holds of every span whatever is asserted of all
 //! that any test decodes (`support/layer/valid.rs`): 1.1, 1.2, 1.3, 1.5, 1.12, 1.13, 1.14, 1.15, 1.16, 1.17, 7.4, 7.13.
 
+use std::borrow::Cow;
+
+use opentelemetry_proto::tonic::common::v1::any_value;
 use tracing::{error, info, info_span, warn};
+use tracing_otlp::{SpanContext, SpanExt, SpanId, TraceFlags, TraceId, TraceState, Value};
 
 use crate::support::layer::{Attributed, Pipeline, int, record};
 
@@ -11,6 +15,62 @@ fn spec_1_16_nothing_recorded_is_nothing_sent() {
     assert_eq!(pipeline.spans().len(), 0);
     drop(layer);
     assert!(pipeline.requests().is_empty());
+}
+
+/// Bits 0 to 7 are W3C's, 8 and 9 tell of the parent; of W3C's flags only the two that are defined are made here.
+#[test]
+fn spec_1_14_flags_have_no_bit_that_is_not_defined() {
+    let spans = record(|| {
+        let ids = (TraceId::from_bytes([1; 16]), SpanId::from_bytes([2; 8]));
+        let flags = TraceFlags::new(0xFF);
+        let caller =
+            SpanContext::remote(ids.0.unwrap(), ids.1.unwrap(), flags, TraceState::default());
+        let span = info_span!("span");
+        span.set_parent(caller.clone()).unwrap();
+        span.add_link(&caller, []);
+        drop(info_span!(parent: &span, "child"));
+        drop(info_span!("root"));
+    });
+    assert_eq!(spans.named("span").flags, 0x303);
+    assert_eq!(spans.named("child").flags, 0x103);
+    assert_eq!(spans.named("root").flags, 0x103);
+    // A link tells the other's flags as they came.
+    assert_eq!(spans.named("span").links[0].flags, 0x3FF);
+}
+
+#[test]
+fn spec_1_11_the_keys_of_a_map_are_texts_and_stand_once() {
+    let spans = record(|| {
+        let pair = |key: &'static str, value: i64| (Cow::from(key), Value::from(value));
+        let map = Value::Map(vec![pair("1", 1), pair("2", 2), pair("1", 3)]);
+        info_span!("span").set_attribute("map", map);
+    });
+    let Some(any_value::Value::KvlistValue(map)) = spans.only().value("map") else {
+        panic!("{:?}", spans.only().value("map"));
+    };
+    let keys: Vec<&str> = map.values.iter().map(|pair| &*pair.key).collect();
+    assert_eq!(keys.len(), 2);
+    assert!(keys.contains(&"1") && keys.contains(&"2"));
+}
+
+/// They are for profiles alone.
+#[test]
+fn spec_1_17_no_text_is_an_index_into_a_table() {
+    let spans = record(|| {
+        let _span = info_span!("span", text = "a", number = 1).entered();
+        info!(text = "b", "event");
+    });
+    let span = spans.only();
+    let attributes = span.attributes.iter().chain(&span.events[0].attributes);
+    for attribute in attributes.chain(&span.resource.attributes) {
+        assert_eq!(attribute.key_strindex, 0);
+        let value = attribute
+            .value
+            .as_ref()
+            .and_then(|value| value.value.as_ref());
+        let is_index = matches!(value, Some(any_value::Value::StringValueStrindex(_)));
+        assert!(!is_index, "{attribute:?}");
+    }
 }
 
 #[test]

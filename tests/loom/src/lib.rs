@@ -1,4 +1,4 @@
-//! Models of the queue's protocols: `cargo test -p loom-models --release`.
+//! Models of the queue's protocols, and of how a span starts: `cargo test -p loom-models --release`.
 //!
 //! The modules are those of the crate itself, compiled over loom's atomics and over locked models of crossbeam's cell and
 //! queue (see `src/sync.rs`). Loom then runs each model under every interleaving, up to three or four preemptions.
@@ -14,6 +14,8 @@
     reason = "the crate itself is linted; a model fails by panicking"
 )]
 
+#[path = "../../../src/layer/fresh.rs"]
+mod fresh;
 #[path = "../../../src/queue/mod.rs"]
 mod queue;
 #[path = "../../../src/sync.rs"]
@@ -23,3 +25,5 @@ mod proto;
 
 #[cfg(test)]
 mod models;
+#[cfg(test)]
+mod starts;

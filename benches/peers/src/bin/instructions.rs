@@ -4,23 +4,15 @@
 //! cargo run --release -p peers --bin instructions [-- --quick] [--workload request]
 //! ```
 //!
-//! Each stack runs once under valgrind, with a file of costs for each thread; callgrind collects
-//! only inside [`measured`], after a warm-up, and only the main thread's file is read, so neither
-//! the start of the program nor the exporter counts. Exporters are sinks; valgrind runs one thread
-//! at a time, in turns that are fair, and a stack that lost spans all the same is named. Without
-//! valgrind the program says so and ends.
+//! Each stack runs once under valgrind ([`callgrind`]), and counts after a warm-up. Exporters are sinks; a stack that lost
+//! spans is named. Without valgrind the program says so and ends.
 //!
 //! `instructions run STACK WORKLOAD ITERATIONS` is the program that is measured; it serves other
 //! profilers too.
 
-use std::fs;
-use std::io;
-use std::path::Path;
-use std::process::{Command, Stdio};
-
 use peers::arguments::Arguments;
+use peers::callgrind;
 use peers::machine;
-use peers::process::this_executable;
 use peers::sink::Sink;
 use peers::stack::{Destination, Settings, Stack};
 use peers::table::{Table, thousands};
@@ -33,10 +25,8 @@ fn main() {
     let arguments = Arguments::of_process();
     if arguments.role() == Some("run") {
         run(arguments.at(1), &arguments.at::<String>(2), arguments.at(3));
-    } else if valgrind_is_there() {
+    } else if callgrind::is_there() {
         compare(&arguments);
-    } else {
-        println!("valgrind is not installed: instructions are NOT counted");
     }
 }
 
@@ -53,7 +43,7 @@ fn run(stack: Stack, workload: &str, iterations: i64) {
     for number in 0..WARM_UP {
         call(number);
     }
-    measured(call, iterations);
+    callgrind::measured(call, iterations);
     let made = (WARM_UP + iterations) as u64 * workload.spans;
     running.finish(made);
     if stack != Stack::NoOp && sink.spans() < made {
@@ -63,20 +53,6 @@ fn run(stack: Stack, workload: &str, iterations: i64) {
         );
     }
     std::process::exit(0);
-}
-
-/// Not inlined: callgrind finds it by its name.
-#[inline(never)]
-fn measured(call: fn(i64), iterations: i64) {
-    for number in 0..iterations {
-        call(number);
-    }
-}
-
-fn valgrind_is_there() -> bool {
-    let mut valgrind = Command::new("valgrind");
-    valgrind.arg("--version").stdout(Stdio::null());
-    valgrind.status().is_ok_and(|status| status.success())
 }
 
 fn compare(arguments: &Arguments) {
@@ -97,60 +73,14 @@ fn compare(arguments: &Arguments) {
 
 /// Instructions of one iteration on the main thread.
 fn instructions(stack: Stack, workload: Workload, iterations: u64) -> f64 {
-    match callgrind(stack, workload, iterations) {
-        Ok(total) => total as f64 / iterations as f64,
-        Err(error) => panic!("callgrind with {stack}: {error}"),
-    }
-}
-
-/// Runs callgrind once and reads the main thread's total.
-fn callgrind(stack: Stack, workload: Workload, iterations: u64) -> io::Result<u64> {
-    let prefix = format!("peers-callgrind-{}-{stack}", std::process::id());
-    let output = std::env::temp_dir().join(prefix);
-    let status = Command::new("valgrind")
-        .args([
-            "--tool=callgrind",
-            "--separate-threads=yes",
-            "--fair-sched=yes",
-            "--quiet",
-        ])
-        .arg("--toggle-collect=instructions::measured")
-        .arg(format!("--callgrind-out-file={}", output.display()))
-        .arg(this_executable().get_program())
-        .args(["run", stack.name(), workload.name])
-        .arg(iterations.to_string())
-        .status()?;
-    if !status.success() {
-        return Err(io::Error::other(format!("valgrind ended with {status}")));
-    }
-    let total = main_thread_total(&output);
-    remove_outputs(&output)?;
-    total
-}
-
-/// Reads the file of the thread that callgrind numbers 1, the main thread.
-fn main_thread_total(output: &Path) -> io::Result<u64> {
-    let text = fs::read_to_string(format!("{}-01", output.display()))?;
-    let totals = text.lines().filter_map(|line| line.strip_prefix("totals:"));
-    let total: Option<u64> = totals.map(|total| total.trim().parse::<u64>().ok()).sum();
-    total.ok_or_else(|| io::Error::other("callgrind wrote no total"))
-}
-
-fn remove_outputs(output: &Path) -> io::Result<()> {
-    let (Some(folder), Some(name)) = (output.parent(), output.file_name()) else {
-        return Ok(());
-    };
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let its_name = entry.file_name();
-        if its_name
-            .as_encoded_bytes()
-            .starts_with(name.as_encoded_bytes())
-        {
-            fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
+    let arguments = [
+        "run".to_owned(),
+        stack.name().to_owned(),
+        workload.name.to_owned(),
+        iterations.to_string(),
+    ];
+    let total: u64 = callgrind::instructions(&arguments).iter().sum();
+    total as f64 / iterations as f64
 }
 
 fn table(workload: Workload, measured: &[(Stack, f64)]) -> Table {

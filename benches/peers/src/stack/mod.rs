@@ -20,6 +20,9 @@ use crate::workload::REFUSED_TARGET;
 /// The service name that every stack reports.
 const SERVICE: &str = "bench";
 
+/// How the names begin that [`Sampler::Rules`] refuses.
+pub const HEALTH: &str = "GET /health";
+
 /// A way to trace.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Stack {
@@ -56,16 +59,49 @@ pub struct Settings {
     pub memory_limit: usize,
     /// How ours sends to a collector; the peers send over gRPC, not compressed.
     pub transport: Transport,
+    /// Which spans are recorded; fastrace has no samplers.
+    pub sampler: Sampler,
+    /// How much a span may hold; fastrace has no limits.
+    pub limits: Limits,
+    /// Whether spans say how long they were entered, and how long not.
+    pub busy_and_idle: bool,
+}
+
+/// A sampler that is parent-based, as those that programs use are.
+#[derive(Clone, Copy, Debug)]
+pub enum Sampler {
+    /// The default: roots always.
+    On,
+    /// This part of the roots, by the trace id.
+    Ratio(f64),
+    /// Roots by their names: none that begins with [`HEALTH`], all others. Only ours has rules.
+    Rules,
+}
+
+/// How much a span may hold; `None` is each stack's default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Characters of an attribute's text, which the SDK does not limit.
+    pub value_length: Option<u32>,
+    /// Attributes of a span.
+    pub attributes: Option<u32>,
+    /// Events of a span.
+    pub events: Option<u32>,
+    /// Bytes of a span, which the SDK does not limit.
+    pub record_bytes: Option<usize>,
 }
 
 impl Settings {
-    /// Without a filter, over gRPC, and with our default budget.
+    /// Without a filter, over gRPC, with our default budget, and what each stack samples and limits by default.
     pub fn new(destination: Destination) -> Self {
         Self {
             destination,
             filtered: false,
             memory_limit: 32 << 20,
             transport: Transport::GRPC,
+            sampler: Sampler::On,
+            limits: Limits::default(),
+            busy_and_idle: false,
         }
     }
 }

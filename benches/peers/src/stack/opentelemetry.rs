@@ -7,12 +7,13 @@ use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
-    BatchConfig, BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData, SpanExporter,
+    self, BatchConfig, BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider, SpanData,
+    SpanExporter, SpanLimits,
 };
 use tokio::runtime::{self, Runtime};
 use tracing_opentelemetry::OpenTelemetryLayer;
 
-use super::{Destination, Running, SERVICE, Settings, install_layer};
+use super::{Destination, Limits, Running, SERVICE, Sampler, Settings, install_layer};
 use crate::sink::Sink;
 
 /// Longer than any backlog takes, so that what a shutdown would cut off is not counted as lost.
@@ -50,6 +51,8 @@ pub(super) fn install(settings: &Settings, defaults: bool) -> Box<dyn Running> {
     let provider = SdkTracerProvider::builder()
         .with_resource(Resource::builder().with_service_name(SERVICE).build())
         .with_span_processor(processor)
+        .with_sampler(sampler(settings.sampler))
+        .with_span_limits(limits(settings.limits))
         .build();
     let layer = OpenTelemetryLayer::new(provider.tracer(SERVICE));
     if defaults {
@@ -59,13 +62,36 @@ pub(super) fn install(settings: &Settings, defaults: bool) -> Box<dyn Running> {
             .with_target(true)
             .with_location(true)
             .with_threads(false)
-            .with_tracked_inactivity(false);
+            .with_tracked_inactivity(settings.busy_and_idle);
         install_layer(layer, settings);
     }
     Box::new(OpenTelemetry {
         provider,
         _runtime: runtime,
     })
+}
+
+/// # Panics
+///
+/// For rules, of which the SDK has none.
+fn sampler(sampler: Sampler) -> trace::Sampler {
+    let of_roots = match sampler {
+        Sampler::On => trace::Sampler::AlwaysOn,
+        Sampler::Ratio(ratio) => trace::Sampler::TraceIdRatioBased(ratio),
+        Sampler::Rules => panic!("the SDK has no rules"),
+    };
+    trace::Sampler::ParentBased(Box::new(of_roots))
+}
+
+fn limits(limits: Limits) -> SpanLimits {
+    let mut theirs = SpanLimits::default();
+    if let Some(attributes) = limits.attributes {
+        theirs.max_attributes_per_span = attributes;
+    }
+    if let Some(events) = limits.events {
+        theirs.max_events_per_span = events;
+    }
+    theirs
 }
 
 /// The runtime of an exporter that needs one.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tracing_otlp::{Answer, Guard, Request, Sending, Transport};
+use tracing_otlp::{Answer, Guard, Request, Rule, Sending, Transport};
 
-use super::{Destination, Running, SERVICE, Settings, install_layer};
+use super::{Destination, HEALTH, Limits, Running, SERVICE, Sampler, Settings, install_layer};
 use crate::sink::Sink;
 
 /// As long as the peers get.
@@ -17,7 +17,10 @@ pub(super) fn install(settings: &Settings) -> Box<dyn Running> {
         .with_service_name(SERVICE)
         .with_target(true)
         .with_location(true)
-        .with_memory_limit(settings.memory_limit);
+        .with_memory_limit(settings.memory_limit)
+        .with_sampler(sampler(settings.sampler))
+        .with_limits(limits(settings.limits))
+        .with_busy_and_idle(settings.busy_and_idle);
     let builder = match &settings.destination {
         Destination::Sink(sink) => builder.with_transport(SinkTransport(sink.clone())),
         Destination::Collector(endpoint) => builder
@@ -28,6 +31,37 @@ pub(super) fn install(settings: &Settings) -> Box<dyn Running> {
     let (layer, guard) = builder.build().expect("the configuration is valid");
     install_layer(layer, settings);
     Box::new(Ours(guard))
+}
+
+fn sampler(sampler: Sampler) -> tracing_otlp::Sampler {
+    let on = tracing_otlp::Sampler::always_on;
+    let of_roots = match sampler {
+        Sampler::On => on(),
+        Sampler::Ratio(ratio) => tracing_otlp::Sampler::ratio(ratio),
+        Sampler::Rules => {
+            let off = tracing_otlp::Sampler::always_off();
+            let health = Rule::new().name(format!("{HEALTH}*")).sampler(off);
+            tracing_otlp::Sampler::rules([health], on())
+        }
+    };
+    tracing_otlp::Sampler::parent_based(of_roots)
+}
+
+fn limits(limits: Limits) -> tracing_otlp::Limits {
+    let mut ours = tracing_otlp::Limits::default();
+    if let Some(characters) = limits.value_length {
+        ours = ours.with_value_length(characters);
+    }
+    if let Some(attributes) = limits.attributes {
+        ours = ours.with_attributes(attributes);
+    }
+    if let Some(events) = limits.events {
+        ours = ours.with_events(events);
+    }
+    if let Some(bytes) = limits.record_bytes {
+        ours = ours.with_record_bytes(bytes);
+    }
+    ours
 }
 
 impl Running for Ours {

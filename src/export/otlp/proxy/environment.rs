@@ -10,7 +10,7 @@ use http::HeaderValue;
 use http::uri::Authority;
 
 use crate::error::Error;
-use crate::export::text::percent_decoded;
+use crate::percent::percent_decoded;
 
 /// curl's default.
 const DEFAULT_PORT: u16 = 1080;

@@ -2,7 +2,7 @@
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{
-    AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList,
+    AnyValue, ArrayValue, EntityRef, InstrumentationScope, KeyValue, KeyValueList,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
@@ -157,12 +157,18 @@ fn data() -> impl Strategy<Value = TracesData> {
         spans,
         schema_url,
     });
-    let resource =
-        (attributes(), number()).prop_map(|(attributes, dropped_attributes_count)| Resource {
-            attributes,
-            dropped_attributes_count,
-            entity_refs: Vec::new(),
-        });
+    let keys = || vec(text(), 0..3);
+    let entity = (text(), text(), keys(), keys()).prop_map(|entity| EntityRef {
+        schema_url: entity.0,
+        r#type: entity.1,
+        id_keys: entity.2,
+        description_keys: entity.3,
+    });
+    let resource = (attributes(), number(), vec(entity, 0..3)).prop_map(|resource| Resource {
+        attributes: resource.0,
+        dropped_attributes_count: resource.1,
+        entity_refs: resource.2,
+    });
     let resources = (option::of(resource), vec(scopes, 0..3), text());
     let resources = resources.prop_map(|(resource, scope_spans, schema_url)| ResourceSpans {
         resource,
@@ -333,10 +339,22 @@ fn naive_resource_spans(spans: &ResourceSpans) -> Value {
             object(|o| {
                 o.list("attributes", &resource.attributes, naive_attribute);
                 o.short("droppedAttributesCount", resource.dropped_attributes_count);
+                o.list("entityRefs", &resource.entity_refs, naive_entity);
             })
         });
         o.list("scopeSpans", &spans.scope_spans, naive_scope_spans);
         o.text("schemaUrl", &spans.schema_url);
+    })
+}
+
+fn naive_entity(entity: &EntityRef) -> Value {
+    object(|o| {
+        o.text("schemaUrl", &entity.schema_url);
+        o.text("type", &entity.r#type);
+        o.list("idKeys", &entity.id_keys, |key| json!(key));
+        o.list("descriptionKeys", &entity.description_keys, |key| {
+            json!(key)
+        });
     })
 }
 

@@ -16,8 +16,41 @@ use crate::support::layer::{Attributed, Exported, int, text};
 #[derive(Debug, Default)]
 struct Attributes {
     limit: usize,
+    /// Characters of a text, and bytes.
+    length: usize,
     values: BTreeMap<String, Option<Decoded>>,
     dropped: u32,
+}
+
+/// What follows from an error, beside its text.
+#[derive(Clone, Copy, Debug)]
+struct Derives {
+    message: bool,
+    stacktrace: bool,
+    chain: bool,
+}
+
+impl Derives {
+    fn new(shape: &Shape, settings: &Settings) -> Self {
+        Self {
+            message: settings.exceptions && !declares(shape, "exception.message"),
+            stacktrace: settings.exceptions && !declares(shape, "exception.stacktrace"),
+            chain: settings.chains,
+        }
+    }
+
+    /// Nothing but the chain.
+    fn chain_only(self) -> Self {
+        Self {
+            message: false,
+            stacktrace: false,
+            ..self
+        }
+    }
+}
+
+fn declares(shape: &Shape, name: &str) -> bool {
+    shape.fields.iter().any(|field| field == name)
 }
 
 impl Attributes {
@@ -25,6 +58,9 @@ impl Attributes {
     fn new(limit: u32, shape: &Shape, settings: &Settings, level: bool, target: bool) -> Self {
         let mut attributes = Self {
             limit: limit as usize,
+            length: settings
+                .value_length
+                .map_or(usize::MAX, |length| length as usize),
             ..Self::default()
         };
         if level {
@@ -52,21 +88,52 @@ impl Attributes {
         if is_new && self.values.len() >= self.limit {
             self.dropped += 1;
         } else {
+            let value = value.map(|value| self.cut(value));
             self.values.insert(key.to_owned(), value);
         }
     }
 
-    fn set_field(&mut self, key: &str, chain_of: &str, value: &Plain) {
-        self.set(key, value.decoded());
-        if let Plain::Error(_, sources) = value {
-            let values = sources
-                .iter()
-                .map(|source| AnyValue {
-                    value: text(source),
+    fn cut(&self, value: Decoded) -> Decoded {
+        match value {
+            Decoded::StringValue(text) => {
+                Decoded::StringValue(text.chars().take(self.length).collect())
+            }
+            Decoded::BytesValue(bytes) => {
+                Decoded::BytesValue(bytes.into_iter().take(self.length).collect())
+            }
+            Decoded::ArrayValue(ArrayValue { values }) => {
+                let cut = values.into_iter().map(|any| AnyValue {
+                    value: any.value.map(|value| self.cut(value)),
+                });
+                Decoded::ArrayValue(ArrayValue {
+                    values: cut.collect(),
                 })
-                .collect();
+            }
+            other => other,
+        }
+    }
+
+    fn set_field(&mut self, key: &str, value: &Plain, derives: Derives) {
+        self.set(key, value.decoded());
+        if let Plain::Error(said, sources) = value {
+            if derives.message {
+                self.set("exception.message", text(said));
+            }
+            self.set_sources(key, sources, derives);
+        }
+    }
+
+    fn set_sources(&mut self, key: &str, sources: &[String], derives: Derives) {
+        if derives.chain {
+            let values = sources.iter().map(|source| AnyValue {
+                value: text(source),
+            });
+            let values = values.collect();
             let chain = Some(Decoded::ArrayValue(ArrayValue { values }));
-            self.set(&format!("{chain_of}.chain"), chain);
+            self.set(&format!("{key}.chain"), chain);
+        }
+        if derives.stacktrace && !sources.is_empty() {
+            self.set("exception.stacktrace", text(sources.join("\n")));
         }
     }
 
@@ -96,6 +163,14 @@ struct Event {
     attributes: Attributes,
 }
 
+/// Whose the attribute `error.type` is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum ErrorType {
+    Theirs,
+    Ours,
+    LeftOut,
+}
+
 #[derive(Debug)]
 pub(super) struct Span {
     scope: String,
@@ -103,6 +178,8 @@ pub(super) struct Span {
     name: String,
     kind: i32,
     status: (i32, String),
+    error_type: ErrorType,
+    derives: Derives,
     attributes: Attributes,
     events: Vec<Event>,
     dropped_events: u32,
@@ -128,13 +205,58 @@ impl Span {
                 self.kind = known.map_or(1, |place| place as i32 + 1);
             }
             ("otel.status_code", Some(text)) => match &*text.to_ascii_lowercase() {
-                "ok" => self.status = (1, String::new()),
+                "ok" if self.status.0 != 1 => {
+                    self.status = (1, String::new());
+                    self.forget_error_type();
+                }
                 "error" => self.fail(""),
                 _ => {}
             },
             ("otel.status_description", Some(text)) => self.fail(text),
-            _ => self.attributes.set_field(&key, &key, value),
+            _ => {
+                if key == "error.type" {
+                    self.error_type = ErrorType::Theirs;
+                }
+                self.attributes.set_field(&key, value, self.derives);
+            }
         }
+    }
+
+    fn forget_error_type(&mut self) {
+        if self.error_type == ErrorType::Ours {
+            self.attributes.values.remove("error.type");
+        }
+        self.error_type = ErrorType::Theirs;
+    }
+
+    /// By an event.
+    fn fail_by(&mut self, said: &str, error_type: &str, settings: &Settings) {
+        if !settings.status {
+            return;
+        }
+        self.fail(said);
+        let says_nothing = said.is_empty() && error_type.is_empty();
+        let stays = match self.error_type {
+            ErrorType::Ours => says_nothing,
+            ErrorType::LeftOut => true,
+            ErrorType::Theirs => self.attributes.values.contains_key("error.type"),
+        };
+        if !settings.error_type || self.status.0 != 2 || stays {
+            return;
+        }
+        self.forget_error_type();
+        let known = if error_type.is_empty() {
+            "_OTHER"
+        } else {
+            error_type
+        };
+        let dropped = self.attributes.dropped;
+        self.attributes.set("error.type", text(known));
+        self.error_type = if self.attributes.dropped > dropped {
+            ErrorType::LeftOut
+        } else {
+            ErrorType::Ours
+        };
     }
 
     fn fail(&mut self, description: &str) {
@@ -309,6 +431,8 @@ impl Model<'_> {
             name: shape.name.clone(),
             kind: 1,
             status: (0, String::new()),
+            error_type: ErrorType::Theirs,
+            derives: Derives::new(shape, settings),
             attributes: Attributes::new(
                 settings.attributes,
                 shape,
@@ -336,45 +460,76 @@ impl Model<'_> {
         let Some(number) = self.parent(parent) else {
             return;
         };
-        let (event, said) = event(shape, settings, values);
+        let (event, failure) = event(shape, settings, values);
         let span = &mut self.spans[number];
+        if shape.level == Level::ERROR || failure.said.is_some() {
+            let said = failure.said.unwrap_or_default();
+            span.fail_by(&said, &failure.error_type, settings);
+        }
         if span.events.len() < settings.events as usize {
             span.events.push(event);
         } else {
             span.dropped_events += 1;
         }
-        if shape.level == Level::ERROR || !said.is_empty() {
-            span.fail(&said);
-        }
     }
 }
 
-/// An event, and what it says of its span's failure.
-fn event(shape: &Shape, settings: &Settings, values: &Values) -> (Event, String) {
-    let declares = |name: &str| shape.fields.iter().any(|field| field == name);
-    let is_exception = declares("error") && !declares("message");
-    let name = if is_exception {
-        "exception"
+/// What an event says of its span's failure.
+#[derive(Default)]
+struct Failure {
+    /// The text of an exception.
+    said: Option<String>,
+    error_type: String,
+}
+
+fn event(shape: &Shape, settings: &Settings, values: &Values) -> (Event, Failure) {
+    let may_be_exception = declares(shape, "error") && !declares(shape, "message");
+    let reads_errors = settings.status || settings.exceptions;
+    let derives = Derives::new(shape, settings);
+    let of_others = if may_be_exception {
+        derives.chain_only()
     } else {
-        &shape.name
+        derives
     };
     let mut event = Event {
-        name: name.to_owned(),
+        name: shape.name.clone(),
         attributes: Attributes::new(settings.attributes_per_event, shape, settings, true, true),
     };
-    let mut said = String::new();
+    let attributes = &mut event.attributes;
+    let mut failure = Failure::default();
     for (field, value) in shape.fields.iter().zip(values) {
         let Some(value) = value else { continue };
         match (&**field, value.text()) {
             ("message", Some(text)) => event.name = text.to_owned(),
-            ("error", text) if is_exception => {
-                said = text.map_or(said, str::to_owned);
-                event
-                    .attributes
-                    .set_field("exception.message", "error", value);
+            ("error", Some(said)) if may_be_exception && reads_errors => {
+                failure.said = Some(said.to_owned());
+                if derives.message {
+                    attributes.set("exception.message", text(said));
+                } else {
+                    attributes.set("error", text(said));
+                }
+                if let Plain::Error(_, sources) = value {
+                    attributes.set_sources("error", sources, derives);
+                }
             }
-            _ => event.attributes.set_field(field, field, value),
+            ("error.type", Some(known)) if reads_errors => {
+                failure.error_type = known.to_owned();
+                attributes.set(field, text(known));
+            }
+            ("exception.type", Some(known)) if reads_errors => {
+                if failure.error_type.is_empty() {
+                    failure.error_type = known.to_owned();
+                }
+                attributes.set(field, text(known));
+            }
+            _ => attributes.set_field(field, value, of_others),
         }
     }
-    (event, said)
+    if failure.said.is_some() && settings.exceptions {
+        event.name = "exception".to_owned();
+        if !declares(shape, "exception.type") && !failure.error_type.is_empty() {
+            attributes.set("exception.type", text(&failure.error_type));
+        }
+    }
+    (event, failure)
 }

@@ -26,6 +26,11 @@ pub(super) struct Settings {
     pub(super) events: u32,
     pub(super) links: u32,
     pub(super) attributes_per_event: u32,
+    pub(super) value_length: Option<u32>,
+    pub(super) status: bool,
+    pub(super) exceptions: bool,
+    pub(super) chains: bool,
+    pub(super) error_type: bool,
     pub(super) location: bool,
     pub(super) level: bool,
     pub(super) target: bool,
@@ -68,15 +73,27 @@ pub(super) fn program() -> impl Strategy<Value = Program> {
 /// Small limits, that are reached, as often as large ones.
 fn settings() -> impl Strategy<Value = Settings> {
     let limit = || prop_oneof![0..8_u32, Just(128)];
-    (limit(), limit(), limit(), limit(), any::<[bool; 3]>()).prop_map(
-        |(attributes, events, links, attributes_per_event, [location, level, target])| Settings {
-            attributes,
-            events,
-            links,
-            attributes_per_event,
-            location,
-            level,
-            target,
+    let length = prop_oneof![2 => Just(None), 1 => (0..200_u32).prop_map(Some)];
+    let errors = prop_oneof![Just([true; 4]), any::<[bool; 4]>()];
+    let counts = (limit(), limit(), limit(), limit());
+    (counts, length, errors, any::<[bool; 3]>()).prop_map(
+        |(counts, value_length, errors, [location, level, target])| {
+            let (attributes, events, links, attributes_per_event) = counts;
+            let [status, exceptions, chains, error_type] = errors;
+            Settings {
+                value_length,
+                status,
+                exceptions,
+                chains,
+                error_type,
+                attributes,
+                events,
+                links,
+                attributes_per_event,
+                location,
+                level,
+                target,
+            }
         },
     )
 }
@@ -94,12 +111,8 @@ fn shape() -> impl Strategy<Value = Shape> {
         location,
         vec(key(), 0..=FIELDS),
     )
-        .prop_map(|(name, target, level, (file, module, line), mut fields)| {
-            // Which of the two counts has a test of its own.
-            if fields.iter().any(|field| field == "error") {
-                fields.retain(|field| field != "exception.message");
-            }
-            Shape {
+        .prop_map(
+            |(name, target, level, (file, module, line), fields)| Shape {
                 name,
                 target,
                 level,
@@ -107,8 +120,8 @@ fn shape() -> impl Strategy<Value = Shape> {
                 module,
                 line,
                 fields,
-            }
-        })
+            },
+        )
 }
 
 fn level() -> impl Strategy<Value = Level> {
@@ -129,6 +142,9 @@ fn key() -> impl Strategy<Value = String> {
         "error",
         "error.chain",
         "exception.message",
+        "exception.stacktrace",
+        "exception.type",
+        "error.type",
         "level",
         "target",
         "code.file.path",

@@ -3,7 +3,7 @@
 use tracing::field::Value;
 use tracing::subscriber::with_default;
 use tracing::{Event, Metadata, Span};
-use tracing_otlp::{Builder, Limits};
+use tracing_otlp::{Builder, Errors, Limits};
 use tracing_subscriber::prelude::*;
 
 use super::program::{Parent, Program, Settings, Step, Values};
@@ -25,15 +25,24 @@ pub(super) fn run(program: &Program) -> Spans {
 }
 
 fn configure(builder: Builder, settings: Settings) -> Builder {
-    let limits = Limits::default()
+    let mut limits = Limits::default()
         .with_attributes(settings.attributes)
         .with_events(settings.events)
         .with_links(settings.links)
         .with_attributes_per_event(settings.attributes_per_event)
         // No program reaches this.
         .with_record_bytes(4 << 20);
+    if let Some(characters) = settings.value_length {
+        limits = limits.with_value_length(characters);
+    }
+    let errors = Errors::default()
+        .with_status(settings.status)
+        .with_exceptions(settings.exceptions)
+        .with_chains(settings.chains)
+        .with_error_type(settings.error_type);
     builder
         .with_limits(limits)
+        .with_errors(errors)
         .with_location(settings.location)
         .with_level(settings.level)
         .with_target(settings.target)

@@ -4,7 +4,8 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as ProstValue;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, KeyValueList};
 use opentelemetry_proto::tonic::trace::v1::span::{Event as ProstEvent, Link as ProstLink};
 use prost::Message;
-use tracing_otlp::testing::{Event, Link, Span, SpanKind, Status, Value};
+use tracing_otlp::testing::{Event, Link, Span};
+use tracing_otlp::{SpanKind, Status, Value};
 
 use super::exported::{Exported, Spans};
 
@@ -97,9 +98,9 @@ fn attributes(prost: &[KeyValue], own: &[(String, Value)]) {
     assert_eq!(prost, own);
 }
 
-fn pair((key, value): &(String, Value)) -> KeyValue {
+fn pair<K: ToString>((key, value): &(K, Value<'_>)) -> KeyValue {
     KeyValue {
-        key: key.clone(),
+        key: key.to_string(),
         value: Some(any(value)),
         ..KeyValue::default()
     }
@@ -108,11 +109,11 @@ fn pair((key, value): &(String, Value)) -> KeyValue {
 fn any(value: &Value) -> AnyValue {
     let value = match value {
         Value::Empty => None,
-        Value::Str(text) => Some(ProstValue::StringValue(text.clone())),
+        Value::Str(text) => Some(ProstValue::StringValue(text.to_string())),
         Value::Bool(truth) => Some(ProstValue::BoolValue(*truth)),
         Value::Int(int) => Some(ProstValue::IntValue(*int)),
         Value::Double(double) => Some(ProstValue::DoubleValue(*double)),
-        Value::Bytes(bytes) => Some(ProstValue::BytesValue(bytes.clone())),
+        Value::Bytes(bytes) => Some(ProstValue::BytesValue(bytes.to_vec())),
         Value::Array(values) => Some(ProstValue::ArrayValue(ArrayValue {
             values: values.iter().map(any).collect(),
         })),

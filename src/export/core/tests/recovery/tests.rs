@@ -12,10 +12,7 @@ fn busy(seconds: u64) -> Result<Answer, Failure> {
 
 /// The first number in each request.
 fn firsts(world: &World) -> u64 {
-    world
-        .in_flight
-        .as_ref()
-        .map_or(u64::MAX, |spans| number(&spans[0]))
+    world.spans().first().map_or(u64::MAX, number)
 }
 
 /// A world whose collector was away while ten full batches came.
@@ -84,11 +81,11 @@ fn f_36_old_is_due_though_it_fills_no_request_and_live_is_not() {
     world.answer(refused());
     world.sleep_to_request();
     world.answer(Ok(Answer::delivered()));
-    assert_eq!(world.in_flight.as_ref().map(Vec::len), Some(3));
+    assert_eq!(world.spans().len(), 3);
     world.record(4);
     world.collect();
     world.answer(Ok(Answer::delivered()));
-    assert!(world.in_flight.is_none(), "what is live waits for others");
+    assert!(!world.is_busy(), "what is live waits for others");
 }
 
 #[test]
@@ -118,7 +115,7 @@ fn spec_2_26_what_the_destination_asks_for_holds_for_all_that_is_sent() {
         ..Failure::reject("that one not, and not so fast")
     };
     world.answer(Err(failure));
-    assert!(world.in_flight.is_none());
+    assert!(!world.is_busy());
     world.sleep_to_request();
     assert!((100 * SECOND..=110 * SECOND).contains(&world.now));
 }
@@ -138,7 +135,7 @@ fn f_12_a_flush_waits_for_what_the_destination_asked_for() {
     };
     assert_eq!(world.outcomes, [asked]);
     world.flush(0, 10 * SECOND);
-    assert!(world.in_flight.is_none());
+    assert!(!world.is_busy());
     while world.reports.is_empty() {
         world.sleep(u64::MAX);
     }
@@ -157,11 +154,11 @@ fn a_shutdown_makes_one_attempt_at_once_and_then_backs_off() {
     world.collect();
     world.answer(busy(3600));
     world.shut_down(0, 10 * SECOND);
-    assert!(world.in_flight.is_some(), "at once");
+    assert!(world.is_busy(), "at once");
     world.answer(busy(5));
-    assert!(world.in_flight.is_none());
+    assert!(!world.is_busy());
     world.shut_down(1, 9 * SECOND);
-    assert!(world.in_flight.is_none(), "once");
+    assert!(!world.is_busy(), "once");
     world.sleep_to_request();
     assert_eq!(world.now, 5_250_000_000);
     world.answer(refused());
@@ -198,7 +195,7 @@ fn p_11_a_week_with_a_backlog_loses_nothing() {
             world.collect();
         }
         world.sleep(week);
-        if world.in_flight.is_some() {
+        if world.is_busy() {
             attempts += 1;
             let after = attempts
                 .is_multiple_of(7)

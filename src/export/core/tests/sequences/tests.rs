@@ -1,5 +1,7 @@
 //! Any sequence of events: the books balance after each, and a flush ends where it should.
 
+use proptest::sample::Index;
+
 use super::super::*;
 
 #[derive(Clone, Debug)]
@@ -7,9 +9,12 @@ enum Step {
     Record(Vec<usize>),
     Collect,
     Sleep,
-    Deliver,
-    Partial(u64),
-    Fail(Kind, Option<u64>),
+    /// Answers are to any of the requests in flight.
+    Deliver(Index),
+    Partial(Index, u64),
+    Fail(Index, Kind, Option<u64>),
+    /// Any of them takes all its time.
+    Late(Index),
     Panic,
     Flush(u64),
     Evict,
@@ -33,9 +38,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         12 => proptest::collection::vec(sizes, 1..25).prop_map(Step::Record),
         8 => Just(Step::Collect),
         12 => Just(Step::Sleep),
-        10 => Just(Step::Deliver),
-        3 => (0_u64..200).prop_map(Step::Partial),
-        16 => (kind, asked).prop_map(|(kind, asked)| Step::Fail(kind, asked)),
+        10 => any::<Index>().prop_map(Step::Deliver),
+        3 => (any::<Index>(), 0_u64..200).prop_map(|(at, count)| Step::Partial(at, count)),
+        16 => (any::<Index>(), kind, asked).prop_map(|(at, kind, asked)| Step::Fail(at, kind, asked)),
+        3 => any::<Index>().prop_map(Step::Late),
         1 => Just(Step::Panic),
         3 => (0_u64..20).prop_map(Step::Flush),
         2 => Just(Step::Evict),
@@ -47,7 +53,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 impl World {
     fn step(&mut self, step: Step, deadlines: &mut VecDeque<Nanos>) {
-        let flying = self.in_flight.is_some();
+        let (flying, count) = (self.is_busy(), self.in_flight.len());
         match step {
             Step::Record(_) if self.closed => {}
             Step::Record(sizes) => self.record_sized(&sizes),
@@ -68,23 +74,48 @@ impl World {
                 self.act();
             }
             Step::Panic if flying => self.panic(),
-            Step::Deliver if flying => self.answer(Ok(Answer::delivered())),
-            Step::Partial(count) if flying => self.answer(Ok(Answer::partial(count, ""))),
-            Step::Fail(kind, asked) if flying => self.answer(Err(Failure {
-                after: asked.map(Duration::from_secs),
-                ..Failure::new(kind, "")
-            })),
+            Step::Deliver(at) if flying => {
+                self.answer_at(at.index(count), Ok(Answer::delivered()));
+            }
+            Step::Late(at) if flying => {
+                self.pass(10 * SECOND);
+                let late = Failure::unanswered(true, "late");
+                self.answer_at(at.index(count), Err(late));
+            }
+            Step::Partial(at, rejected) if flying => {
+                self.answer_at(at.index(count), Ok(Answer::partial(rejected, "")));
+            }
+            Step::Fail(at, kind, asked) if flying => self.answer_at(
+                at.index(count),
+                Err(Failure {
+                    after: asked.map(Duration::from_secs),
+                    ..Failure::new(kind, "")
+                }),
+            ),
             _ => {}
         }
     }
+}
+
+fn concurrency() -> impl Strategy<Value = Concurrency> {
+    prop_oneof![
+        2 => Just(Concurrency::Fixed(1)),
+        2 => (2_usize..6).prop_map(Concurrency::Fixed),
+        1 => (2_usize..6).prop_map(Concurrency::Adaptive),
+    ]
 }
 
 proptest! {
     /// P8: the books balance after every step of any sequence, no record is sent after it was resolved, each chunk is free
     /// once and in the end, every flush is answered by its deadline, and a shutdown ends it all.
     #[test]
-    fn the_ledger_balances_for_any_sequence_of_events(steps in steps(), hold: bool, random in 0.0..1.0) {
-        let mut world = World::with(Tuning { hold_on_config_error: hold, ..TUNING });
+    fn the_ledger_balances_for_any_sequence_of_events(
+        steps in steps(),
+        concurrency in concurrency(),
+        hold: bool,
+        random in 0.0..1.0,
+    ) {
+        let mut world = World::with(Tuning { hold_on_config_error: hold, concurrency, ..TUNING });
         world.random = random;
         let mut deadlines = VecDeque::new();
         for step in steps {
@@ -100,7 +131,7 @@ proptest! {
             if world.stopped {
                 break;
             }
-            if world.in_flight.is_some() {
+            while world.is_busy() {
                 world.answer(Ok(Answer::delivered()));
             }
             world.sleep(u64::MAX);
@@ -115,8 +146,12 @@ proptest! {
 
     /// Each flush is answered in the very step that resolves the last record before it, and not sooner.
     #[test]
-    fn a_flush_ends_when_everything_before_it_is_resolved(before in steps(), after in steps()) {
-        let mut world = World::new();
+    fn a_flush_ends_when_everything_before_it_is_resolved(
+        before in steps(),
+        after in steps(),
+        concurrency in concurrency(),
+    ) {
+        let mut world = World::with(Tuning { concurrency, ..TUNING });
         let mut deadlines = VecDeque::new();
         let quiet = |step: &Step| !matches!(step, Step::Flush(_) | Step::ShutDown(_) | Step::Owe(_));
         before.into_iter().filter(quiet).for_each(|step| world.step(step, &mut deadlines));

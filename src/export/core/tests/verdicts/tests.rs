@@ -14,7 +14,7 @@ fn failure(kind: Kind) -> Result<Answer, Failure> {
 fn deliver(world: &mut World, verdict: impl Fn(&[Span]) -> Result<Answer, Failure>) {
     while world.resolved() < world.accepted {
         world.sleep_to_request();
-        let answer = verdict(world.in_flight.as_ref().unwrap());
+        let answer = verdict(world.spans());
         world.answer(answer);
         world.assert_balanced();
     }
@@ -70,7 +70,7 @@ fn f_14_a_single_record_is_shortened_once_and_then_dropped() {
     world.record_sized(&[1000]);
     world.flush(0, SECOND);
     world.answer(too_large());
-    let spans = world.in_flight.as_ref().expect("again at once");
+    let spans = world.spans();
     assert_eq!(spans[0].dropped_events_count, 1);
     assert!(spans[0].encoded_len() <= RECORD_BYTES / 4);
     assert!(matches!(world.outcomes[..], [Outcome::Shortened { .. }]));
@@ -101,7 +101,7 @@ fn order(world: &mut World, most: usize) -> Vec<u64> {
     let mut arrived = Vec::new();
     while world.resolved() < world.accepted {
         world.sleep_to_request();
-        let numbers: Vec<_> = world.in_flight.iter().flatten().map(number).collect();
+        let numbers: Vec<_> = world.spans().iter().map(number).collect();
         if numbers.len() > most {
             world.answer(too_large());
         } else {
@@ -144,9 +144,9 @@ fn p_14_the_halves_of_what_is_live_are_behind_those_of_what_is_old() {
     world.record(100);
     world.collect();
     world.answer(too_large());
-    assert_eq!(world.in_flight.as_ref().map(Vec::len), Some(100), "live");
+    assert_eq!(world.spans().len(), 100, "live");
     world.answer(too_large());
-    assert_eq!(world.in_flight.as_ref().map(Vec::len), Some(20), "old");
+    assert_eq!(world.spans().len(), 20, "old");
     world.answer(failure(Kind::Busy));
     world.sleep_to_request();
     let all: Vec<u64> = (0..240).collect();
@@ -164,7 +164,7 @@ fn f_14_the_halves_of_what_is_old_are_old() {
     world.answer(Ok(Answer::delivered()));
     // The first 64 are old and in flight.
     for _ in 0..6 {
-        let spans = world.in_flight.as_ref().unwrap();
+        let spans = world.spans();
         let is_old = spans.iter().all(|span| number(span) < 164);
         world.record(100);
         world.collect();
@@ -173,7 +173,7 @@ fn f_14_the_halves_of_what_is_old_are_old() {
         } else {
             Ok(Answer::delivered())
         });
-        let next = world.in_flight.as_ref().unwrap();
+        let next = world.spans();
         let next_is_old = next.iter().all(|span| number(span) < 164);
         assert_ne!(is_old, next_is_old, "in turns");
     }
@@ -190,7 +190,7 @@ fn f_14_later_batches_are_smaller() {
     let chunk = [1000; 10];
     (0..20).for_each(|_| world.record_sized(&chunk));
     world.collect();
-    let first = world.in_flight.as_ref().unwrap().len();
+    let first = world.spans().len();
     world.answer(too_large());
     let limit = world.outcomes.iter().find_map(|outcome| match outcome {
         Outcome::Split { limit, .. } => Some(*limit),
@@ -204,7 +204,7 @@ fn f_14_later_batches_are_smaller() {
     world.collect();
     world.answer(Ok(Answer::delivered()));
     world.answer(Ok(Answer::delivered()));
-    let later = world.in_flight.as_ref().unwrap().len();
+    let later = world.spans().len();
     assert!(later < first && later > first / 2, "{later} after {first}");
 }
 
@@ -216,7 +216,7 @@ fn f_10_out_of_range_is_sent_again_five_times_and_then_split() {
     for _ in 0..5 {
         world.answer(failure(Kind::OutOfRange));
         world.sleep_to_request();
-        assert_eq!(world.in_flight.as_ref().unwrap().len(), 100);
+        assert_eq!(world.spans().len(), 100);
     }
     assert!(
         world
@@ -225,13 +225,9 @@ fn f_10_out_of_range_is_sent_again_five_times_and_then_split() {
             .all(|outcome| matches!(outcome, Outcome::Retry { .. }))
     );
     world.answer(failure(Kind::OutOfRange));
-    assert_eq!(world.in_flight.as_ref().unwrap().len(), 50, "at once");
+    assert_eq!(world.spans().len(), 50, "at once");
     world.answer(failure(Kind::OutOfRange));
-    assert_eq!(
-        world.in_flight.as_ref().unwrap().len(),
-        25,
-        "it was in doubt before"
-    );
+    assert_eq!(world.spans().len(), 25, "it was in doubt before");
     deliver(&mut world, |_| failure(Kind::OutOfRange));
     assert_eq!(world.dropped, 100);
 }
@@ -279,7 +275,7 @@ fn f_17_without_a_pipeline_nothing_is_sent_for_ten_minutes() {
         (600, failure(Kind::NoPipeline)),
         (1200, Ok(Answer::delivered())),
     ] {
-        while world.in_flight.is_none() {
+        while !world.is_busy() {
             world.record(1);
             world.sleep(u64::MAX);
         }
@@ -294,7 +290,7 @@ fn f_17_without_a_pipeline_nothing_is_sent_for_ten_minutes() {
     assert_eq!(world.outcomes.last(), Some(&Outcome::BreakerClosed));
     world.record(100);
     world.collect();
-    assert!(world.in_flight.is_some());
+    assert!(world.is_busy());
     world.assert_balanced();
 }
 

@@ -1,0 +1,123 @@
+//! What is noted while a span is entered and left, and its end: into the thread's chunk.
+
+use super::OtlpLayer;
+use super::activity::Activity;
+use super::failure::Failure;
+use super::scratch;
+use super::shard::Account;
+use super::span::OpenSpan;
+use crate::model::Value;
+use crate::proto::trace::{self, SAMPLED};
+use crate::queue::{self, Refused};
+use crate::stats::DropReason;
+
+impl OtlpLayer {
+    /// Notes that a span is entered or left.
+    #[cold]
+    pub(super) fn track(&self, id: u64, note: impl FnOnce(&mut Activity, u64)) {
+        self.store.update(id, |span, _| {
+            let now = self.parts.clock.at(span.place.epoch);
+            note(&mut span.activity, now);
+        });
+    }
+
+    /// A panic leaves the span.
+    #[cold]
+    pub(super) fn unwound(&self, id: u64) {
+        if !self.config.errors.panics {
+            return;
+        }
+        scratch::with(|scratch| {
+            self.store.update(id, |span, account| {
+                self.fail(span, &Failure::PANIC, account);
+                if self.config.errors.exceptions {
+                    let now = self.parts.clock.at(span.place.epoch);
+                    self.put_panic_event(&mut scratch.record, now);
+                    span.put_event(&scratch.record, &self.bounds, account);
+                }
+            });
+        });
+    }
+
+    /// Closes a span. `false`: its sampler has to be asked first.
+    #[inline]
+    pub(super) fn close(&self, id: u64) -> bool {
+        self.store
+            .close(id, |span, account| self.finish(span, account))
+    }
+
+    /// Closes a span that nothing has started until now.
+    #[cold]
+    pub(super) fn close_slowly(&self, id: u64) {
+        self.settle(id);
+        if !self.close(id) {
+            // The sampler is asked of too much at once.
+            self.give_up(id);
+            self.close(id);
+        }
+    }
+
+    /// The last of an open span: its end, and into the chunk.
+    #[inline]
+    pub(super) fn finish(&self, span: &mut OpenSpan, account: &mut Account) {
+        let end = self.parts.clock.at(span.place.epoch);
+        if self.tracks | span.has_more_to_tell() {
+            self.finish_slowly(span, account, end);
+        } else {
+            trace::put_end(&mut span.record, end);
+        }
+        if span.place.ids.flags & SAMPLED == 0 {
+            // Recorded, and not to be exported (specification, recording only).
+            return;
+        }
+        let record = queue::Record {
+            scope: span.metadata.target(),
+            message: &span.record,
+        };
+        match queue::append(&self.parts.queue, &record) {
+            Ok(()) => {}
+            Err(Refused::Full) => self.parts.ledger.refuse(DropReason::QueueFull),
+            Err(Refused::Closed) => self.parts.ledger.refuse(DropReason::Shutdown),
+        }
+    }
+
+    /// The end of a span of which more is to be told.
+    #[inline(never)]
+    fn finish_slowly(&self, span: &mut OpenSpan, account: &mut Account, closed: u64) {
+        let mut end = closed;
+        if self.tracks {
+            end = self.end_of_tracked(span, account, end);
+        }
+        if span.is_late {
+            self.complete(span);
+        }
+        if span.finish(end) {
+            self.parts.ledger.limited();
+        }
+    }
+
+    /// The end of a span of which was noted when it was entered and left.
+    #[cold]
+    fn end_of_tracked(&self, span: &mut OpenSpan, account: &mut Account, closed: u64) -> u64 {
+        let left = span.activity.left();
+        let end = left
+            .filter(|_| self.config.end_at_last_exit)
+            .unwrap_or(closed);
+        if self.config.busy_and_idle {
+            let (busy, idle) = span.activity.until(end);
+            let times = [
+                ("busy_ns", Value::from(busy)),
+                ("idle_ns", Value::from(idle)),
+            ];
+            span.put_attributes(&times, &self.bounds, account);
+        }
+        end
+    }
+
+    /// Writes what the callsite has left to the end, since a field might have given it.
+    #[cold]
+    fn complete(&self, span: &mut OpenSpan) {
+        let template = self.templates.get(span.metadata);
+        span.complete(template.late_name, template.late_kind);
+    }
+}

@@ -1,0 +1,336 @@
+//! What a program says to a span beside its fields: written into scratch space, where the program's code may run, and merged into
+//! the span afterwards.
+
+use std::mem;
+use std::time::SystemTime;
+
+use tracing::Span;
+
+use super::reach;
+use crate::clock;
+use crate::context::SpanContext;
+use crate::layer::OtlpLayer;
+use crate::layer::scratch::{self, Scratch};
+use crate::layer::shard::Account;
+use crate::layer::span::{OpenSpan, SpanBounds};
+use crate::layer::user;
+use crate::model::{Status, Value};
+use crate::proto::common;
+use crate::proto::trace::{self, HAS_IS_REMOTE, IS_REMOTE, Ids};
+use crate::proto::value::{self, ValueBounds};
+use crate::proto::wire::{Content, Reader};
+use crate::quiet::{self, Gate};
+
+pub(super) fn set_attribute<'v>(span: &Span, key: &str, value: impl Into<Value<'v>>) {
+    let Some(bounds) = ask(span, |layer, id| layer.attribute_bounds(id)) else {
+        return;
+    };
+    scratch::with(|scratch| {
+        let mut attributes = Attributes::new(scratch, trace::SPAN_ATTRIBUTE, bounds);
+        let outcome = quiet::guarded(|| attributes.stage(key, &value.into()));
+        let truncated = attributes.truncated;
+        if outcome.is_ok() && !scratch.formatted.is_empty() {
+            mem::swap(&mut scratch.record, &mut scratch.formatted);
+            merge(span, scratch, truncated, OpenSpan::put_attribute);
+        }
+    });
+}
+
+pub(super) fn set_status(span: &Span, status: Status) {
+    change(span, move |span, bounds, account| {
+        span.put_status(&status, bounds, account);
+    });
+}
+
+pub(super) fn update_name(span: &Span, name: &str) {
+    let Some(bounds) = ask(span, |layer, id| layer.span_bounds(id)) else {
+        return;
+    };
+    scratch::with(|scratch| {
+        let kept = user::fitting(name, bounds.bytes);
+        trace::put_name(&mut scratch.record, kept);
+        let truncated = u32::from(kept.len() < name.len());
+        merge(span, scratch, truncated, OpenSpan::rename);
+    });
+}
+
+/// `time`: UNIX nanoseconds; as a rule now, by the clock of the span's trace.
+pub(super) fn add_event<'a>(
+    span: &Span,
+    name: &str,
+    time: Option<SystemTime>,
+    attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>,
+) {
+    // The time is that of the call, before the program's iterator runs.
+    let Some((now, bounds)) = ask(span, |layer, id| layer.time_of_event(id)) else {
+        return;
+    };
+    let time = time.map_or(now, clock::unix_nanos);
+    scratch::with(|scratch| {
+        trace::put_event_time(&mut scratch.record, time);
+        let kept = user::fitting(name, bounds.bytes);
+        trace::put_event_name(&mut scratch.record, kept);
+        let mut written = Attributes::new(scratch, trace::EVENT_ATTRIBUTE, bounds);
+        written.truncated = u32::from(kept.len() < name.len());
+        if quiet::guarded(|| written.put_all(attributes)).is_err() {
+            return;
+        }
+        let Attributes {
+            dropped, truncated, ..
+        } = written;
+        trace::put_event_dropped(&mut scratch.record, dropped);
+        merge(
+            span,
+            scratch,
+            truncated,
+            move |span, event, bounds, account| {
+                span.is_limited |= dropped > 0;
+                span.put_event(event, bounds, account);
+                0
+            },
+        );
+    });
+}
+
+pub(super) fn add_link<'a>(
+    span: &Span,
+    to: &SpanContext,
+    attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>,
+) {
+    let Some(bounds) = ask(span, |layer, id| layer.link_bounds(id)) else {
+        return;
+    };
+    scratch::with(|scratch| {
+        put_link_head(&mut scratch.record, to);
+        let mut written = Attributes::new(scratch, trace::LINK_ATTRIBUTE, bounds);
+        if quiet::guarded(|| written.put_all(attributes)).is_err() {
+            return;
+        }
+        let Attributes {
+            dropped, truncated, ..
+        } = written;
+        trace::put_link_dropped(&mut scratch.record, dropped);
+        merge(
+            span,
+            scratch,
+            truncated,
+            move |span, link, bounds, account| {
+                span.is_limited |= dropped > 0;
+                span.put_link(link, bounds, account);
+                0
+            },
+        );
+    });
+}
+
+fn put_link_head(link: &mut Vec<u8>, to: &SpanContext) {
+    let is_remote = if to.is_remote() { IS_REMOTE } else { 0 };
+    let ids = Ids {
+        trace: to.trace_id(),
+        span: to.span_id(),
+        flags: HAS_IS_REMOTE | is_remote | u32::from(to.flags().bits()),
+    };
+    trace::put_link_head(link, &ids, to.trace_state().as_str());
+}
+
+/// Asks the layer of a span that is enabled, unless this thread does not record.
+fn ask<T: 'static>(span: &Span, question: fn(&OtlpLayer, u64) -> Option<T>) -> Option<T> {
+    if quiet::gate() != Gate::Open {
+        return None;
+    }
+    span.with_subscriber(|(id, dispatch)| {
+        let number = id.into_u64();
+        reach::layer_of(dispatch, id, move |layer| question(layer, number))
+    })??
+}
+
+/// Merges what stands in the scratch space into a span. `work` returns how many values it cut.
+fn merge(
+    span: &Span,
+    scratch: &mut Scratch,
+    truncated: u32,
+    work: impl FnOnce(&mut OpenSpan, &[u8], &SpanBounds, &mut Account) -> u32 + 'static,
+) {
+    // A question to a hidden layer cannot borrow.
+    let taken = mem::take(scratch);
+    let back = span.with_subscriber(|(id, dispatch)| {
+        let number = id.into_u64();
+        reach::layer_of(dispatch, id, move |layer| {
+            let cut = layer.store.update(number, |span, account| {
+                work(span, &taken.record, &layer.bounds, account)
+            });
+            layer.truncated(cut.map_or(0, |cut| cut.max(truncated)));
+            taken
+        })
+    });
+    if let Some(back) = back.flatten() {
+        *scratch = back;
+    }
+}
+
+/// Changes a span by what is at hand.
+fn change(span: &Span, work: impl FnOnce(&mut OpenSpan, &SpanBounds, &mut Account) + 'static) {
+    if quiet::gate() != Gate::Open {
+        return;
+    }
+    span.with_subscriber(|(id, dispatch)| {
+        let number = id.into_u64();
+        reach::layer_of(dispatch, id, move |layer| {
+            layer
+                .store
+                .update(number, |span, account| work(span, &layer.bounds, account))
+        })
+    });
+}
+
+impl OtlpLayer {
+    /// Links a span to one that it follows from, which starts.
+    pub(in crate::layer) fn link(&self, id: u64, follows: u64) {
+        let context = self.context_of(follows);
+        let Some(to) = context.as_ref().and_then(|context| context.span()) else {
+            return;
+        };
+        scratch::with(|scratch| {
+            put_link_head(&mut scratch.record, to);
+            self.store.update(id, |span, account| {
+                span.put_link(&scratch.record, &self.bounds, account)
+            });
+        });
+    }
+
+    /// The bounds of an attribute; `None` for a span that is not recorded, which misses it.
+    fn attribute_bounds(&self, id: u64) -> Option<Room> {
+        let room = self.span_bounds(id);
+        if room.is_none() {
+            self.store.missed(id, 1);
+        }
+        room
+    }
+
+    /// The bounds of what is said to a span; `None` for one that is not recorded.
+    fn span_bounds(&self, id: u64) -> Option<Room> {
+        self.store.update(id, |_, _| Room {
+            attributes: self.bounds.attributes,
+            bytes: self.bounds.bytes,
+            value: self.bounds.value,
+        })
+    }
+
+    /// The time of an event that is recorded now, and its bounds. The span starts.
+    fn time_of_event(&self, id: u64) -> Option<(u64, Room)> {
+        let place = self.settle(id)?;
+        let room = self.room(id)?;
+        let bounds = Room {
+            attributes: self.event_bounds.attributes,
+            bytes: self.event_bounds.bytes.min(room),
+            value: self.bounds.value,
+        };
+        Some((self.parts.clock.at(place.epoch), bounds))
+    }
+
+    /// The bounds of a link.
+    fn link_bounds(&self, id: u64) -> Option<Room> {
+        let bytes = self.room(id)?;
+        Some(Room {
+            attributes: self.bounds.attributes_per_link,
+            bytes,
+            value: self.bounds.value,
+        })
+    }
+
+    /// How many bytes a span has left for an event or a link.
+    fn room(&self, id: u64) -> Option<usize> {
+        /// More than the tags, lengths and counts around them.
+        const FRAME: usize = 48;
+        self.store.update(id, |span, _| {
+            let taken = span.record.len() + FRAME;
+            self.bounds.bytes.saturating_sub(taken)
+        })
+    }
+}
+
+/// What is said to a span has so much room.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    attributes: u32,
+    bytes: usize,
+    value: ValueBounds,
+}
+
+/// Attributes that come by name, on their way into the scratch space.
+struct Attributes<'s> {
+    scratch: &'s mut Scratch,
+    tag: u8,
+    bounds: Room,
+    count: u32,
+    dropped: u32,
+    truncated: u32,
+}
+
+impl<'s> Attributes<'s> {
+    fn new(scratch: &'s mut Scratch, tag: u8, bounds: Room) -> Self {
+        Self {
+            scratch,
+            tag,
+            bounds,
+            count: 0,
+            dropped: 0,
+            truncated: 0,
+        }
+    }
+
+    /// Appends each of them. A key stands once, with the last of its values; one that is too many is counted.
+    fn put_all<'a>(&mut self, attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>) {
+        for (key, value) in attributes {
+            self.stage(key, &value);
+            self.put_staged();
+        }
+    }
+
+    /// Encodes an attribute, cut to the room there is, where it does not stand in anything's way yet. One without a key is none.
+    fn stage(&mut self, key: &str, value: &Value<'_>) {
+        /// More than the tags and lengths of an attribute with a text.
+        const FRAME: usize = 24;
+        let Self {
+            scratch,
+            tag,
+            bounds,
+            ..
+        } = self;
+        scratch.is_touched = true;
+        scratch.formatted.clear();
+        let taken = scratch.record.len() + FRAME;
+        let bounds = ValueBounds {
+            bytes: bounds.bytes.saturating_sub(taken),
+            ..bounds.value
+        };
+        let is_cut = value::put_attribute(&mut scratch.formatted, *tag, key, value, &bounds);
+        // A key that is longer than all the room leaves the attribute out.
+        let counted = if scratch.formatted.is_empty() {
+            &mut self.dropped
+        } else {
+            &mut self.truncated
+        };
+        *counted = counted.saturating_add(u32::from(is_cut));
+    }
+
+    fn put_staged(&mut self) {
+        let Scratch {
+            record,
+            formatted: text,
+            ..
+        } = &mut *self.scratch;
+        let Ok(Some((_, Content::Bytes(content)))) = Reader::new(text).next() else {
+            return;
+        };
+        let is_known = trace::cut_attribute(record, self.tag, common::key_of(content));
+        let has_place = is_known || self.count < self.bounds.attributes;
+        if has_place && record.len() + text.len() <= self.bounds.bytes {
+            record.extend_from_slice(text);
+            self.count += u32::from(!is_known);
+        } else {
+            self.count -= u32::from(is_known);
+            self.dropped = self.dropped.saturating_add(1);
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! A new span: its message begins, or only its place is kept.
+
+use std::fmt::Debug;
+
+use tracing_core::field::{Field, Visit};
+use tracing_core::span::Attributes;
+
+use super::OtlpLayer;
+use super::activity::Activity;
+use super::callsite::{Known, Role, Template};
+use super::ext;
+use super::fresh::Start;
+use super::scratch::{self, Scratch};
+use super::shard::{Bare, Opened};
+use super::span::{Extra, Place};
+use super::visit::{Bounds, Fields};
+use super::written::Written;
+use crate::id::SpanId;
+use crate::proto::trace::{self, SAMPLED};
+use crate::sampler::{Decision, Sampling};
+use crate::stats::DropReason;
+
+/// A span that is being created.
+#[derive(Clone, Copy)]
+pub(super) struct New<'a> {
+    pub(super) template: &'a Template,
+    pub(super) attributes: &'a Attributes<'a>,
+    pub(super) id: u64,
+    pub(super) parent: Option<Above>,
+    pub(super) place: &'a Place,
+    pub(super) start: Start,
+}
+
+/// The parent of a new span.
+#[derive(Clone, Copy)]
+pub(super) struct Above {
+    pub(super) id: u64,
+    pub(super) span: SpanId,
+    pub(super) sampled: bool,
+}
+
+impl<'a> New<'a> {
+    #[inline]
+    pub(super) fn of(
+        template: &'a Template,
+        attributes: &'a Attributes<'a>,
+        id: u64,
+        parent: Option<Above>,
+        place: &'a Place,
+    ) -> Self {
+        Self {
+            template,
+            attributes,
+            id,
+            parent,
+            place,
+            start: Start::Plain,
+        }
+    }
+}
+
+impl OtlpLayer {
+    /// A span that is sampled and whose place is decided: its message begins.
+    ///
+    /// Its parts come one by one, so that they stay in registers.
+    #[inline(always)]
+    pub(super) fn open_sampled<'a>(
+        &self,
+        template: &'a Template,
+        attributes: &'a Attributes<'a>,
+        id: u64,
+        parent: Option<Above>,
+        place: &'a Place,
+    ) {
+        if place.has_extra {
+            return self.open_recorded(New::of(template, attributes, id, parent, place));
+        }
+        let mut scratch = scratch::take();
+        let above = parent.map(|parent| parent.span);
+        let fields = self.write_span(template, attributes, place, above, &mut scratch);
+        let opened = Opened {
+            place,
+            start: Start::Plain,
+            extra: None,
+            metadata: template.metadata,
+            is_late: template.is_late,
+            written: &fields.written,
+        };
+        let record = &mut fields.scratch.record;
+        if !self.keep_span(id, &opened, record) {
+            self.keep_lost(New::of(template, attributes, id, parent, place), None);
+        }
+        scratch::put_back(scratch);
+    }
+
+    /// A span that is recorded, whatever it carries along and whenever it starts.
+    #[inline(never)]
+    fn open_recorded(&self, new: New<'_>) {
+        let extra = self.inherited(&new);
+        scratch::with(|scratch| {
+            let written = self.write_new(&new, scratch);
+            self.keep(new, &written, extra.as_ref(), &mut scratch.record);
+        });
+    }
+
+    /// A span that is not recorded: only its place is kept.
+    #[inline(never)]
+    pub(super) fn open_bare(
+        &self,
+        template: &Template,
+        attributes: &Attributes<'_>,
+        id: u64,
+        parent: Option<u64>,
+        place: &Place,
+    ) {
+        let bare = Bare {
+            place: *place,
+            start: Start::Plain,
+            metadata: template.metadata,
+            missed: missed(template, attributes),
+            is_lost: false,
+        };
+        if place.has_extra {
+            return self.keep_carrying(id, bare, parent);
+        }
+        self.keep_bare(id, bare, None);
+    }
+
+    #[inline(never)]
+    fn keep_carrying(&self, id: u64, bare: Bare, parent: Option<u64>) {
+        let extra = parent.map(|parent| self.store.extra(parent));
+        self.keep_bare(id, bare, extra.as_ref());
+    }
+
+    /// The sampler wants to know more than ids, or will be asked later.
+    #[cold]
+    pub(super) fn open_slowly(&self, mut new: New<'_>, early: Option<Decision>) {
+        if new.parent.is_none() && new.template.late_kind {
+            new.start = Start::Undecided;
+            return self.open_recorded(new);
+        }
+        scratch::with(|scratch| {
+            let written = self.write_new(&new, scratch);
+            let mut extra = self.inherited(&new).unwrap_or_default();
+            let Sampling {
+                decision,
+                attributes,
+                trace_state,
+            } = match early {
+                Some(decision) => decision.into(),
+                None => self.ask_for_child(&new, &extra, scratch),
+            };
+            let mut place = *new.place;
+            place.decide(decision);
+            if let Some(trace_state) = trace_state {
+                extra.trace_state = trace_state;
+                place.has_extra = !extra.is_empty();
+            }
+            let new = New {
+                place: &place,
+                ..new
+            };
+            if !place.is_recorded {
+                let bare = Bare {
+                    place,
+                    start: Start::Plain,
+                    metadata: new.template.metadata,
+                    missed: missed(new.template, new.attributes),
+                    is_lost: false,
+                };
+                return self.keep_bare(new.id, bare, Some(&extra));
+            }
+            trace::set_ids(&mut scratch.record, &place.ids, None);
+            self.keep(new, &written, Some(&extra), &mut scratch.record);
+            self.store.update(new.id, |span, account| {
+                span.put_attributes(&attributes, &self.bounds, account)
+            });
+        });
+    }
+
+    /// A root that is created inside `with_remote_parent`.
+    #[cold]
+    pub(super) fn open_below_remote(
+        &self,
+        template: &Template,
+        attributes: &Attributes<'_>,
+        id: u64,
+        place: &Place,
+    ) {
+        self.open_recorded(New {
+            start: Start::Undecided,
+            ..New::of(template, attributes, id, None, place)
+        });
+        if let Some(parent) = ext::remote_parent() {
+            // It has not started: it has just been made.
+            let _ = self.set_parent(id, &parent);
+        }
+    }
+
+    fn ask_for_child(&self, new: &New<'_>, extra: &Extra, scratch: &Scratch) -> Sampling {
+        let parent = new.parent.map(|above| {
+            let mut parent = *new.place;
+            parent.ids.span = above.span;
+            if above.sampled {
+                parent.ids.flags |= SAMPLED;
+            }
+            parent.context(extra)
+        });
+        let metadata = new.template.metadata;
+        self.ask(parent.as_ref(), new.place, metadata, &scratch.record)
+    }
+
+    /// What the parent carries along.
+    fn inherited(&self, new: &New<'_>) -> Option<Extra> {
+        if !new.place.has_extra {
+            return None;
+        }
+        new.parent.map(|parent| self.store.extra(parent.id))
+    }
+
+    fn write_new(&self, new: &New<'_>, scratch: &mut Scratch) -> Written {
+        let above = new.parent.map(|parent| parent.span);
+        self.write_span(new.template, new.attributes, new.place, above, scratch)
+            .written
+    }
+
+    /// Writes what is known of a new span into the scratch space.
+    #[inline]
+    fn write_span<'a>(
+        &self,
+        template: &'a Template,
+        attributes: &Attributes<'_>,
+        place: &Place,
+        parent: Option<SpanId>,
+        scratch: &'a mut Scratch,
+    ) -> Fields<'a, false> {
+        let start = self.parts.clock.at(place.epoch);
+        trace::put_head(&mut scratch.record, &place.ids, start);
+        if let Some(parent) = parent {
+            trace::put_parent(&mut scratch.record, parent);
+        }
+        scratch.record.extend_from_slice(&template.constants);
+        let bounds = Bounds {
+            attributes: self.bounds.attributes,
+            bytes: self.bounds.bytes,
+        };
+        let written = Written::new(template);
+        let mut fields = Fields::<false>::new(template, scratch, written, bounds);
+        if self.config.threads {
+            fields.put_thread();
+        }
+        attributes.record(&mut fields);
+        self.truncated(fields.written.truncated);
+        fields
+    }
+
+    fn keep(&self, new: New<'_>, written: &Written, extra: Option<&Extra>, record: &mut Vec<u8>) {
+        let opened = Opened {
+            place: new.place,
+            start: new.start,
+            extra,
+            metadata: new.template.metadata,
+            is_late: new.template.is_late,
+            written,
+        };
+        if !self.keep_span(new.id, &opened, record) {
+            self.keep_lost(new, extra);
+        }
+    }
+
+    /// `false`: there is no room for it.
+    #[inline(always)]
+    fn keep_span(&self, id: u64, opened: &Opened<'_>, record: &mut Vec<u8>) -> bool {
+        if !self.store.open(id, opened, record) {
+            return false;
+        }
+        self.mirror.created(id, opened.place);
+        if self.tracks {
+            self.begin_activity(id);
+        }
+        true
+    }
+
+    /// A span that would be recorded if there were room.
+    #[cold]
+    fn keep_lost(&self, new: New<'_>, extra: Option<&Extra>) {
+        self.parts.ledger.refuse(DropReason::OpenSpans);
+        let bare = Bare {
+            place: Place {
+                is_recorded: false,
+                ..*new.place
+            },
+            start: new.start,
+            metadata: new.template.metadata,
+            missed: 0,
+            is_lost: true,
+        };
+        self.keep_bare(new.id, bare, extra);
+    }
+
+    /// From now on it is noted when the span is entered and left.
+    #[cold]
+    fn begin_activity(&self, id: u64) {
+        self.store.update(id, |span, _| {
+            span.activity = Activity::begin(trace::start_of(&span.record));
+        });
+    }
+
+    /// Keeps the place of a span that is not recorded.
+    #[inline(always)]
+    fn keep_bare(&self, id: u64, bare: Bare, extra: Option<&Extra>) {
+        self.store.open_bare(id, bare, extra);
+        self.mirror.created(id, &bare.place);
+    }
+}
+
+/// How many attributes a span has that nobody wants, while a parent may still change that.
+#[inline]
+fn missed(template: &Template, attributes: &Attributes<'_>) -> u16 {
+    if template.has_no_fields() {
+        return 0;
+    }
+    let mut missed = Missed {
+        template,
+        attributes: 0,
+    };
+    attributes.record(&mut missed);
+    missed.attributes
+}
+
+/// Counts attributes.
+struct Missed<'a> {
+    template: &'a Template,
+    attributes: u16,
+}
+
+impl Visit for Missed<'_> {
+    fn record_debug(&mut self, field: &Field, _: &dyn Debug) {
+        let is_attribute = |known: &Known| known.role == Role::Attribute;
+        let count = self.template.known(field).is_some_and(is_attribute);
+        self.attributes = self.attributes.saturating_add(u16::from(count));
+    }
+}
