@@ -111,10 +111,13 @@
 //!
 //! # Which spans are recorded
 //!
-//! A [`Sampler`] decides when a span starts ([`Builder::with_sampler`], `OTEL_TRACES_SAMPLER`). By default a span is sampled if
-//! its parent is, and a root always. `Sampler::parent_based(Sampler::ratio(0.1))` samples a tenth of the traces that begin here;
+//! A [`Sampler`] decides ([`Builder::with_sampler`], `OTEL_TRACES_SAMPLER`). By default a span is sampled if its parent is, and a
+//! root always. `Sampler::parent_based(Sampler::ratio(0.1))` samples a tenth of the traces that begin here;
 //! there are rules by name, target, kind and field, rate limits, consistent probability by W3C's tracestate, and samplers of one's
-//! own. Before it, [`Builder::with_filter`] and [`Builder::with_disabled_targets`] say which callsites there are at all.
+//! own. It is asked when a span is created. A root whose callsite declares `otel.kind` will likely get a caller's context and further
+//! fields first, so it is recorded until it starts, and decided about then. Any other root that the sampler drops costs no encoding; if
+//! it gets a sampled parent all the same, it is recorded from then on, and what it was told before counts in its
+//! `dropped_attributes_count`. Before the sampler, [`Builder::with_filter`] and [`Builder::with_disabled_targets`] say which callsites there are at all.
 //!
 //! # Across processes
 //!

@@ -1,6 +1,7 @@
 //! Which spans are recorded (specification, sampling).
 //!
-//! A [`Sampler`] is asked once for each span, when the span starts: what it was given until then is all that a sampler sees.
+//! A [`Sampler`] is asked once for each span: when it is created, or, of a root whose callsite declares `otel.kind`, when it starts; and
+//! again when it gets another parent. What the span was given until then is all that a sampler sees.
 //! First by [`Sampler::early`], which knows the trace id and whether the parent is sampled, and answers for most spans in a few
 //! instructions; then, where more than that has a say, by [`Sampler::sample`].
 
@@ -37,8 +38,8 @@ pub use self::shared::Sampler;
 
 /// A sampler of one's own, for [`Sampler::custom`].
 ///
-/// It is called on the thread that starts a span, once for each span that it has a say in, and holds that thread up as long as
-/// it takes. It may trace, four levels deep. A panic counts as [`Decision::RecordAndSample`], and is said once on stderr.
+/// It is called on the thread that creates or starts a span, once for each span that it has a say in, and again where that gets
+/// another parent. It holds the thread up as long as it takes. It may trace, four levels deep. A panic counts as [`Decision::RecordAndSample`], and is said once on stderr.
 ///
 /// ```
 /// use tracing_otlp::{Candidate, Decision, Sampler, Sampling, ShouldSample};
