@@ -595,23 +595,3 @@ fn a_disabled_span_is_told_nothing() {
         assert_eq!((span.events.len(), span.links.len()), (0, 0));
     });
 }
-
-#[test]
-fn spec_7_10_a_span_that_is_followed_is_linked_with_its_tracestate() {
-    let spans = record(|| {
-        let ids = (TraceId::from_bytes([1; 16]), SpanId::from_bytes([2; 8]));
-        let state = TraceState::parse("vendor=1").unwrap();
-        let caller =
-            SpanContext::remote(ids.0.unwrap(), ids.1.unwrap(), TraceFlags::SAMPLED, state);
-        let followed = info_span!("followed");
-        followed.set_parent(caller).unwrap();
-        info_span!("span").follows_from(&followed);
-    });
-    let link = &spans.named("span").links[0];
-    assert_eq!(link.trace_state, "vendor=1");
-    assert_eq!(link.span_id, spans.named("followed").span_id);
-    assert_eq!(
-        link.flags, 0x101,
-        "the link leads to a span of this process"
-    );
-}

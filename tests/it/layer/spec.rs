@@ -170,3 +170,23 @@ fn spec_7_18_nothing_is_added_below_otel() {
     keys.extend(span.events[0].keys());
     assert!(keys.iter().all(|key| !key.starts_with("otel.")), "{keys:?}");
 }
+
+#[test]
+fn spec_7_10_a_span_that_is_followed_is_linked_with_its_tracestate() {
+    let spans = record(|| {
+        let ids = (TraceId::from_bytes([1; 16]), SpanId::from_bytes([2; 8]));
+        let state = TraceState::parse("vendor=1").unwrap();
+        let caller =
+            SpanContext::remote(ids.0.unwrap(), ids.1.unwrap(), TraceFlags::SAMPLED, state);
+        let followed = info_span!("followed");
+        followed.set_parent(caller).unwrap();
+        info_span!("span").follows_from(&followed);
+    });
+    let link = &spans.named("span").links[0];
+    assert_eq!(link.trace_state, "vendor=1");
+    assert_eq!(link.span_id, spans.named("followed").span_id);
+    assert_eq!(
+        link.flags, 0x101,
+        "the link leads to a span of this process"
+    );
+}
