@@ -48,48 +48,36 @@ pub trait Injector {
     fn set(&mut self, key: &str, value: &str);
 }
 
-impl<S: BuildHasher> Extractor for HashMap<String, String, S> {
-    fn get(&self, key: &str) -> Option<Cow<'_, str>> {
-        let exact = self.get(key).map(|value| Cow::from(value.as_str()));
-        exact.or_else(|| of_any_case(self, key).into_iter().next())
-    }
+/// Maps from names to values: their names know upper and lower case, and headers' do not.
+macro_rules! map_carriers {
+    ($($map:ty $(where $hasher:ident)?;)*) => {$(
+        impl$(<$hasher: BuildHasher>)? Extractor for $map {
+            fn get(&self, key: &str) -> Option<Cow<'_, str>> {
+                let exact = self.get(key).map(|value| Cow::from(value.as_str()));
+                exact.or_else(|| of_any_case(self, key).into_iter().next())
+            }
 
-    fn get_all(&self, key: &str) -> Vec<Cow<'_, str>> {
-        of_any_case(self, key)
-    }
+            fn get_all(&self, key: &str) -> Vec<Cow<'_, str>> {
+                of_any_case(self, key)
+            }
 
-    fn keys(&self) -> Vec<Cow<'_, str>> {
-        self.keys().map(|key| key.as_str().into()).collect()
-    }
+            fn keys(&self) -> Vec<Cow<'_, str>> {
+                self.keys().map(|key| key.as_str().into()).collect()
+            }
+        }
+
+        impl$(<$hasher: BuildHasher>)? Injector for $map {
+            fn set(&mut self, key: &str, value: &str) {
+                self.retain(|known, _| !known.eq_ignore_ascii_case(key));
+                self.insert(key.to_owned(), value.to_owned());
+            }
+        }
+    )*};
 }
 
-impl<S: BuildHasher> Injector for HashMap<String, String, S> {
-    fn set(&mut self, key: &str, value: &str) {
-        self.retain(|known, _| !known.eq_ignore_ascii_case(key));
-        self.insert(key.to_owned(), value.to_owned());
-    }
-}
-
-impl Extractor for BTreeMap<String, String> {
-    fn get(&self, key: &str) -> Option<Cow<'_, str>> {
-        let exact = self.get(key).map(|value| Cow::from(value.as_str()));
-        exact.or_else(|| of_any_case(self, key).into_iter().next())
-    }
-
-    fn get_all(&self, key: &str) -> Vec<Cow<'_, str>> {
-        of_any_case(self, key)
-    }
-
-    fn keys(&self) -> Vec<Cow<'_, str>> {
-        self.keys().map(|key| key.as_str().into()).collect()
-    }
-}
-
-impl Injector for BTreeMap<String, String> {
-    fn set(&mut self, key: &str, value: &str) {
-        self.retain(|known, _| !known.eq_ignore_ascii_case(key));
-        self.insert(key.to_owned(), value.to_owned());
-    }
+map_carriers! {
+    HashMap<String, String, S> where S;
+    BTreeMap<String, String>;
 }
 
 impl Extractor for Vec<(String, String)> {

@@ -102,11 +102,8 @@ impl SpanContext {
         trace_state: TraceState,
     ) -> Self {
         Self {
-            trace_id,
-            span_id,
-            flags,
             is_remote: false,
-            trace_state,
+            ..Self::remote(trace_id, span_id, flags, trace_state)
         }
     }
 

@@ -91,7 +91,8 @@ impl OtlpLayer {
         if span.is_late {
             self.complete(span);
         }
-        if span.finish(end) {
+        // Of what is not exported nobody will miss anything.
+        if span.finish(end) && span.place.ids.flags & SAMPLED != 0 {
             self.parts.ledger.limited();
         }
     }

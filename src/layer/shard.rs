@@ -54,6 +54,9 @@ pub(super) struct Bare {
     pub(super) is_lost: bool,
 }
 
+// It is outside of the memory limit, so it has to be small.
+const _: () = assert!(size_of::<Option<(u64, Bare)>>() <= 64);
+
 /// What a new span brings along.
 #[derive(Debug)]
 pub(super) struct Opened<'a> {

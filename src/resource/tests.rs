@@ -1,9 +1,8 @@
 //! A world that a test makes up.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use super::*;
 
@@ -12,13 +11,14 @@ pub(crate) struct Tree(PathBuf);
 
 impl Tree {
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
-        static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-        let folder = FOLDER.get_or_init(|| {
-            let name = format!("tracing-otlp-resource-{}", std::process::id());
-            std::env::temp_dir().join(name)
-        });
-        let tree = Self(folder.join(fastrand::u64(..).to_string()));
-        fs::create_dir_all(&tree.0).unwrap();
+        // A folder of its own for each: one that they shared would be removed by one tree while another is made in it.
+        let name = format!(
+            "tracing-otlp-resource-{}-{}",
+            std::process::id(),
+            fastrand::u64(..)
+        );
+        let tree = Self(std::env::temp_dir().join(name));
+        fs::create_dir(&tree.0).unwrap();
         for (path, content) in files {
             let path = tree.path(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -44,7 +44,6 @@ impl Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
-        let _ = fs::remove_dir(self.0.parent().unwrap_or(Path::new("")));
     }
 }
 
