@@ -196,6 +196,7 @@ mod report;
 mod resource;
 mod sampler;
 mod say;
+mod signal;
 mod stats;
 mod sync;
 #[cfg(any(test, feature = "testing"))]
@@ -226,6 +227,7 @@ pub use self::resource::Detector;
 pub use self::sampler::{
     Candidate, Composable, Decision, ParentBased, Rule, Sampler, Sampling, ShouldSample,
 };
+pub use self::signal::Signal;
 pub use self::stats::{DropReason, LastError, Stats};
 
 /// The parsers that read what others wrote, for the fuzz targets.

@@ -12,6 +12,14 @@ pub struct Report {
 }
 
 impl Report {
+    /// Adds what it came to elsewhere.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.delivered += other.delivered;
+        self.rejected += other.rejected;
+        self.dropped += other.dropped;
+        self.unfinished += other.unfinished;
+    }
+
     /// Records that the collector took.
     pub fn delivered(&self) -> u64 {
         self.delivered

@@ -9,6 +9,7 @@ use super::transport::Request;
 use crate::proto::runs::{self, Stretch};
 use crate::proto::{request, shorten};
 use crate::queue::Sealed;
+use crate::signal::Signal;
 
 /// A batch ends before it exceeds either.
 #[derive(Clone, Copy, Debug)]
@@ -23,11 +24,14 @@ pub(super) struct Batch {
     parts: VecDeque<Part>,
     records: u64,
     bytes: usize,
+    /// What it holds of the memory.
+    charge: usize,
     /// How often its size was the destination's answer in doubt (OUT_OF_RANGE).
     pub(super) doubts: u8,
 }
 
-/// A chunk, or some of its records.
+/// A chunk, or some of its records. The chunk is shared by all its parts and all destinations, and free when the last of them is
+/// resolved.
 #[derive(Debug)]
 pub(super) struct Part {
     /// Chunks are numbered as they come.
@@ -38,8 +42,7 @@ pub(super) struct Part {
 
 #[derive(Debug)]
 enum Content {
-    Whole(Sealed),
-    /// The chunk is shared by all its parts, and free when the last of them is resolved.
+    Whole(Rc<Sealed>),
     Cut {
         chunk: Rc<Sealed>,
         stretches: Vec<Stretch>,
@@ -50,6 +53,7 @@ impl Batch {
     pub(super) fn push(&mut self, part: Part) {
         self.records += part.records;
         self.bytes += part.bytes();
+        self.charge += part.charge();
         self.parts.push_back(part);
     }
 
@@ -58,6 +62,7 @@ impl Batch {
         let part = self.parts.pop_front()?;
         self.records -= part.records;
         self.bytes -= part.bytes();
+        self.charge -= part.charge();
         Some(part)
     }
 
@@ -68,6 +73,11 @@ impl Batch {
     /// The length of what is sent, less the header.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// What it holds of the memory: its chunks' buffers, or the records of those that were cut.
+    pub(super) fn charge(&self) -> usize {
+        self.charge
     }
 
     /// The number of its oldest chunk.
@@ -83,7 +93,7 @@ impl Batch {
     }
 
     /// The message: a header of known length, then the chunks, untouched.
-    pub(super) fn request(&self, resource: &[u8]) -> Request {
+    pub(super) fn request(&self, signal: Signal, resource: &[u8]) -> Request {
         let mut pieces = Vec::with_capacity(self.parts.len() + 1);
         pieces.push(Bytes::from(request::header(resource, self.bytes)));
         for part in &self.parts {
@@ -94,7 +104,7 @@ impl Batch {
                 }
             }
         }
-        Request::new(pieces, self.records)
+        Request::new(signal, pieces, self.records)
     }
 
     /// Its halves by the number of records, the older first, so that a record is in at most log2 n of them. It comes back
@@ -162,7 +172,7 @@ impl Batch {
 }
 
 impl Part {
-    pub(super) fn new(number: u64, chunk: Sealed) -> Self {
+    pub(super) fn new(number: u64, chunk: Rc<Sealed>) -> Self {
         Self {
             number,
             records: u64::from(chunk.records),
@@ -177,10 +187,17 @@ impl Part {
         }
     }
 
-    /// Its records are resolved: gives the chunk if nothing else is left of it.
+    pub(super) fn charge(&self) -> usize {
+        match &self.content {
+            Content::Whole(chunk) => chunk.charge,
+            Content::Cut { .. } => self.bytes(),
+        }
+    }
+
+    /// Its records are resolved: gives the chunk if nobody else needs anything of it.
     pub(super) fn release(self) -> Option<Sealed> {
         match self.content {
-            Content::Whole(chunk) => Some(chunk),
+            Content::Whole(chunk) => Rc::into_inner(chunk),
             Content::Cut { chunk, stretches } => {
                 drop(stretches);
                 Rc::into_inner(chunk)
@@ -236,8 +253,7 @@ impl Part {
 
     fn into_chunk(self) -> Rc<Sealed> {
         match self.content {
-            Content::Whole(chunk) => Rc::new(chunk),
-            Content::Cut { chunk, .. } => chunk,
+            Content::Whole(chunk) | Content::Cut { chunk, .. } => chunk,
         }
     }
 }

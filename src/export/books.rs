@@ -7,27 +7,33 @@ use super::core::Outcome;
 use super::text::printable;
 use super::transport::{Answer, Code, Failure, Kind};
 use super::voice::Voice;
-use crate::queue::Queue;
 use crate::stats::{DropReason, Ledger};
 
 #[derive(Debug)]
 pub(super) struct Books {
     ledger: Arc<Ledger>,
     voice: Voice,
-    /// Records that the layer had dropped when people were last told.
-    told: u64,
-    /// Records of which a limit had left something out then.
-    told_limited: u64,
 }
 
 impl Books {
     pub(super) fn new(ledger: Arc<Ledger>, voice: Voice) -> Self {
-        Self {
-            ledger,
-            voice,
-            told: 0,
-            told_limited: 0,
-        }
+        Self { ledger, voice }
+    }
+
+    /// Records that the exporter has in its hands, and those of them that are on their way.
+    pub(super) fn holds(&self, records: u64, in_flight: u64) {
+        self.ledger.exporter_holds(records, in_flight);
+    }
+
+    /// The exporter panicked, or a transport outside of a request.
+    pub(super) fn panicked(&self) {
+        self.ledger.panicked();
+    }
+
+    /// The exporter goes, and these were not delivered.
+    pub(super) fn left_behind(&self, records: u64) {
+        self.ledger.dropped(DropReason::Shutdown, records);
+        self.holds(0, 0);
     }
 
     /// A request was answered, or failed, after so long.
@@ -112,22 +118,6 @@ impl Books {
         let why =
             "the memory limit is reached and the collector does not keep up; the oldest go first";
         self.voice.dropped(records, why);
-    }
-
-    /// Says what the application's threads dropped since this was last called.
-    pub(super) fn look_at_the_layer(&mut self, queue: &Queue) {
-        let dropped = self.ledger.refused() + queue.lost();
-        let records = dropped - self.told;
-        if records > 0 {
-            self.told = dropped;
-            let why = "the queue or the memory limit was full when they began or ended; Handle::stats tells the reasons";
-            self.voice.dropped(records, why);
-        }
-        let limited = self.ledger.limited_records();
-        if limited > self.told_limited {
-            self.voice.limited(limited - self.told_limited);
-            self.told_limited = limited;
-        }
     }
 }
 

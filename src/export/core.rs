@@ -11,6 +11,7 @@ mod flush;
 mod pace;
 mod sizing;
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use self::backlog::Backlog;
@@ -25,6 +26,7 @@ use super::transport::{Answer, Code, Failure, Kind, Request};
 use crate::config::Concurrency;
 use crate::queue::Sealed;
 use crate::report::Report;
+use crate::signal::Signal;
 use crate::stats::DropReason;
 
 /// Nanoseconds since any moment.
@@ -32,8 +34,11 @@ pub(super) type Nanos = u64;
 
 #[derive(Debug)]
 pub(super) enum Event {
-    /// Chunks out of the ring or the lanes, and how many lanes still owe one.
-    Chunks { chunks: Vec<Sealed>, owing: usize },
+    /// Chunks out of the ring or the lanes, and how many lanes still owe one. Other destinations may share them.
+    Chunks {
+        chunks: Vec<Rc<Sealed>>,
+        owing: usize,
+    },
     /// A request was answered or failed.
     Answered {
         id: u64,
@@ -120,6 +125,7 @@ pub(super) enum Outcome {
 /// What the exporter was configured to do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tuning {
+    pub(crate) signal: Signal,
     /// The largest request.
     pub(crate) size: Size,
     /// How large requests are in the beginning, and what a request waits for.
@@ -259,12 +265,22 @@ impl Core {
         self.flights.records()
     }
 
+    /// What it holds of the memory. A chunk that others hold too counts in whole.
+    pub(super) fn charge(&self) -> usize {
+        self.backlog.charge() + self.flights.charge()
+    }
+
+    /// Whether nothing is left to do, for good.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stopped
+    }
+
     /// How many lanes owed a chunk when it was last asked.
     pub(super) fn owing(&self) -> usize {
         self.owing
     }
 
-    fn take_in(&mut self, chunks: Vec<Sealed>, owing: usize) {
+    fn take_in(&mut self, chunks: Vec<Rc<Sealed>>, owing: usize) {
         chunks
             .into_iter()
             .for_each(|chunk| self.backlog.push(chunk));
@@ -313,7 +329,7 @@ impl Core {
             return None;
         }
         let mut flight = self.take_due()?;
-        let request = flight.batch.request(&self.resource);
+        let request = flight.batch.request(self.tuning.signal, &self.resource);
         flight.bytes = request.bytes() as u64;
         let id = self.flights.begin(flight, now);
         Some(Action::Send { id, request })

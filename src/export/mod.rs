@@ -1,6 +1,7 @@
 //! The exporter: one thread that takes chunks out of the queue and sends them as they are.
 //!
-//! What to do is decided by [`core`], a state machine without IO; [`worker`] does it.
+//! What to do is decided by [`core`], a state machine without IO, of which each signal has one for each destination; [`worker`]
+//! does it.
 
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod answer;
@@ -41,7 +42,7 @@ pub(crate) use self::headers::{Headers, is_credential};
 pub(crate) use self::mailbox::{Mailbox, Reply};
 #[cfg(any(feature = "grpc", feature = "http"))]
 pub(crate) use self::otlp::{Destination, Endpoint, Otlp, Written};
-pub(crate) use self::worker::{Settings, start};
+pub(crate) use self::worker::{Outgoing, Settings, Way, start};
 
 /// The most that a request of so many bytes takes as JSON: its pieces joined, and a text up to three times as long.
 #[cfg(any(feature = "grpc", feature = "http", feature = "file"))]

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use crate::signal::Signal;
+
 /// Sends requests somewhere. gRPC is one; implement it for another destination.
 ///
 /// The exporter calls `send` on its own thread, and polls the future inside its own current-thread tokio runtime. There is one
-/// request at a time, unless [`Builder::with_concurrency`](crate::Builder::with_concurrency) allows more. It drops a future that
+/// request at a time for each signal and destination, unless [`Builder::with_concurrency`](crate::Builder::with_concurrency) allows more. It drops a future that
 /// takes longer than the time-out, catches panics, retries, and counts: a transport only moves bytes.
 ///
 /// ```
@@ -34,7 +36,7 @@ pub trait Transport: Send + 'static {
     /// Starts to send a request.
     fn send(&self, request: Request) -> Sending;
 
-    /// How many requests it can have in flight, at least 1; the exporter asks once, in the beginning. Default: as many as
+    /// How many requests of each signal it can have in flight, at least 1; the exporter asks in the beginning. Default: as many as
     /// [`Builder::with_concurrency`](crate::Builder::with_concurrency) says.
     fn most_in_flight(&self) -> usize {
         usize::MAX
@@ -44,9 +46,10 @@ pub trait Transport: Send + 'static {
 /// A request on its way.
 pub type Sending = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send>>;
 
-/// One `ExportTraceServiceRequest`, as the pieces of its protobuf encoding in their order. Cloning a piece copies no bytes.
+/// One export request of OTLP, as the pieces of its protobuf encoding in their order. Cloning a piece copies no bytes.
 #[derive(Clone)]
 pub struct Request {
+    signal: Signal,
     parts: Vec<Bytes>,
     records: u64,
     /// When the attempt ends; the worker ends it then in any case.
@@ -54,12 +57,19 @@ pub struct Request {
 }
 
 impl Request {
-    pub(super) fn new(parts: Vec<Bytes>, records: u64) -> Self {
+    pub(super) fn new(signal: Signal, parts: Vec<Bytes>, records: u64) -> Self {
         Self {
+            signal,
             parts,
             records,
             deadline: None,
         }
+    }
+
+    /// What the message holds: with [`Signal::Traces`], it is an `ExportTraceServiceRequest`, with [`Signal::Logs`] an
+    /// `ExportLogsServiceRequest`.
+    pub fn signal(&self) -> Signal {
+        self.signal
     }
 
     /// The pieces of the message, in order.
@@ -82,7 +92,7 @@ impl Request {
         self.parts.iter().map(Bytes::len).sum()
     }
 
-    /// How many spans the message holds.
+    /// How many records the message holds.
     pub fn records(&self) -> u64 {
         self.records
     }
@@ -91,6 +101,7 @@ impl Request {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
+            .field("signal", &self.signal)
             .field("records", &self.records)
             .field("bytes", &self.bytes())
             .finish()

@@ -3,6 +3,7 @@
 //! The program's hook gets every problem. People get one line on stderr when delivery begins to fail, one when it works again,
 //! and at most one a minute for what is lost: a warning on each request is as bad as silence.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ const LONGEST: usize = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Voice {
     hook: Option<Hook>,
+    /// What lines for people begin with, where there are several destinations.
+    label: Option<String>,
     failing: bool,
     /// What was told last of each kind of loss, and what came since.
     rejected: Losses,
@@ -32,9 +35,10 @@ struct Losses {
 }
 
 impl Voice {
-    pub(super) fn new(hook: Option<Hook>) -> Self {
+    pub(super) fn new(hook: Option<Hook>, label: Option<String>) -> Self {
         Self {
             hook,
+            label,
             ..Self::default()
         }
     }
@@ -43,14 +47,14 @@ impl Voice {
     pub(super) fn retrying(&mut self, records: u64, why: &str) {
         let problem = Problem::new(ProblemKind::Undelivered, records, printable(why, LONGEST));
         if !std::mem::replace(&mut self.failing, true) {
-            tell(Level::Warn, &problem.to_string());
+            self.tell(Level::Warn, &problem);
         }
         self.call(&problem);
     }
 
     pub(super) fn delivered(&mut self) {
         if std::mem::replace(&mut self.failing, false) {
-            tell(Level::Info, "delivery works again");
+            self.tell(Level::Info, &"delivery works again");
         }
     }
 
@@ -76,7 +80,7 @@ impl Voice {
                 "{records} record{plural} exceeded a limit of attributes, events or links; their dropped_*_count tell how much was \
                  left out (Builder::with_limits)"
             );
-            tell(Level::Warn, &message);
+            self.tell(Level::Warn, &message);
         }
     }
 
@@ -94,9 +98,16 @@ impl Voice {
                 Level::Error
             };
             let told = Problem::new(kind, records, message.as_str());
-            tell(level, &told.to_string());
+            self.tell(level, &told);
         }
         self.call(&Problem::new(kind, records, message));
+    }
+
+    fn tell(&self, level: Level, text: &dyn fmt::Display) {
+        match &self.label {
+            None => tell(level, &text.to_string()),
+            Some(label) => tell(level, &format!("{label}: {text}")),
+        }
     }
 
     /// The hook is the user's code: it may panic, and what it traces is not recorded.
@@ -142,12 +153,13 @@ mod tests {
     fn the_hook_hears_everything_and_may_panic() {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&heard);
-        let mut voice = Voice::new(Some(Hook(Arc::new(move |problem| {
+        let hook = Hook(Arc::new(move |problem| {
             log.lock()
                 .unwrap()
                 .push((problem.kind(), problem.records()));
             panic!("as it may");
-        }))));
+        }));
+        let mut voice = Voice::new(Some(hook), None);
         voice.retrying(7, "no");
         voice.retrying(7, "no");
         voice.rejected(3, "bad");

@@ -8,8 +8,7 @@ use super::shard::Account;
 use super::span::OpenSpan;
 use crate::model::Value;
 use crate::proto::trace::{self, SAMPLED};
-use crate::queue::{self, Refused};
-use crate::stats::DropReason;
+use crate::queue;
 
 impl OtlpLayer {
     /// Notes that a span is entered or left.
@@ -74,11 +73,7 @@ impl OtlpLayer {
             scope: span.metadata.target(),
             message: &span.record,
         };
-        match queue::append(&self.parts.queue, &record) {
-            Ok(()) => {}
-            Err(Refused::Full) => self.parts.ledger.refuse(DropReason::QueueFull),
-            Err(Refused::Closed) => self.parts.ledger.refuse(DropReason::Shutdown),
-        }
+        self.parts.traces.append(&record);
     }
 
     /// The end of a span of which more is to be told.
@@ -93,7 +88,7 @@ impl OtlpLayer {
         }
         // Of what is not exported nobody will miss anything.
         if span.finish(end) && span.place.ids.flags & SAMPLED != 0 {
-            self.parts.ledger.limited();
+            self.parts.traces.ledger.limited();
         }
     }
 

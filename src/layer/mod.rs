@@ -57,10 +57,10 @@ use crate::context::Propagators;
 use crate::id::{SpanId, TraceId};
 use crate::id_generator::IdGenerator;
 use crate::proto::trace::{HAS_IS_REMOTE, IS_REMOTE, Ids, RANDOM, SAMPLED};
-use crate::queue::{self, Queue};
+use crate::queue::{self, Stream};
 use crate::quiet::{self, Gate};
 use crate::sampler::{Decision, Parent, Sampler};
-use crate::stats::{DropReason, Ledger};
+use crate::stats::DropReason;
 
 /// The layer that turns spans and events into OTLP. Made by [`Builder::build`](crate::Builder::build); add it to a
 /// `tracing_subscriber::Registry`.
@@ -82,9 +82,11 @@ pub struct OtlpLayer {
 /// What the layer shares with the rest of its pipeline.
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) traces: Stream,
+    /// `None` where no log records are wanted: then nothing of them exists.
+    pub(crate) logs: Option<Stream>,
+    /// What all signals share.
     pub(crate) budget: Arc<queue::Budget>,
-    pub(crate) ledger: Arc<Ledger>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) filter: Arc<Filter>,
     pub(crate) sampler: Sampler,
@@ -152,7 +154,7 @@ impl OtlpLayer {
     #[cold]
     fn refuse(&self, gate: Gate) {
         if gate == Gate::TooDeep {
-            self.parts.ledger.refuse(DropReason::Reentrant);
+            self.parts.traces.ledger.refuse(DropReason::Reentrant);
         }
     }
 
@@ -242,7 +244,7 @@ impl OtlpLayer {
     #[inline]
     fn truncated(&self, values: u32) {
         if values > 0 {
-            self.parts.ledger.truncated(values.into());
+            self.parts.traces.ledger.truncated(values.into());
         }
     }
 

@@ -284,7 +284,7 @@ impl OtlpLayer {
     /// A span that would be recorded if there were room.
     #[cold]
     fn keep_lost(&self, new: New<'_>, extra: Option<&Extra>) {
-        self.parts.ledger.refuse(DropReason::OpenSpans);
+        self.parts.traces.ledger.refuse(DropReason::OpenSpans);
         let bare = Bare {
             place: Place {
                 is_recorded: false,

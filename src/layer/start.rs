@@ -172,7 +172,7 @@ impl OtlpLayer {
             !shard.dress(id, template.is_late, &written, &mut scratch.record)
         });
         if is_lost {
-            self.parts.ledger.refuse(DropReason::OpenSpans);
+            self.parts.traces.ledger.refuse(DropReason::OpenSpans);
         } else if let Some(span) = shard.open.get_mut(id) {
             // It begins now, as its message does.
             span.activity = Activity::begin(now);

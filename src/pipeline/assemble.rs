@@ -5,18 +5,19 @@ use std::sync::Arc;
 use tracing_subscriber::filter::Targets;
 
 use super::explain::Explanation;
-use super::guard::{Guard, Shared};
+use super::guard::{Guard, Outlet, Shared};
 use super::resolve;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::context::Propagators;
 use crate::error::Error;
-use crate::export::{self, Mailbox, Settings, Size, Transport, Tuning};
+use crate::export::{self, Mailbox, Outgoing, Settings, Size, Transport, Tuning, Way};
 use crate::id_generator::IdGenerator;
 use crate::layer::{Filter, OtlpLayer, Parts};
 use crate::problem::Hook;
-use crate::queue::{Budget, Pool, Queue};
+use crate::queue::{Budget, Pool, Queue, Stream};
 use crate::sampler::{Pattern, Sampler};
+use crate::signal::Signal;
 use crate::stats::Ledger;
 
 /// What was decided before the pipeline starts.
@@ -57,7 +58,7 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         sampler,
         propagators,
         id_generator,
-        ..parts(&config, ledger)
+        ..parts(&config)
     };
     // What the limit leaves out is 2 MiB in all; the connection's buffers and an answer have a quarter of that, and so have
     // those of each further connection.
@@ -78,12 +79,15 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
     if !disabled_targets.is_empty() {
         parts.filter.disable(disabled_targets);
     }
-    let mailbox = transport
-        .map(|transport| start(&config, &parts, transport, on_error))
+    let outlets = transport.map(|transport| ways(&config, transport, &ledger));
+    let (ways, outlets) = outlets.unwrap_or_default();
+    let mailbox = (!ways.is_empty())
+        .then(|| start(&parts, ways, on_error))
         .transpose()?;
     let shared = Shared {
         parts: parts.clone(),
         mailbox,
+        outlets,
         explanation,
     };
     let guard = Guard::new(Arc::new(shared), config.shutdown_timeout);
@@ -91,17 +95,12 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
 }
 
 /// The parts, with the defaults of what the user chooses.
-fn parts(config: &Config, ledger: Arc<Ledger>) -> Parts {
+fn parts(config: &Config) -> Parts {
     let budget = Arc::new(Budget::new(config.memory));
-    let sizes = resolve::sizes(config);
-    let queue = Arc::new(Queue::new(
-        sizes,
-        Pool::new(Arc::clone(&budget), sizes.chunk_bytes),
-    ));
     Parts {
-        queue,
+        traces: stream(Signal::Traces, config, &budget),
+        logs: None,
         budget,
-        ledger,
         clock: Arc::new(Clock::new()),
         filter: Arc::new(Filter::default()),
         sampler: Sampler::default(),
@@ -110,39 +109,70 @@ fn parts(config: &Config, ledger: Arc<Ledger>) -> Parts {
     }
 }
 
-/// Starts the exporter, which is reached by the mailbox.
-fn start(
+fn stream(signal: Signal, config: &Config, budget: &Arc<Budget>) -> Stream {
+    let sizes = resolve::sizes(config);
+    let pool = Pool::new(Arc::clone(budget), sizes.chunk_bytes);
+    Stream {
+        signal,
+        queue: Arc::new(Queue::new(sizes, pool)),
+        ledger: Arc::default(),
+    }
+}
+
+/// What goes out, and how it is known to a handle.
+fn ways(
     config: &Config,
-    parts: &Parts,
     transport: Box<dyn Transport>,
-    on_error: Option<Hook>,
-) -> Result<Arc<Mailbox>, Error> {
-    let mailbox = Arc::new(Mailbox::default());
+    ledger: &Arc<Ledger>,
+) -> (Vec<Way>, Vec<Outlet>) {
+    let outgoing = Outgoing {
+        tuning: tuning(Signal::Traces, config),
+        resource: config.resource.encode(),
+        ledger: Arc::clone(ledger),
+        label: None,
+    };
+    let outlet = Outlet {
+        signal: Signal::Traces,
+        ledger: Arc::clone(ledger),
+    };
+    let way = Way {
+        transport,
+        outgoing: vec![outgoing],
+    };
+    (vec![way], vec![outlet])
+}
+
+fn tuning(signal: Signal, config: &Config) -> Tuning {
     let batch = config.batch;
     let first_bytes = batch.first_bytes();
+    Tuning {
+        signal,
+        size: Size {
+            bytes: batch.max_bytes.unwrap_or(first_bytes),
+            records: batch.max_records as u64,
+        },
+        first_bytes,
+        is_adaptive: batch.is_adaptive,
+        concurrency: config.concurrency,
+        bytes_in_flight: config.memory / 2,
+        timeout: config.timeout,
+        interval: batch.interval,
+        record_bytes: config.limits.record_bytes,
+        hold_on_config_error: config.hold_on_config_error,
+    }
+}
+
+/// Starts the exporter, which is reached by the mailbox.
+fn start(parts: &Parts, ways: Vec<Way>, on_error: Option<Hook>) -> Result<Arc<Mailbox>, Error> {
+    let mailbox = Arc::new(Mailbox::default());
+    let streams = std::iter::once(&parts.traces).chain(&parts.logs);
     let settings = Settings {
-        queue: Arc::clone(&parts.queue),
         budget: Arc::clone(&parts.budget),
-        ledger: Arc::clone(&parts.ledger),
         clock: Arc::clone(&parts.clock),
         mailbox: Arc::clone(&mailbox),
-        tuning: Tuning {
-            size: Size {
-                bytes: batch.max_bytes.unwrap_or(first_bytes),
-                records: batch.max_records as u64,
-            },
-            first_bytes,
-            is_adaptive: batch.is_adaptive,
-            concurrency: config.concurrency,
-            bytes_in_flight: config.memory / 2,
-            timeout: config.timeout,
-            interval: batch.interval,
-            record_bytes: config.limits.record_bytes,
-            hold_on_config_error: config.hold_on_config_error,
-        },
-        resource: config.resource.encode(),
+        streams: streams.cloned().collect(),
         on_error,
     };
-    export::start(settings, transport)?;
+    export::start(settings, ways)?;
     Ok(mailbox)
 }

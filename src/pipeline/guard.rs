@@ -10,17 +10,28 @@ use super::explain::Explanation;
 use crate::error::Error;
 use crate::export::{Mailbox, Reply};
 use crate::layer::Parts;
+use crate::queue::Stream;
 use crate::report::Report;
 use crate::sampler::Pattern;
 use crate::say::{Level, tell};
-use crate::stats::{DropReason, Stats};
+use crate::signal::Signal;
+use crate::stats::{Counts, DropReason, Ledger, Stats};
 
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) parts: Parts,
     /// `None` where the pipeline is switched off: there is no exporter.
     pub(super) mailbox: Option<Arc<Mailbox>>,
+    pub(super) outlets: Vec<Outlet>,
     pub(super) explanation: Explanation,
+}
+
+/// One signal on its way to one destination.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    pub(super) signal: Signal,
+    /// What became of its records behind the queue.
+    pub(super) ledger: Arc<Ledger>,
 }
 
 /// Keeps a pipeline alive. When it is dropped, what was recorded is sent, within the shutdown time-out, and the exporter
@@ -121,11 +132,29 @@ impl Handle {
         }
     }
 
-    /// The ledger now.
+    /// The ledger now: the sum over all signals.
     pub fn stats(&self) -> Stats {
-        let Parts { queue, ledger, .. } = &self.0.parts;
-        let (appended, queued) = queue.counts();
-        ledger.snapshot(appended, queued, queue.lost(), queue.late())
+        self.sum(|_| true)
+    }
+
+    /// The ledger of one signal now.
+    pub fn stats_of(&self, signal: Signal) -> Stats {
+        self.sum(|stream| stream.signal == signal)
+    }
+
+    fn sum(&self, of: impl Fn(&Stream) -> bool) -> Stats {
+        let mut sum = Stats::default();
+        let Parts { traces, logs, .. } = &self.0.parts;
+        for stream in std::iter::once(traces)
+            .chain(logs)
+            .filter(|stream| of(stream))
+        {
+            let outlets = self.0.outlets.iter();
+            let outlets = outlets.filter(|outlet| outlet.signal == stream.signal);
+            let behind = outlets.map(|outlet| outlet.ledger.snapshot(Counts::default()));
+            sum.add(&Stats::of_stream(&stream.stats(), behind));
+        }
+        sum
     }
 
     /// Replaces the layer's filter (see [`Builder::with_filter`](crate::Builder::with_filter)), from the next span and event
@@ -169,7 +198,8 @@ impl Handle {
             .checked_add(timeout)
             .unwrap_or(now + Duration::from_secs(365 * 86_400));
         let reply = self.0.mailbox.as_ref()?.post(shutdown, deadline)?;
-        self.0.parts.queue.wake.notify();
+        // Whichever queue's wake-up it is, it wakes the exporter.
+        self.0.parts.traces.queue.wake.notify();
         Some(reply)
     }
 }

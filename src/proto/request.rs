@@ -1,4 +1,7 @@
 //! `ExportTraceServiceRequest` (trace_service.proto): a header before the chunks, and the runs that a chunk consists of.
+//!
+//! `ExportLogsServiceRequest` (logs_service.proto) is the same but for the records: ResourceLogs, ScopeLogs and LogRecord have the
+//! numbers of ResourceSpans, ScopeSpans and Span in the messages around them. So this file and [`runs`](super::runs) serve both.
 
 use super::wire::{self, LEN, PADDED_MAX, padded_varint, put_varint, tag};
 
@@ -54,3 +57,47 @@ pub(crate) fn put_record(out: &mut Vec<u8>, message: &[u8]) {
 
 /// More than [`begin_run`] and [`put_record`] add to a record's own bytes and its scope.
 pub(crate) const OVERHEAD: usize = RUN_HEAD + 6 + 6 + 6;
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+    use opentelemetry_proto::tonic::logs::v1::LogRecord;
+    use prost::Message;
+
+    use super::*;
+
+    #[test]
+    fn requests_of_log_records_have_the_same_numbers() {
+        let record = |name: &str| LogRecord {
+            event_name: name.to_owned(),
+            ..LogRecord::default()
+        };
+        let mut runs = Vec::new();
+        for (scope, names) in [("shop", ["a", "b"]), ("", ["c", "d"])] {
+            let start = runs.len();
+            begin_run(&mut runs, scope);
+            for name in names {
+                put_record(&mut runs, &record(name).encode_to_vec());
+            }
+            end_run(&mut runs, start);
+        }
+        let resource = [0x0A, 2, 16, 7];
+        let message = [header(&resource, runs.len()), runs].concat();
+        let decoded = ExportLogsServiceRequest::decode(&message[..]).unwrap();
+        let of_resource = &decoded.resource_logs[0];
+        let counted = of_resource.resource.as_ref().unwrap();
+        assert_eq!(counted.dropped_attributes_count, 7);
+        let scopes = of_resource.scope_logs.iter();
+        let found: Vec<_> = scopes
+            .map(|logs| {
+                let name = &logs.scope.as_ref().unwrap().name;
+                (name.as_str(), logs.log_records.clone())
+            })
+            .collect();
+        let expected = [
+            ("shop", vec![record("a"), record("b")]),
+            ("", vec![record("c"), record("d")]),
+        ];
+        assert_eq!(found, expected);
+    }
+}

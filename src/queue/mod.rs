@@ -9,14 +9,16 @@ mod lane;
 #[cfg(not(otlp_loom))]
 mod local;
 mod pool;
+#[cfg(not(otlp_loom))]
+mod stream;
 mod wake;
 
 pub(crate) use self::budget::Budget;
 pub(crate) use self::chunk::{Record, Sealed};
 pub(crate) use self::lane::Lane;
-#[cfg(not(otlp_loom))]
-pub(crate) use self::local::append;
 pub(crate) use self::pool::Pool;
+#[cfg(not(otlp_loom))]
+pub(crate) use self::stream::Stream;
 pub(crate) use self::wake::Wake;
 
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize, Mutex, Ordering, Ring, fence, lock};

@@ -8,7 +8,7 @@ const STEPS: u32 = 8;
 const DOUBLINGS: u32 = 32;
 const BUCKETS: usize = (STEPS * DOUBLINGS) as usize;
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Histogram {
     counts: Box<[u64; BUCKETS]>,
 }
@@ -31,6 +31,12 @@ impl Histogram {
     pub(crate) fn record(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.counts[bucket(micros)] += 1;
+    }
+
+    /// Takes in the values of another one.
+    pub(crate) fn add(&mut self, other: &Self) {
+        let counts = self.counts.iter_mut().zip(other.counts.iter());
+        counts.for_each(|(count, more)| *count += more);
     }
 
     /// The shortest time that at least this share of the values does not exceed; `None` where there is no value.

@@ -5,12 +5,14 @@
 mod details;
 mod latency;
 mod recent;
+mod sum;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use self::details::Details;
 pub use self::details::LastError;
+use self::latency::Histogram;
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 
 /// Declares every reason once: the variant, its name in text, its documentation.
@@ -55,6 +57,19 @@ reasons! {
 }
 
 const REASONS: usize = DropReason::ALL.len();
+
+/// What a queue counts by itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    /// Records that lanes took in,
+    pub(crate) appended: u64,
+    /// those of them that wait in lanes and ring,
+    pub(crate) queued: u64,
+    /// those that were lost since the ring was full,
+    pub(crate) lost: u64,
+    /// and those that came when the exporter had gone.
+    pub(crate) late: u64,
+}
 
 /// The counters. Any thread adds, any thread reads; Relaxed throughout, since each is a number on its own: what makes
 /// a sum exact is that the reader has synchronized with the writers (by a flush), not the counters.
@@ -166,9 +181,14 @@ impl Ledger {
         get(&self.refused)
     }
 
-    /// What is known now, given what the queue counted: records that lanes took in, those that still wait, those that were
-    /// lost since the ring was full, and those that came when the exporter had gone.
-    pub(crate) fn snapshot(&self, appended: u64, queued: u64, lost: u64, late: u64) -> Stats {
+    /// What is known now, given what the queue counted.
+    pub(crate) fn snapshot(&self, counts: Counts) -> Stats {
+        let Counts {
+            appended,
+            queued,
+            lost,
+            late,
+        } = counts;
         let mut dropped = std::array::from_fn(|reason| get(&self.dropped[reason]));
         dropped[DropReason::QueueFull as usize] += lost;
         dropped[DropReason::Shutdown as usize] += late;
@@ -190,7 +210,7 @@ impl Ledger {
             sent_bytes: get(&self.sent_bytes),
             records_per_second,
             bytes_per_second,
-            latency: [0.5, 0.99].map(|share| details.latency.quantile(share)),
+            latency: details.latency.clone(),
             last_success: details.last_success,
             last_error: details.last_error.clone(),
             rejections: details.rejections.clone(),
@@ -211,9 +231,11 @@ fn get(counter: &AtomicU64) -> u64 {
 
 /// The ledger at one moment, in records since the pipeline was built.
 ///
+/// A record counts once for each destination that it goes to.
+///
 /// Exact when nothing is being recorded or exported, for instance after a flush; while threads are at work, each number
 /// is right or a moment behind.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stats {
     accepted: u64,
     delivered: u64,
@@ -230,8 +252,7 @@ pub struct Stats {
     sent_bytes: u64,
     records_per_second: f64,
     bytes_per_second: f64,
-    /// The median, and what 99 of 100 do not exceed.
-    latency: [Option<Duration>; 2],
+    latency: Histogram,
     last_success: Option<SystemTime>,
     last_error: Option<LastError>,
     rejections: Vec<(String, u64)>,
@@ -330,12 +351,12 @@ impl Stats {
 
     /// How long half of all requests took at most, from the first byte to the answer or the failure. `None` before the first.
     pub fn latency_p50(&self) -> Option<Duration> {
-        self.latency[0]
+        self.latency.quantile(0.5)
     }
 
     /// How long 99 of 100 requests took at most. It is at most an eighth too high, as [`Stats::latency_p50`] is.
     pub fn latency_p99(&self) -> Option<Duration> {
-        self.latency[1]
+        self.latency.quantile(0.99)
     }
 
     /// When a request was last taken.
@@ -412,7 +433,11 @@ mod tests {
         ledger.refuse(DropReason::OpenSpans);
         ledger.dropped(DropReason::Evicted, 2);
         ledger.delivered(3, 90);
-        let stats = ledger.snapshot(6, 1, 0, 0);
+        let stats = ledger.snapshot(Counts {
+            appended: 6,
+            queued: 1,
+            ..Counts::default()
+        });
         assert!(stats.is_balanced(), "{stats}");
         let text =
             "accepted 7 = delivered 3 + rejected 0 + dropped 3 (open_spans 1, evicted 2) + held 1";
@@ -427,7 +452,10 @@ mod tests {
         ledger.rejected(3, "HTTP 401");
         ledger.rejected(4, "HTTP 400");
         ledger.rejected(0, "HTTP 500");
-        let stats = ledger.snapshot(9, 0, 0, 0);
+        let stats = ledger.snapshot(Counts {
+            appended: 9,
+            ..Counts::default()
+        });
         assert_eq!(stats.rejected(), 9);
         let expected = [("HTTP 400".to_owned(), 6), ("HTTP 401".to_owned(), 3)];
         assert_eq!(stats.rejections(), expected);

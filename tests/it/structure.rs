@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from lower ranks.
-const RANKS: [(&str, u8); 24] = [
+const RANKS: [(&str, u8); 25] = [
     ("id", 0),
     ("model", 0),
     ("percent", 0),
@@ -13,6 +13,7 @@ const RANKS: [(&str, u8); 24] = [
     ("quiet", 0),
     ("report", 0),
     ("say", 0),
+    ("signal", 0),
     ("sync", 0),
     ("clock", 1),
     ("context", 1),

@@ -2,6 +2,7 @@
 //! old has every second request at most.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use super::super::batch::{Batch, Part, Size};
 use crate::queue::Sealed;
@@ -30,6 +31,7 @@ struct Line {
     parts: VecDeque<Part>,
     /// Of `parts`.
     bytes: usize,
+    charge: usize,
     records: u64,
 }
 
@@ -44,7 +46,7 @@ impl Backlog {
         }
     }
 
-    pub(super) fn push(&mut self, chunk: Sealed) {
+    pub(super) fn push(&mut self, chunk: Rc<Sealed>) {
         self.live.push(Part::new(self.next, chunk));
         self.next += 1;
     }
@@ -95,6 +97,11 @@ impl Backlog {
         self.old.records() + self.live.records()
     }
 
+    /// What it holds of the memory.
+    pub(super) fn charge(&self) -> usize {
+        self.old.charge() + self.live.charge()
+    }
+
     /// The number of the oldest chunk of which something waits.
     pub(super) fn oldest(&self) -> Option<u64> {
         let lines = [&self.old, &self.live];
@@ -117,6 +124,7 @@ impl Backlog {
 impl Line {
     fn push(&mut self, part: Part) {
         self.bytes += part.bytes();
+        self.charge += part.charge();
         self.records += part.records;
         self.parts.push_back(part);
     }
@@ -124,6 +132,7 @@ impl Line {
     fn pop(&mut self) -> Option<Part> {
         let part = self.parts.pop_front()?;
         self.bytes -= part.bytes();
+        self.charge -= part.charge();
         self.records -= part.records;
         Some(part)
     }
@@ -149,6 +158,7 @@ impl Line {
         self.cut = newer.cut;
         self.parts.append(&mut newer.parts);
         self.bytes += newer.bytes;
+        self.charge += newer.charge;
         self.records += newer.records;
     }
 
@@ -176,6 +186,10 @@ impl Line {
 
     fn records(&self) -> u64 {
         self.records + self.cut.iter().map(Batch::records).sum::<u64>()
+    }
+
+    fn charge(&self) -> usize {
+        self.charge + self.cut.iter().map(Batch::charge).sum::<usize>()
     }
 
     fn oldest(&self) -> Option<u64> {
@@ -212,7 +226,7 @@ mod tests {
             let mut backlog = Backlog::new();
             let mut model: Vec<Vec<(usize, u32)>> = Vec::new();
             for (length, count) in chunks {
-                backlog.push(sealed(length, count));
+                backlog.push(Rc::new(sealed(length, count)));
                 match model.last_mut() {
                     Some(last)
                         if last.iter().map(|(length, _)| length).sum::<usize>() + length <= bytes
@@ -229,7 +243,7 @@ mod tests {
                 .map(|(_, batch)| batch.release().iter().map(|chunk| (chunk.bytes.len(), chunk.records)).collect())
                 .collect();
             prop_assert_eq!(batches, model);
-            prop_assert_eq!((backlog.live.bytes, backlog.live.records), (0, 0));
+            prop_assert_eq!((backlog.live.bytes, backlog.live.records, backlog.charge()), (0, 0, 0));
         }
     }
 }

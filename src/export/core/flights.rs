@@ -127,6 +127,11 @@ impl Flights {
         self.in_flight.iter().map(|flight| flight.id)
     }
 
+    /// What all of them hold of the memory.
+    pub(super) fn charge(&self) -> usize {
+        self.all().map(|flight| flight.batch.charge()).sum()
+    }
+
     pub(super) fn are_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }

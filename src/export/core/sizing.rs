@@ -195,6 +195,7 @@ fn good(refused: usize) -> usize {
 mod tests {
     use super::*;
     use crate::config::Concurrency;
+    use crate::signal::Signal;
 
     const KIB: usize = 1 << 10;
     const MIB: usize = 1 << 20;
@@ -202,6 +203,7 @@ mod tests {
 
     fn sizing(most: usize, is_adaptive: bool) -> Sizing {
         Sizing::new(&Tuning {
+            signal: Signal::Traces,
             size: Size {
                 bytes: most,
                 records: 7,

@@ -16,6 +16,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const RECORD_BYTES: usize = 400;
 
 const TUNING: Tuning = Tuning {
+    signal: Signal::Traces,
     // A record takes ten bytes and its run's head; a request has a hundred of them.
     size: Size {
         bytes: 100_000,
@@ -36,7 +37,7 @@ struct World {
     core: Core,
     now: Nanos,
     random: f64,
-    waiting: Vec<Sealed>,
+    waiting: Vec<Rc<Sealed>>,
     owing: usize,
     closed: bool,
     requests: Vec<(Nanos, u64)>,
@@ -125,12 +126,12 @@ impl World {
             }
             request::end_run(&mut bytes, start);
         }
-        self.waiting.push(Sealed {
+        self.waiting.push(Rc::new(Sealed {
             bytes: Bytes::from(bytes),
             records: sizes.len() as u32,
             number: self.chunks,
             charge: 0,
-        });
+        }));
         self.chunks += 1;
     }
 

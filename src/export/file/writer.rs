@@ -109,6 +109,7 @@ mod tests {
     use super::*;
     use crate::export::transport::Kind;
     use crate::proto::{common, request};
+    use crate::signal::Signal;
 
     /// A request whose resource has an attribute of so many bytes.
     fn request(bytes: usize) -> Request {
@@ -120,7 +121,7 @@ mod tests {
         let header = request::header(&resource, 0);
         let (first, second) = header.split_at(header.len() / 2);
         let parts = [first, second].map(Bytes::copy_from_slice);
-        Request::new(parts.to_vec(), 0)
+        Request::new(Signal::Traces, parts.to_vec(), 0)
     }
 
     fn place() -> Place {
@@ -153,7 +154,7 @@ mod tests {
     #[test]
     fn what_is_no_otlp_is_refused_and_not_written() {
         let (mut writer, place) = (Writer::default(), place());
-        let request = Request::new(vec![Bytes::from_static(&[0x0A, 5, 1])], 1);
+        let request = Request::new(Signal::Traces, vec![Bytes::from_static(&[0x0A, 5, 1])], 1);
         let failure = writer
             .write(Some(&place), request)
             .expect_err("it is not written");

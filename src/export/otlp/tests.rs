@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::config::Tls;
 use crate::export::Headers;
+use crate::signal::Signal;
 
 fn otlp(port: u16, headers: Headers) -> Otlp {
     let written = Written {
@@ -73,7 +74,9 @@ async fn p_5_what_a_server_answers_without_reading_it_is_not_kept() {
     let otlp = otlp(port, Headers::default());
     for sent in 1..4 {
         let body = Bytes::from(vec![0; 1 << 20]);
-        let answer = otlp.send(Request::new(vec![body.clone()], 1)).await;
+        let answer = otlp
+            .send(Request::new(Signal::Traces, vec![body.clone()], 1))
+            .await;
         assert!(answer.is_ok(), "{answer:?}");
         // The connection ends in its own task.
         for _ in 0..100 {
@@ -98,7 +101,7 @@ async fn a_connection_outlives_credentials_that_cannot_be_had() {
     for fails in [false, true, true, false] {
         *lock(&failing) = fails;
         let body = Bytes::from_static(b"\x0A\x00");
-        let answer = otlp.send(Request::new(vec![body], 1)).await;
+        let answer = otlp.send(Request::new(Signal::Traces, vec![body], 1)).await;
         assert_eq!(answer.is_err(), fails, "{answer:?}");
     }
     assert_eq!(*lock(&connections), 1);
@@ -110,7 +113,7 @@ async fn a_connection_carries_every_request_that_is_read() {
     let otlp = otlp(port, Headers::default());
     for size in (0..40).map(|step| 1 + step * 50_000) {
         let body = Bytes::from(vec![0; size]);
-        let answer = otlp.send(Request::new(vec![body], 1)).await;
+        let answer = otlp.send(Request::new(Signal::Traces, vec![body], 1)).await;
         assert!(answer.is_ok(), "{answer:?}");
     }
     assert_eq!(*lock(&connections), 1);

@@ -92,7 +92,7 @@ pub(in super::super) struct Simulation {
     most_in_flight: usize,
     chunk: Bytes,
     births: Vec<Nanos>,
-    ring: Vec<Sealed>,
+    ring: Vec<Rc<Sealed>>,
     /// Chunks in anybody's hands.
     held: u64,
     next_birth: Nanos,
@@ -142,7 +142,7 @@ impl Simulation {
             doubled: 0,
             waits: Vec::new(),
             most_in_flight: tuning.concurrency.most(),
-            chunk: world.waiting.remove(0).bytes,
+            chunk: world.waiting.remove(0).bytes.clone(),
             births: Vec::new(),
             ring: Vec::new(),
             held: 0,
@@ -206,12 +206,12 @@ impl Simulation {
         }
         self.held += 1;
         self.accepted += u64::from(RECORDS);
-        self.ring.push(Sealed {
+        self.ring.push(Rc::new(Sealed {
             bytes: self.chunk.clone(),
             records: RECORDS,
             number: self.births.len() as u64,
             charge: 0,
-        });
+        }));
         self.births.push(self.now);
         if self.ring.len() as u64 * bytes >= MIB {
             self.collect();
