@@ -147,6 +147,11 @@
 //! [`SpanExt`] has all else that is said to a span or asked of it: attributes, events, links, status, name and ids. Where the
 //! server's span may be disabled, [`with_remote_parent`] keeps the trace together.
 //!
+//! # Other libraries
+//!
+//! With the feature `opentelemetry-0_33`, spans of this crate and of OpenTelemetry's API are in the same traces, whichever is inside the other; see
+//! `bridge::opentelemetry_0_33`.
+//!
 //! # Environment
 //!
 //! Code beats the environment, which beats the default. A wrong value in the code is an error of [`Builder::build`]; one in the
@@ -168,6 +173,7 @@
 //! | `bundled-roots` | off | `Tls::with_bundled_roots`: Mozilla's roots, for systems that have none |
 //! | `aws-lc` | off | aws-lc instead of ring, where the program has not installed a provider |
 //! | `init` | on | `init()` and `Builder::init`: a whole subscriber in one line |
+//! | `opentelemetry-0_33` | off | `bridge::opentelemetry_0_33`: one trace with what uses the crate `opentelemetry` |
 //! | `testing` | off | the module `testing`: an in-memory transport that gives decoded spans |
 //!
 //! A feature adds, and changes nothing that works without it. What needs one that is not enabled is a wrong value, and the
@@ -176,6 +182,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "_bridge")]
+pub mod bridge;
 mod clock;
 mod config;
 mod context;

@@ -64,6 +64,12 @@ impl Context {
         self.wish == Wish::Deferred
     }
 
+    /// Whether B3 says anything that another form of context cannot.
+    #[cfg(feature = "_bridge")]
+    pub(crate) fn has_wish(&self) -> bool {
+        self.wish != Wish::None
+    }
+
     /// The same with B3's debug flag, or without it.
     pub(crate) fn with_debug(self, debug: bool) -> Self {
         match (debug, self.wish) {

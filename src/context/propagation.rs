@@ -131,7 +131,7 @@ impl Propagators {
     }
 
     /// The headers that are written.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, fuzzing, feature = "_bridge"))]
     pub(crate) fn fields(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().flat_map(|form| form.fields()).copied()
     }

@@ -8,12 +8,32 @@ use super::shard::Account;
 use super::span::OpenSpan;
 use crate::model::Value;
 use crate::proto::trace::{self, SAMPLED};
-use crate::queue;
+use crate::queue::{self, Scope};
 
 impl OtlpLayer {
-    /// Notes that a span is entered or left.
+    /// A span is entered, and that is to be noted.
     #[cold]
-    pub(super) fn track(&self, id: u64, note: impl FnOnce(&mut Activity, u64)) {
+    pub(super) fn note_enter(&self, id: u64) {
+        if self.tracks {
+            self.track(id, Activity::enter);
+        }
+        if self.is_surrounded() {
+            self.surround(id);
+        }
+    }
+
+    /// A span is left, and that is to be noted.
+    #[cold]
+    pub(super) fn note_exit(&self, id: u64) {
+        if self.is_surrounded() {
+            self.leave(id);
+        }
+        if self.tracks {
+            self.track(id, Activity::exit);
+        }
+    }
+
+    fn track(&self, id: u64, note: impl FnOnce(&mut Activity, u64)) {
         self.store.update(id, |span, _| {
             let now = self.parts.clock.at(span.place.epoch);
             note(&mut span.activity, now);
@@ -65,12 +85,28 @@ impl OtlpLayer {
         } else {
             trace::put_end(&mut span.record, end);
         }
+        self.hand_over(span, Scope::named(span.metadata.target()));
+    }
+
+    /// The last of a span that ends at a time of its own, in a scope of its own.
+    #[cfg(feature = "_bridge")]
+    pub(super) fn finish_by_hand(&self, span: &mut OpenSpan, scope: Scope, end: u64) {
+        // The clocks of those who say when it began and ended may differ.
+        let end = end.max(trace::start_of(&span.record));
+        if span.finish(end) && span.place.ids.flags & SAMPLED != 0 {
+            self.parts.traces.ledger.limited();
+        }
+        self.hand_over(span, scope);
+    }
+
+    #[inline(always)]
+    fn hand_over(&self, span: &OpenSpan, scope: Scope) {
         if span.place.ids.flags & SAMPLED == 0 {
             // Recorded, and not to be exported (specification, recording only).
             return;
         }
         let record = queue::Record {
-            scope: span.metadata.target(),
+            scope,
             message: &span.record,
         };
         self.parts.traces.append(&record);

@@ -51,6 +51,11 @@ impl Filter {
 
     /// The answer for a callsite, and the generation of the filter that gave it.
     pub(super) fn decide(&self, metadata: &Metadata<'_>) -> (u64, bool) {
+        (self.generation(), self.wants(metadata))
+    }
+
+    /// Whether this is recorded.
+    pub(super) fn wants(&self, metadata: &Metadata<'_>) -> bool {
         let wanted = self.wanted.read().unwrap_or_else(PoisonError::into_inner);
         let target = metadata.target();
         let is_wanted = wanted
@@ -63,6 +68,6 @@ impl Filter {
                 .iter()
                 .any(|disabled| disabled.matches(target))
         };
-        (self.generation(), is_wanted && !is_disabled())
+        is_wanted && !is_disabled()
     }
 }

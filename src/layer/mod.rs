@@ -5,14 +5,18 @@
 //! a lock.
 
 mod activity;
+mod ambient;
 mod asking;
 mod callsite;
 mod close;
 mod event;
 mod ext;
 mod failure;
+mod far;
 mod filter;
 mod fresh;
+#[cfg(feature = "_bridge")]
+mod manual;
 mod open;
 mod panics;
 mod registry;
@@ -38,11 +42,15 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use self::activity::Activity;
+pub(crate) use self::ambient::Ambient;
 use self::callsite::{Template, Templates};
 pub use self::ext::{SpanExt, extract, inject, with_remote_parent, with_remote_parent_async};
+#[cfg(feature = "_bridge")]
+pub(crate) use self::far::Far;
 pub(crate) use self::filter::Filter;
 use self::fresh::Entered;
+#[cfg(feature = "_bridge")]
+pub(crate) use self::manual::{Begun, Manual, Scope};
 use self::open::{Above, New};
 use self::registry::Home;
 use self::scratch::Scratch;
@@ -76,6 +84,9 @@ pub struct OtlpLayer {
     config: config::Record,
     /// Whether entering and leaving a span is noted in the span.
     tracks: bool,
+    /// Whether entering and leaving a span is noted anywhere.
+    watches: bool,
+    ambient: Option<Box<dyn Ambient>>,
     mirror: Mirror,
 }
 
@@ -117,6 +128,7 @@ impl OtlpLayer {
         // The rest is for chunks: an eighth, or what the largest record takes.
         let limit = parts.budget.limit();
         let share = limit.saturating_sub((limit / 8).max(bytes + queue::CHUNK));
+        let tracks = config.end_at_last_exit || config.busy_and_idle;
         Self {
             templates: Templates::new(config, limits),
             store: Store::new(&parts.budget, share),
@@ -135,7 +147,9 @@ impl OtlpLayer {
                 bytes,
             },
             config,
-            tracks: config.end_at_last_exit || config.busy_and_idle,
+            tracks,
+            watches: tracks,
+            ambient: None,
             mirror: Mirror::new(),
         }
     }
@@ -321,6 +335,9 @@ where
         if !template.passes(&self.parts.filter) {
             return;
         }
+        if self.is_surrounded() {
+            return self.open_surrounded(template, attributes, id, &context);
+        }
         let mut place = Place::NOWHERE;
         let parent = registry::parent(self, attributes, id, &context, &mut place);
         self.open(template, attributes, id.into_u64(), parent, &mut place);
@@ -354,6 +371,9 @@ where
         if !template.passes(&self.parts.filter) {
             return;
         }
+        if self.is_surrounded() && self.is_suppressed() {
+            return;
+        }
         let mut place = Place::NOWHERE;
         let Some(id) = registry::span_of(self, event, &context, &mut place) else {
             return;
@@ -385,8 +405,8 @@ where
             self.enter_slowly(id.into_u64());
         }
         panics::entered(id.into_u64());
-        if self.tracks {
-            self.track(id.into_u64(), Activity::enter);
+        if self.watches {
+            self.note_enter(id.into_u64());
         }
     }
 
@@ -398,8 +418,8 @@ where
         if panics::unwinds(id.into_u64()) {
             self.unwound(id.into_u64());
         }
-        if self.tracks {
-            self.track(id.into_u64(), Activity::exit);
+        if self.watches {
+            self.note_exit(id.into_u64());
         }
     }
 
@@ -410,5 +430,8 @@ where
             self.close_slowly(id.into_u64());
         }
         self.mirror.closed(id.into_u64());
+        if self.is_surrounded() {
+            self.forget(id.into_u64());
+        }
     }
 }

@@ -187,14 +187,25 @@ impl OtlpLayer {
         id: u64,
         place: &Place,
     ) {
-        self.open_recorded(New {
-            start: Start::Undecided,
-            ..New::of(template, attributes, id, None, place)
-        });
+        self.open_undecided(template, attributes, id, place);
         if let Some(parent) = ext::remote_parent() {
             // It has not started: it has just been made.
             let _ = self.set_parent(id, &parent);
         }
+    }
+
+    /// A root about which is decided when it starts.
+    pub(super) fn open_undecided(
+        &self,
+        template: &Template,
+        attributes: &Attributes<'_>,
+        id: u64,
+        place: &Place,
+    ) {
+        self.open_recorded(New {
+            start: Start::Undecided,
+            ..New::of(template, attributes, id, None, place)
+        });
     }
 
     fn ask_for_child(&self, new: &New<'_>, extra: &Extra, scratch: &Scratch) -> Sampling {

@@ -33,6 +33,11 @@ impl Home {
         let _ = self.0.set(dispatch.downgrade());
     }
 
+    /// The dispatcher, as far as it is known.
+    pub(super) fn dispatch(&self) -> Option<WeakDispatch> {
+        self.0.get().cloned()
+    }
+
     /// Called with a span that was just entered.
     #[inline]
     pub(super) fn catch<S>(&self, id: &Id, context: &Context<'_, S>)

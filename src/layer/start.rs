@@ -186,6 +186,9 @@ impl OtlpLayer {
             // The sampler itself records in the span, or asks for its context: it is where it will be, if nothing else is known.
             return self.store.place(id);
         };
+        if self.is_surrounded() {
+            self.adopt(id);
+        }
         // Another thread may set another parent while the sampler is asked; the last answer holds in any case.
         for is_last in [false, false, true] {
             self.ask_once(id, is_last);

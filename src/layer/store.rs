@@ -16,7 +16,7 @@ const SHARDS: usize = 64;
 
 /// In the Registry's ids (sharded-slab's), the bits above these tell the thread. Another registry's ids may all fall into
 /// one shard: slower, and right.
-const THREAD_SHIFT: u32 = 38;
+pub(super) const THREAD_SHIFT: u32 = 38;
 
 #[derive(Debug)]
 pub(super) struct Store {

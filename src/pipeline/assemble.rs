@@ -89,6 +89,8 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         mailbox,
         outlets,
         explanation,
+        #[cfg(feature = "_bridge")]
+        rules: (record, config.limits),
     };
     let guard = Guard::new(Arc::new(shared), config.shutdown_timeout);
     Ok((OtlpLayer::new(parts, record, config.limits), guard))

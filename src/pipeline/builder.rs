@@ -73,6 +73,8 @@ pub struct Builder {
     pub(super) id_generator: Option<Arc<dyn IdGenerator>>,
     pub(super) transport: Option<Box<dyn Transport>>,
     pub(super) on_error: Option<Hook>,
+    #[cfg(feature = "_bridge")]
+    pub(super) context_activation: Option<bool>,
 }
 
 /// What the code says about the resource.
@@ -372,13 +374,19 @@ impl Builder {
         if let Some(level) = &environment.log_level {
             say::set_level(level.value);
         }
+        #[cfg(feature = "_bridge")]
+        let context_activation = self.context_activation;
         let plan = self.plan(environment)?;
         plan.explanation
             .warnings()
             .iter()
             .for_each(|line| say(line));
         say::tell(Level::Debug, &plan.explanation.to_string());
-        assemble(plan)
+        let built = assemble(plan);
+        #[cfg(feature = "opentelemetry-0_33")]
+        let built =
+            built.map(|(layer, guard)| (super::interop::joined(layer, context_activation), guard));
+        built
     }
 
     /// Code beats environment beats default.

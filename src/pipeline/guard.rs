@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use tracing_subscriber::filter::Targets;
 
 use super::explain::Explanation;
+#[cfg(feature = "_bridge")]
+use crate::config;
 use crate::error::Error;
 use crate::export::{Mailbox, Reply};
 use crate::layer::Parts;
@@ -24,6 +26,9 @@ pub(super) struct Shared {
     pub(super) mailbox: Option<Arc<Mailbox>>,
     pub(super) outlets: Vec<Outlet>,
     pub(super) explanation: Explanation,
+    /// What a layer is made of beside its parts.
+    #[cfg(feature = "_bridge")]
+    pub(super) rules: (config::Record, config::Limits),
 }
 
 /// One signal on its way to one destination.
@@ -130,6 +135,12 @@ impl Handle {
             Some(reply) => await_reply("shutdown", &reply, timeout),
             None => Ok(Report::default()),
         }
+    }
+
+    /// What a further layer of the pipeline is made of.
+    #[cfg(feature = "_bridge")]
+    pub(super) fn parts(&self) -> (Parts, (config::Record, config::Limits)) {
+        (self.0.parts.clone(), self.0.rules)
     }
 
     /// The ledger now: the sum over all signals.

@@ -7,6 +7,8 @@ mod explain;
 mod guard;
 #[cfg(feature = "init")]
 mod init;
+#[cfg(feature = "opentelemetry-0_33")]
+mod interop;
 mod resolve;
 
 pub use self::builder::{Builder, Events, layer};

@@ -11,6 +11,8 @@ pub(crate) mod resource;
 #[cfg(any(feature = "grpc", feature = "http", test, fuzzing))]
 pub(crate) mod response;
 pub(crate) mod runs;
+#[cfg(feature = "_bridge")]
+pub(crate) mod scope;
 pub(crate) mod shorten;
 pub(crate) mod trace;
 pub(crate) mod value;

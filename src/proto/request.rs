@@ -12,10 +12,12 @@ pub(super) const SCOPE_SPANS: u8 = tag(2, LEN);
 /// ScopeSpans.scope.
 pub(super) const SCOPE: u8 = tag(1, LEN);
 /// InstrumentationScope.name.
-const SCOPE_NAME: u8 = tag(1, LEN);
+pub(super) const SCOPE_NAME: u8 = tag(1, LEN);
 /// ScopeSpans.spans.
 pub(super) const SPANS: u8 = tag(2, LEN);
 
+/// A run's tag, and the length that is patched.
+const EMPTY_RUN: [u8; RUN_HEAD] = [SCOPE_SPANS, 0x80, 0x80, 0x80, 0];
 /// The tag of a run and its padded length.
 pub(super) const RUN_HEAD: usize = 5;
 
@@ -29,15 +31,21 @@ pub(crate) fn header(resource: &[u8], runs: usize) -> Vec<u8> {
 }
 
 /// Begins a run (`ScopeSpans`) whose length is not known yet; `scope` is the name in its `InstrumentationScope`.
-pub(crate) fn begin_run(out: &mut Vec<u8>, scope: &str) {
-    out.extend_from_slice(&[SCOPE_SPANS, 0x80, 0x80, 0x80, 0]);
+pub(crate) fn begin_run(out: &mut Vec<u8>, scope: &[u8]) {
+    out.extend_from_slice(&EMPTY_RUN);
     if scope.is_empty() {
         out.extend_from_slice(&[SCOPE, 0]);
         return;
     }
     out.push(SCOPE);
     put_varint(out, wire::len_field_len(scope.len()) as u64);
-    wire::put_len(out, SCOPE_NAME, scope.as_bytes());
+    wire::put_len(out, SCOPE_NAME, scope);
+}
+
+/// As [`begin_run`], with all fields that stand before the records.
+pub(crate) fn begin_encoded_run(out: &mut Vec<u8>, fields: &[u8]) {
+    out.extend_from_slice(&EMPTY_RUN);
+    out.extend_from_slice(fields);
 }
 
 /// Patches the length of the run that began at `start` and reaches to the end of `out`.
@@ -75,7 +83,7 @@ mod tests {
         let mut runs = Vec::new();
         for (scope, names) in [("shop", ["a", "b"]), ("", ["c", "d"])] {
             let start = runs.len();
-            begin_run(&mut runs, scope);
+            begin_run(&mut runs, scope.as_bytes());
             for name in names {
                 put_record(&mut runs, &record(name).encode_to_vec());
             }

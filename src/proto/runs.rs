@@ -4,7 +4,10 @@
 use bytes::Bytes;
 
 use super::request::{RUN_HEAD, SCOPE, SCOPE_SPANS, SPANS};
-use super::wire::{self, Content, Malformed, PADDED_MAX, Reader, padded_varint};
+use super::wire::{self, Content, LEN, Malformed, PADDED_MAX, Reader, padded_varint, tag};
+
+/// ScopeSpans.schema_url.
+pub(super) const SCHEMA_URL: u8 = tag(3, LEN);
 
 /// Neighbouring records of a chunk.
 #[derive(Clone, Debug)]
@@ -171,12 +174,18 @@ fn next_run(bytes: &[u8], start: usize) -> Result<Option<Run>, Malformed> {
     let end = bytes.len() - reader.remaining();
     let scope = end - content.len();
     let mut inner = Reader::new(content);
-    let records = match inner.next()? {
-        Some((field, Content::Bytes(_))) if field == u32::from(SCOPE >> 3) => {
-            end - inner.remaining()
-        }
-        _ => scope,
+    let mut records = scope;
+    // The scope and its schema stand before the records.
+    let is_head = |field: u32| {
+        [SCOPE, SCHEMA_URL]
+            .map(|tag| u32::from(tag >> 3))
+            .contains(&field)
     };
+    while let Some((field, Content::Bytes(_))) = inner.next()?
+        && is_head(field)
+    {
+        records = end - inner.remaining();
+    }
     Ok(Some(Run {
         start,
         scope,
@@ -214,7 +223,11 @@ mod tests {
         let mut number = 0_u64;
         for (name, spans) in runs {
             let start = out.len();
-            begin_run(&mut out, &format!("scope-{name}"));
+            begin_run(&mut out, format!("scope-{name}").as_bytes());
+            // Some have a schema.
+            if name % 2 == 1 {
+                wire::put_len(&mut out, SCHEMA_URL, b"schema");
+            }
             for len in spans {
                 number += 1;
                 let span = Span {
@@ -243,7 +256,7 @@ mod tests {
         let decoded = ResourceSpans::decode(&bytes[..]).unwrap();
         let runs = decoded.scope_spans.into_iter();
         runs.flat_map(|run| {
-            let scope = run.scope.unwrap().name;
+            let scope = run.scope.unwrap().name + &run.schema_url;
             run.spans.into_iter().map(move |span| (scope.clone(), span))
         })
         .collect()

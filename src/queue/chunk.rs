@@ -8,8 +8,7 @@ use crate::proto::request;
 /// One record on its way into a chunk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record<'a> {
-    /// The scope's name, by whose address runs are told apart.
-    pub(crate) scope: &'static str,
+    pub(crate) scope: Scope,
     pub(crate) message: &'a [u8],
 }
 
@@ -17,7 +16,33 @@ impl Record<'_> {
     /// At least what the record adds to a chunk, with a run of its own.
     #[inline]
     pub(crate) fn room(&self) -> usize {
-        self.scope.len() + self.message.len() + request::OVERHEAD
+        self.scope.bytes.len() + self.message.len() + request::OVERHEAD
+    }
+}
+
+/// What a run begins with, by whose address runs are told apart.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope {
+    bytes: &'static [u8],
+    /// Whether they are the encoded fields of a run before its records, and not the scope's name.
+    is_encoded: bool,
+}
+
+impl Scope {
+    #[inline]
+    pub(crate) fn named(name: &'static str) -> Self {
+        Self {
+            bytes: name.as_bytes(),
+            is_encoded: false,
+        }
+    }
+
+    #[allow(dead_code, reason = "only a bridge has such scopes")]
+    pub(crate) fn encoded(fields: &'static [u8]) -> Self {
+        Self {
+            bytes: fields,
+            is_encoded: true,
+        }
     }
 }
 
@@ -27,7 +52,7 @@ pub(crate) struct Chunk {
     buffer: Vec<u8>,
     records: u32,
     /// Where the last run starts, and its scope.
-    run: Option<(usize, &'static str)>,
+    run: Option<(usize, Scope)>,
     /// When it was begun, among all chunks of the queue.
     number: u64,
     closed: bool,
@@ -87,7 +112,7 @@ impl Chunk {
     #[inline]
     pub(crate) fn append(&mut self, record: &Record<'_>) {
         match self.run {
-            Some((_, scope)) if std::ptr::eq(scope, record.scope) => {}
+            Some((_, scope)) if std::ptr::eq(scope.bytes, record.scope.bytes) => {}
             _ => self.begin_run(record),
         }
         request::put_record(&mut self.buffer, record.message);
@@ -100,7 +125,12 @@ impl Chunk {
             request::end_run(&mut self.buffer, start);
         }
         self.run = Some((self.buffer.len(), record.scope));
-        request::begin_run(&mut self.buffer, record.scope);
+        let Scope { bytes, is_encoded } = record.scope;
+        if is_encoded {
+            request::begin_encoded_run(&mut self.buffer, bytes);
+        } else {
+            request::begin_run(&mut self.buffer, bytes);
+        }
     }
 
     /// Ends the last run and takes the content out; `None` when there is none. The chunk stays, without a buffer.

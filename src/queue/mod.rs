@@ -14,7 +14,7 @@ mod stream;
 mod wake;
 
 pub(crate) use self::budget::Budget;
-pub(crate) use self::chunk::{Record, Sealed};
+pub(crate) use self::chunk::{Record, Scope, Sealed};
 pub(crate) use self::lane::Lane;
 pub(crate) use self::pool::Pool;
 #[cfg(not(otlp_loom))]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from lower ranks.
-const RANKS: [(&str, u8); 25] = [
+const RANKS: [(&str, u8); 26] = [
     ("id", 0),
     ("model", 0),
     ("percent", 0),
@@ -28,16 +28,17 @@ const RANKS: [(&str, u8); 25] = [
     ("env", 3),
     ("export", 3),
     ("layer", 3),
-    ("pipeline", 4),
-    ("testing", 4),
-    ("lib", 5),
+    ("bridge", 4),
+    ("pipeline", 5),
+    ("testing", 5),
+    ("lib", 6),
 ];
 
 /// What may be named only in these modules.
-const CONTAINED: [(&[&str], &[&str]); 4] = [
+const CONTAINED: [(&[&str], &[&str]); 5] = [
     (
         &["tracing_core::", "tracing_subscriber::", "tracing::"],
-        &["layer", "pipeline"],
+        &["layer", "bridge", "pipeline"],
     ),
     (
         &[
@@ -54,13 +55,13 @@ const CONTAINED: [(&[&str], &[&str]); 4] = [
     (&["std::sync::atomic", "crossbeam_queue::"], &["sync"]),
     (
         &[
-            "prost::",
             "opentelemetry::",
             "opentelemetry_sdk::",
-            "opentelemetry_proto::",
+            "tracing_opentelemetry::",
         ],
-        &[],
+        &["bridge"],
     ),
+    (&["prost::", "opentelemetry_proto::"], &[]),
 ];
 
 /// A file that names what is contained elsewhere. The headers of a request are a carrier of contexts for whoever has the crate

@@ -110,7 +110,7 @@ impl World {
                 continue;
             }
             let start = bytes.len();
-            request::begin_run(&mut bytes, scope);
+            request::begin_run(&mut bytes, scope.as_bytes());
             for size in sizes {
                 let event = opentelemetry_proto::tonic::trace::v1::span::Event {
                     name: "e".repeat(*size),

@@ -7,14 +7,14 @@ mod carry;
 mod reach;
 pub(super) mod remote;
 mod stray;
-mod write;
+pub(super) mod write;
 
 use std::time::SystemTime;
 
 use tracing::Span;
 
 pub use self::carry::{extract, inject};
-pub(super) use self::reach::answers;
+pub(super) use self::reach::{At, answers, default_dispatch};
 pub(super) use self::remote::{current as remote_parent, is_attached as is_remote_parent_attached};
 pub use self::remote::{with_remote_parent, with_remote_parent_async};
 use crate::context::{Context, SpanContext};
@@ -241,15 +241,15 @@ impl SpanExt for Span {
         to: &SpanContext,
         attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>,
     ) {
-        write::add_link(self, to, attributes);
+        reach::tell(self, |at| write::add_link(at, to, attributes));
     }
 
     fn set_attribute<'a>(&self, key: &str, value: impl Into<Value<'a>>) {
-        write::set_attribute(self, key, value);
+        reach::tell(self, |at| write::set_attribute(at, key, value));
     }
 
     fn set_status(&self, status: Status) {
-        write::set_status(self, status);
+        reach::tell(self, |at| write::set_status(at, status));
     }
 
     fn add_event<'a>(
@@ -257,7 +257,7 @@ impl SpanExt for Span {
         name: &str,
         attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>,
     ) {
-        write::add_event(self, name, None, attributes);
+        reach::tell(self, |at| write::add_event(at, name, None, attributes));
     }
 
     fn add_event_at<'a>(
@@ -266,10 +266,12 @@ impl SpanExt for Span {
         time: SystemTime,
         attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>,
     ) {
-        write::add_event(self, name, Some(time), attributes);
+        reach::tell(self, |at| {
+            write::add_event(at, name, Some(time), attributes)
+        });
     }
 
     fn update_name(&self, name: &str) {
-        write::update_name(self, name);
+        reach::tell(self, |at| write::update_name(at, name));
     }
 }

@@ -28,6 +28,38 @@ use crate::layer::OtlpLayer;
 /// the 4,096 threads of a slab take (128 where words have 32 bits), so that this one names a thread that there is not.
 const NOBODY: u64 = u64::MAX;
 
+/// The way to a span's layer: by the span's dispatcher, or straight.
+#[derive(Clone, Copy)]
+pub(in crate::layer) enum At<'a> {
+    Dispatch(&'a Dispatch, &'a Id),
+    #[cfg_attr(
+        not(feature = "_bridge"),
+        allow(dead_code, reason = "only a bridge has a layer at hand")
+    )]
+    Layer(&'a OtlpLayer, u64),
+}
+
+impl At<'_> {
+    /// Works with the layer and the span's id in it.
+    pub(in crate::layer) fn with<T: 'static>(
+        self,
+        work: impl FnOnce(&OtlpLayer, u64) -> T + 'static,
+    ) -> Option<T> {
+        match self {
+            Self::Dispatch(dispatch, id) => {
+                let number = id.into_u64();
+                layer_of(dispatch, id, move |layer| work(layer, number))
+            }
+            Self::Layer(layer, id) => Some(work(layer, id)),
+        }
+    }
+}
+
+/// Tells a span something, if it is enabled.
+pub(super) fn tell(span: &Span, work: impl FnOnce(At<'_>)) {
+    span.with_subscriber(|(id, dispatch)| work(At::Dispatch(dispatch, id)));
+}
+
 /// Works with the layer that records this span. Of several the outermost one that its dispatcher knows by type, then the
 /// innermost of the others. `None` where none of them knows the span.
 pub(super) fn layer_of<T: 'static>(
@@ -97,7 +129,7 @@ pub(super) fn nearest<T: 'static>(
 }
 
 /// A copy, so that what is done with it may record.
-pub(super) fn default_dispatch() -> Dispatch {
+pub(in crate::layer) fn default_dispatch() -> Dispatch {
     dispatcher::get_default(Dispatch::clone)
 }
 

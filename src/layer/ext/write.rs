@@ -4,9 +4,7 @@
 use std::mem;
 use std::time::SystemTime;
 
-use tracing::Span;
-
-use super::reach;
+use super::reach::At;
 use crate::clock;
 use crate::context::SpanContext;
 use crate::layer::OtlpLayer;
@@ -21,8 +19,8 @@ use crate::proto::value::{self, ValueBounds};
 use crate::proto::wire::{Content, Reader};
 use crate::quiet::{self, Gate};
 
-pub(super) fn set_attribute<'v>(span: &Span, key: &str, value: impl Into<Value<'v>>) {
-    let Some(bounds) = ask(span, |layer, id| layer.attribute_bounds(id)) else {
+pub(in crate::layer) fn set_attribute<'v>(at: At<'_>, key: &str, value: impl Into<Value<'v>>) {
+    let Some(bounds) = ask(at, |layer, id| layer.attribute_bounds(id)) else {
         return;
     };
     scratch::with(|scratch| {
@@ -31,38 +29,38 @@ pub(super) fn set_attribute<'v>(span: &Span, key: &str, value: impl Into<Value<'
         let truncated = attributes.truncated;
         if outcome.is_ok() && !scratch.formatted.is_empty() {
             mem::swap(&mut scratch.record, &mut scratch.formatted);
-            merge(span, scratch, truncated, OpenSpan::put_attribute);
+            merge(at, scratch, truncated, OpenSpan::put_attribute);
         }
     });
 }
 
-pub(super) fn set_status(span: &Span, status: Status) {
-    change(span, move |span, bounds, account| {
+pub(in crate::layer) fn set_status(at: At<'_>, status: Status) {
+    change(at, move |span, bounds, account| {
         span.put_status(&status, bounds, account);
     });
 }
 
-pub(super) fn update_name(span: &Span, name: &str) {
-    let Some(bounds) = ask(span, |layer, id| layer.span_bounds(id)) else {
+pub(in crate::layer) fn update_name(at: At<'_>, name: &str) {
+    let Some(bounds) = ask(at, |layer, id| layer.span_bounds(id)) else {
         return;
     };
     scratch::with(|scratch| {
         let kept = user::fitting(name, bounds.bytes);
         trace::put_name(&mut scratch.record, kept);
         let truncated = u32::from(kept.len() < name.len());
-        merge(span, scratch, truncated, OpenSpan::rename);
+        merge(at, scratch, truncated, OpenSpan::rename);
     });
 }
 
 /// `time`: UNIX nanoseconds; as a rule now, by the clock of the span's trace.
-pub(super) fn add_event<'a>(
-    span: &Span,
+pub(in crate::layer) fn add_event<'a>(
+    at: At<'_>,
     name: &str,
     time: Option<SystemTime>,
     attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>,
 ) {
     // The time is that of the call, before the program's iterator runs.
-    let Some((now, bounds)) = ask(span, |layer, id| layer.time_of_event(id)) else {
+    let Some((now, bounds)) = ask(at, |layer, id| layer.time_of_event(id)) else {
         return;
     };
     let time = time.map_or(now, clock::unix_nanos);
@@ -80,7 +78,7 @@ pub(super) fn add_event<'a>(
         } = written;
         trace::put_event_dropped(&mut scratch.record, dropped);
         merge(
-            span,
+            at,
             scratch,
             truncated,
             move |span, event, bounds, account| {
@@ -92,12 +90,12 @@ pub(super) fn add_event<'a>(
     });
 }
 
-pub(super) fn add_link<'a>(
-    span: &Span,
+pub(in crate::layer) fn add_link<'a>(
+    at: At<'_>,
     to: &SpanContext,
     attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>,
 ) {
-    let Some(bounds) = ask(span, |layer, id| layer.link_bounds(id)) else {
+    let Some(bounds) = ask(at, |layer, id| layer.link_bounds(id)) else {
         return;
     };
     scratch::with(|scratch| {
@@ -111,7 +109,7 @@ pub(super) fn add_link<'a>(
         } = written;
         trace::put_link_dropped(&mut scratch.record, dropped);
         merge(
-            span,
+            at,
             scratch,
             truncated,
             move |span, link, bounds, account| {
@@ -134,52 +132,43 @@ fn put_link_head(link: &mut Vec<u8>, to: &SpanContext) {
 }
 
 /// Asks the layer of a span that is enabled, unless this thread does not record.
-fn ask<T: 'static>(span: &Span, question: fn(&OtlpLayer, u64) -> Option<T>) -> Option<T> {
+fn ask<T: 'static>(at: At<'_>, question: fn(&OtlpLayer, u64) -> Option<T>) -> Option<T> {
     if quiet::gate() != Gate::Open {
         return None;
     }
-    span.with_subscriber(|(id, dispatch)| {
-        let number = id.into_u64();
-        reach::layer_of(dispatch, id, move |layer| question(layer, number))
-    })??
+    at.with(question)?
 }
 
 /// Merges what stands in the scratch space into a span. `work` returns how many values it cut.
 fn merge(
-    span: &Span,
+    at: At<'_>,
     scratch: &mut Scratch,
     truncated: u32,
     work: impl FnOnce(&mut OpenSpan, &[u8], &SpanBounds, &mut Account) -> u32 + 'static,
 ) {
     // A question to a hidden layer cannot borrow.
     let taken = mem::take(scratch);
-    let back = span.with_subscriber(|(id, dispatch)| {
-        let number = id.into_u64();
-        reach::layer_of(dispatch, id, move |layer| {
-            let cut = layer.store.update(number, |span, account| {
-                work(span, &taken.record, &layer.bounds, account)
-            });
-            layer.truncated(cut.map_or(0, |cut| cut.max(truncated)));
-            taken
-        })
+    let back = at.with(move |layer, id| {
+        let cut = layer.store.update(id, |span, account| {
+            work(span, &taken.record, &layer.bounds, account)
+        });
+        layer.truncated(cut.map_or(0, |cut| cut.max(truncated)));
+        taken
     });
-    if let Some(back) = back.flatten() {
+    if let Some(back) = back {
         *scratch = back;
     }
 }
 
 /// Changes a span by what is at hand.
-fn change(span: &Span, work: impl FnOnce(&mut OpenSpan, &SpanBounds, &mut Account) + 'static) {
+fn change(at: At<'_>, work: impl FnOnce(&mut OpenSpan, &SpanBounds, &mut Account) + 'static) {
     if quiet::gate() != Gate::Open {
         return;
     }
-    span.with_subscriber(|(id, dispatch)| {
-        let number = id.into_u64();
-        reach::layer_of(dispatch, id, move |layer| {
-            layer
-                .store
-                .update(number, |span, account| work(span, &layer.bounds, account))
-        })
+    at.with(move |layer, id| {
+        layer
+            .store
+            .update(id, |span, account| work(span, &layer.bounds, account))
     });
 }
 

@@ -7,7 +7,7 @@ use std::task::Waker;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
-use crate::queue::{Budget, Lane, Pool, Queue, Record, Refused, Sealed, Sizes};
+use crate::queue::{Budget, Lane, Pool, Queue, Record, Refused, Scope, Sealed, Sizes};
 
 fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -31,7 +31,7 @@ fn queue(chunk_records: usize, wake_records: usize) -> Arc<Queue> {
 fn append(lane: &Lane, queue: &Queue) -> Result<(), Refused> {
     lane.append(
         &Record {
-            scope: "s",
+            scope: Scope::named("s"),
             message: b"m",
         },
         queue,

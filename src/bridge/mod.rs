@@ -1,0 +1,7 @@
+//! Bridges to other libraries that programs trace with, each to one version of one of them, and each behind the feature of its name.
+//!
+//! A new version of theirs is a new bridge here, beside the old one.
+
+#[cfg(feature = "opentelemetry-0_33")]
+#[cfg_attr(docsrs, doc(cfg(feature = "opentelemetry-0_33")))]
+pub mod opentelemetry_0_33;

@@ -1,0 +1,38 @@
+//! What bridges to other libraries need of a pipeline.
+
+use super::builder::Builder;
+use super::guard::Handle;
+use crate::bridge::opentelemetry_0_33::{Active, ContextPropagator, TracerProvider};
+use crate::layer::{Manual, OtlpLayer};
+
+impl Builder {
+    /// Whether a span that is entered is the active context of OpenTelemetry's API, as far as a feature for that is enabled, and
+    /// what is active there is the parent of roots (see [`bridge`](crate::bridge)). On by default with such a feature.
+    pub fn with_context_activation(mut self, on: bool) -> Self {
+        self.context_activation = Some(on);
+        self
+    }
+}
+
+/// Joins a layer to the contexts of others.
+pub(super) fn joined(layer: OtlpLayer, context_activation: Option<bool>) -> OtlpLayer {
+    if context_activation.unwrap_or(true) {
+        layer.surrounded_by(Box::new(Active::new()))
+    } else {
+        layer
+    }
+}
+
+impl From<&Handle> for TracerProvider {
+    fn from(handle: &Handle) -> Self {
+        let (parts, (record, limits)) = handle.parts();
+        Self::new(Manual::new(parts, record, limits))
+    }
+}
+
+impl From<&Handle> for ContextPropagator {
+    fn from(handle: &Handle) -> Self {
+        let (parts, _) = handle.parts();
+        Self::new(parts.propagators)
+    }
+}
