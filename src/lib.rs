@@ -210,7 +210,7 @@ mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use self::config::{Batch, Compression, Concurrency, Errors, Limits, Protocol, Tls};
+pub use self::config::{Balance, Batch, Compression, Concurrency, Errors, Limits, Protocol, Tls};
 pub use self::context::{
     Baggage, Context, EnvironmentCarrier, Extractor, Injector, Propagator, SpanContext, TraceFlags,
     TraceState,

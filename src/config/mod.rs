@@ -1,5 +1,6 @@
 //! Validated values, each default with its reason.
 
+mod balance;
 mod concurrency;
 mod destination;
 mod errors;
@@ -8,6 +9,7 @@ mod setting;
 
 use std::time::Duration;
 
+pub use self::balance::Balance;
 pub use self::concurrency::Concurrency;
 pub(crate) use self::destination::Exporter;
 #[cfg(any(feature = "grpc", feature = "http"))]

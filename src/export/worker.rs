@@ -66,9 +66,9 @@ pub(crate) fn start(settings: Settings, ways: Vec<Way>) -> Result<(), Error> {
     let outlets: usize = ways.iter().map(|way| way.outgoing.len()).sum();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // What may hang runs on blocking threads, name look-ups and writes to a file: for each outlet one at work and one that
-        // hangs.
-        .max_blocking_threads(2 * outlets.max(1))
+        // What may hang runs on blocking threads, name look-ups and writes to a file: for each outlet one at work and some that
+        // hang, since it may have several names.
+        .max_blocking_threads(4 * outlets.max(1))
         .thread_name("otlp-blocking")
         .on_thread_start(quiet::silence_this_thread)
         .build()

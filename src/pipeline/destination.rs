@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::builder::Builder;
-use crate::config::{Compression, HeaderList, HeaderProvider, Protocol, Tls};
+use crate::config::{Balance, Compression, HeaderList, HeaderProvider, Protocol, Tls};
 
 /// What the code says about the destination.
 #[derive(Default)]
@@ -20,6 +20,9 @@ use crate::config::{Compression, HeaderList, HeaderProvider, Protocol, Tls};
 pub(super) struct Wanted {
     pub(super) protocol: Option<Protocol>,
     pub(super) endpoint: Option<String>,
+    /// Beside that one, of the same destination.
+    pub(super) further_endpoints: Vec<String>,
+    pub(super) balance: Option<Balance>,
     pub(super) traces_endpoint: Option<String>,
     pub(super) insecure: Option<bool>,
     pub(super) headers: WantedHeaders,
@@ -64,8 +67,41 @@ impl Builder {
     ///
     /// `build` fails for what is no endpoint, for one with a user name or a password (use [`Builder::with_header`]), and for
     /// `https` without the feature `tls`.
-    pub fn with_endpoint(mut self, endpoint: impl Into<String>) -> Self {
-        self.destination.endpoint = Some(endpoint.into());
+    pub fn with_endpoint(self, endpoint: impl Into<String>) -> Self {
+        self.with_endpoints([endpoint])
+    }
+
+    /// Several endpoints of one destination, up to 16, in place of [`Builder::with_endpoint`]: each request goes to one of them, and where
+    /// that one fails to another one at once. Each is as that of `with_endpoint`, and headers, TLS and all else is common to them.
+    /// [`Builder::with_balance`] says which one it is. What one of them may have taken before it failed may arrive twice
+    /// ([`Stats::ambiguous`](crate::Stats::ambiguous)).
+    ///
+    /// Every address that a name resolves to is such an endpoint too, so a Kubernetes headless service or a set of collectors that is
+    /// replaced one by one is followed: a name is looked up again every 30 seconds while requests are sent, and when an address
+    /// fails.
+    ///
+    /// ```
+    /// let builder = tracing_otlp::layer()
+    ///     .with_endpoints(["http://collector-0:4317", "http://collector-1:4317"]);
+    /// # drop(builder);
+    /// ```
+    ///
+    /// `build` fails for an empty list.
+    pub fn with_endpoints<T: Into<String>>(
+        mut self,
+        endpoints: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let mut endpoints = endpoints.into_iter().map(Into::into);
+        // What is no endpoint is an error of `build`, and so is none.
+        self.destination.endpoint = Some(endpoints.next().unwrap_or_default());
+        self.destination.further_endpoints = endpoints.collect();
+        self
+    }
+
+    /// Which of several endpoints, and of the addresses that a name has, gets the next request. Default
+    /// [`Balance::LeastOutstanding`].
+    pub fn with_balance(mut self, balance: Balance) -> Self {
+        self.destination.balance = Some(balance);
         self
     }
 
@@ -170,9 +206,14 @@ impl Builder {
 
 impl fmt::Debug for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let further = self
+            .further_endpoints
+            .iter()
+            .map(|endpoint| shown(endpoint));
         f.debug_struct("Destination")
             .field("protocol", &self.protocol)
             .field("endpoint", &self.endpoint.as_deref().map(shown))
+            .field("further_endpoints", &further.collect::<Vec<_>>())
             .field(
                 "traces_endpoint",
                 &self.traces_endpoint.as_deref().map(shown),

@@ -87,6 +87,7 @@ pub(crate) struct Ledger {
     requests: AtomicU64,
     retries: AtomicU64,
     ambiguous: AtomicU64,
+    failovers: AtomicU64,
     splits: AtomicU64,
     odd_answers: AtomicU64,
     sent_bytes: AtomicU64,
@@ -151,6 +152,13 @@ impl Ledger {
         add(&self.ambiguous, 1);
     }
 
+    /// A server failed, and the request went to another one at once.
+    #[cfg(any(feature = "grpc", feature = "http"))]
+    pub(crate) fn failed_over(&self, message: &str) {
+        add(&self.failovers, 1);
+        self.failed(message);
+    }
+
     pub(crate) fn truncated(&self, values: u64) {
         add(&self.truncated, values);
     }
@@ -205,6 +213,7 @@ impl Ledger {
             requests: get(&self.requests),
             retries: get(&self.retries),
             ambiguous: get(&self.ambiguous),
+            failovers: get(&self.failovers),
             splits: get(&self.splits),
             odd_answers: get(&self.odd_answers),
             sent_bytes: get(&self.sent_bytes),
@@ -247,6 +256,7 @@ pub struct Stats {
     requests: u64,
     retries: u64,
     ambiguous: u64,
+    failovers: u64,
     splits: u64,
     odd_answers: u64,
     sent_bytes: u64,
@@ -322,6 +332,11 @@ impl Stats {
     /// records.
     pub fn ambiguous(&self) -> u64 {
         self.ambiguous
+    }
+
+    /// Requests that went to another endpoint or address at once, since one had failed; [`Stats::last_error`] says which.
+    pub fn failovers(&self) -> u64 {
+        self.failovers
     }
 
     /// Requests that were too large for the collector and were split.

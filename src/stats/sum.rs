@@ -16,6 +16,7 @@ impl Stats {
         self.requests += other.requests;
         self.retries += other.retries;
         self.ambiguous += other.ambiguous;
+        self.failovers += other.failovers;
         self.splits += other.splits;
         self.odd_answers += other.odd_answers;
         self.sent_bytes += other.sent_bytes;

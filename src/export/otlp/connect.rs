@@ -19,10 +19,10 @@ use super::tls;
 use crate::config::{Protocol, Tls};
 
 /// Names, addresses, proxy and handshakes together take so long at most; the rest of an attempt's time is for sending.
-const TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The next address is tried when one has not answered for so long (RFC 8305, "Connection Attempt Delay").
-const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+pub(super) const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// The kernel doubles it: what a collector that does not read holds of ours there stays below 256 KiB, and does not grow to
 /// the 4 MiB that Linux allows.
@@ -60,8 +60,9 @@ impl Connector {
         }
     }
 
-    pub(super) async fn connect(&self) -> io::Result<Connected> {
-        match tokio::time::timeout(TIMEOUT, self.connect_in_time()).await {
+    /// To the address given, which is one of its host's, where there is no proxy.
+    pub(super) async fn connect(&self, address: Option<SocketAddr>) -> io::Result<Connected> {
+        match tokio::time::timeout(TIMEOUT, self.connect_in_time(address)).await {
             Ok(connected) => connected,
             Err(_) => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
@@ -76,16 +77,17 @@ impl Connector {
         proxy.authorization.as_ref()
     }
 
-    async fn connect_in_time(&self) -> io::Result<Connected> {
+    async fn connect_in_time(&self, address: Option<SocketAddr>) -> io::Result<Connected> {
         let (host, port) = match &self.target {
             Target::Unix(path) => return Ok(self.plain(unix(path).await?, false)),
             Target::Tcp { host, port } => (host.as_str(), *port),
         };
         // gRPC is HTTP/2, which no proxy passes on unasked: it gets a tunnel, encrypted or not.
         let is_tunnel = self.tls.is_some() || self.protocol == Protocol::Grpc;
-        let stream = match &self.proxy {
-            None => self.tcp(host, port).await?,
-            Some(proxy) => {
+        let stream = match (&self.proxy, address) {
+            (None, Some(address)) => connect_to(address).await?,
+            (None, None) => self.tcp(host, port).await?,
+            (Some(proxy), _) => {
                 let tunnel = is_tunnel.then_some((host, port));
                 let stream = self.through(proxy, tunnel).await;
                 stream.map_err(|error| proxy::at(proxy, &error))?

@@ -1,7 +1,7 @@
 //! Where and how to send, as it was decided before anything is connected.
 
 use super::endpoint::Endpoint;
-use crate::config::{Compression, Protocol, Tls};
+use crate::config::{Balance, Compression, Protocol, Tls};
 use crate::export::{Headers, compress, json_footprint};
 
 /// Everything that the network needs to know. It is checked: what is asked for is built in.
@@ -9,6 +9,10 @@ use crate::export::{Headers, compress, json_footprint};
 pub(crate) struct Destination {
     pub(crate) protocol: Protocol,
     pub(crate) endpoint: Endpoint,
+    /// Beside that one, of the same destination.
+    pub(crate) further_endpoints: Vec<Endpoint>,
+    /// Which of them has the next request.
+    pub(crate) balance: Balance,
     pub(crate) headers: Headers,
     pub(crate) compression: Compression,
     /// gzip 0 to 9, zstd 1 to 19; `None` without compression.
@@ -23,6 +27,11 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
+    /// In the order given.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        std::iter::once(&self.endpoint).chain(&self.further_endpoints)
+    }
+
     /// The most that encoding requests of so many bytes takes: nothing where they are sent as they are.
     pub(crate) fn footprint(&self, request: usize) -> usize {
         match self.protocol {

@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -49,8 +50,12 @@ enum Sender {
 impl Line {
     /// Connects, for answers whose bodies are read up to so many bytes. It is called inside the runtime, since it starts
     /// tasks.
-    pub(super) async fn open(connector: &Connector, max_response: usize) -> Result<Self, Broken> {
-        let connected = connector.connect().await?;
+    pub(super) async fn open(
+        connector: &Connector,
+        address: Option<SocketAddr>,
+        max_response: usize,
+    ) -> Result<Self, Broken> {
+        let connected = connector.connect(address).await?;
         let meter = Meter::new(max_response);
         let io = TokioIo::new(Metered::new(connected.stream, meter.clone()));
         let (tasks, ended) = (Tasks::default(), Ended::default());

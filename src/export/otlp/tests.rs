@@ -5,20 +5,23 @@ use http::{HeaderMap, HeaderValue, Response};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::config::Tls;
+use crate::config::{Balance, Tls};
 use crate::export::Headers;
 use crate::signal::Signal;
 
-fn otlp(port: u16, headers: Headers) -> Otlp {
+/// gRPC to this endpoint.
+pub(super) fn destination(endpoint: &str, headers: Headers) -> Destination {
     let written = Written {
-        text: &format!("http://127.0.0.1:{port}"),
+        text: endpoint,
         origin: "the test",
         whole: false,
         insecure: false,
     };
-    let destination = Destination {
+    Destination {
         protocol: Protocol::Grpc,
         endpoint: Endpoint::parse(written, Protocol::Grpc).unwrap(),
+        further_endpoints: Vec::new(),
+        balance: Balance::default(),
         headers,
         compression: Compression::None,
         level: None,
@@ -26,16 +29,22 @@ fn otlp(port: u16, headers: Headers) -> Otlp {
         proxy: false,
         max_response: 4 << 20,
         user_agent: None,
-    };
-    Otlp::new(destination, Arc::default()).unwrap()
+    }
+}
+
+fn otlp(port: u16, headers: Headers) -> Otlp {
+    let endpoint = format!("http://127.0.0.1:{port}");
+    Otlp::new(destination(&endpoint, headers), Arc::default()).unwrap()
 }
 
 /// Says yes to every request: when it has read it, or as soon as its head is there.
-async fn answers(listener: TcpListener, reads: bool, connections: Arc<Mutex<u32>>) {
+pub(super) async fn answers(listener: TcpListener, reads: bool, connections: Arc<Mutex<u32>>) {
+    // They end with the server.
+    let mut served = tokio::task::JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         *lock(&connections) += 1;
-        tokio::spawn(async move {
+        served.spawn(async move {
             let mut connection = h2::server::handshake(stream).await.unwrap();
             while let Some(Ok((request, respond))) = connection.accept().await {
                 tokio::spawn(answer(request.into_body(), reads, respond));

@@ -1,7 +1,7 @@
 //! Where and how to send: a wrong value in the code is an error, and one in the environment a warning and the default.
 
 use super::{headers, tls};
-use crate::config::{Compression, Origin, Protocol, Setting, within};
+use crate::config::{Balance, Compression, Origin, Protocol, Setting, within};
 use crate::env::Environment;
 use crate::error::Error;
 use crate::export::{Destination, Endpoint, Written};
@@ -11,6 +11,9 @@ use crate::pipeline::explain::Explanation;
 /// The specification's largest answer.
 const MAX_RESPONSE: usize = 4 << 20;
 
+/// More than this are not one destination's.
+const MOST_ENDPOINTS: usize = 16;
+
 pub(super) fn resolve(
     mut code: Wanted,
     environment: &Environment,
@@ -18,14 +21,26 @@ pub(super) fn resolve(
 ) -> Result<Destination, Error> {
     let protocol = protocol(code.protocol, environment, explained)?;
     let endpoint = endpoint(&code, protocol, environment, explained)?;
-    let tls = tls::resolve(code.tls.take(), &endpoint, environment, explained);
+    let further_endpoints =
+        further_endpoints(&code, protocol, environment, endpoint.origin, explained)?;
+    let all = || std::iter::once(&endpoint.value).chain(&further_endpoints);
+    let is_exposed = |endpoint: &&Endpoint| endpoint.is_remote() && !endpoint.is_encrypted();
+    let exposed = all().find(is_exposed).unwrap_or(&endpoint.value);
+    let encrypted = all().find(|endpoint| endpoint.is_encrypted());
+    let encrypted = Setting::new(
+        encrypted.unwrap_or(&endpoint.value).clone(),
+        endpoint.origin,
+    );
+    let tls = tls::resolve(code.tls.take(), &encrypted, environment, explained);
     let compression = compression(code.compression, environment, explained)?;
     let level = level(code.compression_level, compression, explained)?;
     let proxy = Setting::of_code(code.proxy, "Builder::with_proxy_from_environment", false);
     Ok(Destination {
         protocol,
-        headers: headers::resolve(code.headers, &endpoint.value, environment, explained)?,
+        headers: headers::resolve(code.headers, exposed, environment, explained)?,
+        balance: balance(code.balance, further_endpoints.len(), explained),
         endpoint: endpoint.value,
+        further_endpoints,
         compression: compression.value,
         level,
         tls,
@@ -94,12 +109,7 @@ fn endpoint(
     environment: &Environment,
     explained: &mut Explanation,
 ) -> Result<Setting<Endpoint>, Error> {
-    let insecure = Setting::resolve(
-        code.insecure,
-        "Builder::with_insecure",
-        environment.insecure,
-        false,
-    );
+    let insecure = insecure(code, environment);
     let default = || Setting::new(protocol.endpoint().to_owned(), Origin::Default);
     let said = |code: &Option<String>, method| {
         code.clone()
@@ -127,11 +137,7 @@ fn endpoint(
             whole,
             insecure: insecure.value,
         };
-        let parsed = Endpoint::parse(written, protocol).and_then(|endpoint| {
-            let built_in = !endpoint.is_encrypted() || cfg!(feature = "tls");
-            require(built_in, "tls", "https", setting.origin).map(|()| endpoint)
-        });
-        match (parsed, setting.origin) {
+        match (parse(written, protocol, setting.origin), setting.origin) {
             (Ok(endpoint), origin) => {
                 explained.state("endpoint", &endpoint, origin);
                 explained.settle("insecure", insecure);
@@ -145,6 +151,54 @@ fn endpoint(
         }
     }
     Err(last)
+}
+
+fn insecure(code: &Wanted, environment: &Environment) -> Setting<bool> {
+    let method = "Builder::with_insecure";
+    Setting::resolve(code.insecure, method, environment.insecure, false)
+}
+
+fn parse(written: Written<'_>, protocol: Protocol, origin: Origin) -> Result<Endpoint, Error> {
+    let endpoint = Endpoint::parse(written, protocol)?;
+    let built_in = !endpoint.is_encrypted() || cfg!(feature = "tls");
+    require(built_in, "tls", "https", origin)?;
+    Ok(endpoint)
+}
+
+/// Those that the code names beside the first one, unless something else beats that.
+fn further_endpoints(
+    code: &Wanted,
+    protocol: Protocol,
+    environment: &Environment,
+    first: Origin,
+    explained: &mut Explanation,
+) -> Result<Vec<Endpoint>, Error> {
+    const METHOD: &str = "Builder::with_endpoints";
+    if first != Origin::Code("Builder::with_endpoint") {
+        return Ok(Vec::new());
+    }
+    within(METHOD, code.further_endpoints.len() + 1, 1, MOST_ENDPOINTS)?;
+    let mut endpoints = Vec::new();
+    for text in &code.further_endpoints {
+        let written = Written {
+            text,
+            origin: METHOD,
+            whole: false,
+            insecure: insecure(code, environment).value,
+        };
+        let endpoint = parse(written, protocol, Origin::Code(METHOD))?;
+        explained.state("endpoint", &endpoint, Origin::Code(METHOD));
+        endpoints.push(endpoint);
+    }
+    Ok(endpoints)
+}
+
+fn balance(code: Option<Balance>, further: usize, explained: &mut Explanation) -> Balance {
+    let balance = Setting::of_code(code, "Builder::with_balance", Balance::default());
+    if further == 0 && code.is_none() {
+        return balance.value;
+    }
+    explained.settle("balance", balance)
 }
 
 fn compression(

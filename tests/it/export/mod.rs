@@ -9,6 +9,7 @@ mod copies;
 mod credentials;
 mod diagnosis;
 mod endings;
+mod endpoints;
 mod file;
 mod flow;
 mod lies;
