@@ -150,7 +150,7 @@
 //! # Other libraries
 //!
 //! With the feature `opentelemetry-0_33`, spans of this crate and of OpenTelemetry's API are in the same traces, whichever is inside the other; see
-//! `bridge::opentelemetry_0_33`.
+//! `bridge::opentelemetry_0_33`. With `tracing-opentelemetry-0_34`, middlewares that use that crate's `OpenTelemetrySpanExt` find spans of this crate.
 //!
 //! # Environment
 //!
@@ -174,12 +174,15 @@
 //! | `aws-lc` | off | aws-lc instead of ring, where the program has not installed a provider |
 //! | `init` | on | `init()` and `Builder::init`: a whole subscriber in one line |
 //! | `opentelemetry-0_33` | off | `bridge::opentelemetry_0_33`: one trace with what uses the crate `opentelemetry` |
+//! | `tracing-opentelemetry-0_34` | off | `bridge::tracing_opentelemetry_0_34`: its `OpenTelemetrySpanExt` on spans of this crate; with `opentelemetry-0_33` |
 //! | `testing` | off | the module `testing`: an in-memory transport that gives decoded spans |
 //!
 //! A feature adds, and changes nothing that works without it. What needs one that is not enabled is a wrong value, and the
 //! error or the warning names the feature.
 
-#![forbid(unsafe_code)]
+// The one exception is how the bridge to tracing-opentelemetry answers for its types.
+#![cfg_attr(not(feature = "tracing-opentelemetry-0_34"), forbid(unsafe_code))]
+#![cfg_attr(feature = "tracing-opentelemetry-0_34", deny(unsafe_code))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "_bridge")]

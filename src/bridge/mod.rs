@@ -5,3 +5,6 @@
 #[cfg(feature = "opentelemetry-0_33")]
 #[cfg_attr(docsrs, doc(cfg(feature = "opentelemetry-0_33")))]
 pub mod opentelemetry_0_33;
+#[cfg(feature = "tracing-opentelemetry-0_34")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing-opentelemetry-0_34")))]
+pub mod tracing_opentelemetry_0_34;

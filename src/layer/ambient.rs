@@ -8,11 +8,12 @@
     allow(dead_code, reason = "only a bridge makes use of it")
 )]
 
+use std::any::TypeId;
 use std::fmt;
 
-use tracing_core::Subscriber;
 use tracing_core::dispatcher::WeakDispatch;
 use tracing_core::span::{Attributes, Id};
+use tracing_core::{Dispatch, Subscriber};
 use tracing_subscriber::layer;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -22,6 +23,7 @@ use super::ext;
 use super::far::Far;
 use super::registry;
 use super::span::Place;
+use super::store::Settled;
 use crate::context::Context;
 use crate::proto::trace;
 
@@ -51,7 +53,37 @@ pub(crate) trait Ambient: fmt::Debug + Send + Sync {
     fn closed(&self, id: u64);
 }
 
+/// Another layer that lives in ours and answers for our spans.
+pub(crate) trait Guest: fmt::Debug + Send + Sync {
+    /// The layer belongs to this dispatcher.
+    fn registered(&self, dispatch: &Dispatch);
+
+    /// A part of it by type. What is returned lives as long as the guest.
+    fn answer(&self, id: TypeId) -> Option<*const ()>;
+
+    /// A span starts that a guest has asked for ([`Far::bid`]).
+    fn starting(&self, id: u64);
+
+    /// A span was closed.
+    fn closed(&self, id: u64);
+}
+
 impl OtlpLayer {
+    /// From now on a guest answers for the layer's spans too.
+    #[cfg(feature = "tracing-opentelemetry-0_34")]
+    pub(crate) fn hosting(self, guest: Box<dyn Guest>) -> Self {
+        Self {
+            guest: Some(guest),
+            ..self
+        }
+    }
+
+    /// Whether there is an [`Ambient`] or a [`Guest`].
+    #[inline(always)]
+    pub(super) fn is_bridged(&self) -> bool {
+        cfg!(feature = "_bridge") && (self.ambient.is_some() || self.guest.is_some())
+    }
+
     /// From now on the layer's spans are those of another library too.
     #[cfg(feature = "_bridge")]
     pub(crate) fn surrounded_by(self, ambient: Box<dyn Ambient>) -> Self {
@@ -110,9 +142,22 @@ impl OtlpLayer {
         self.open(template, attributes, number, parent, &mut place);
     }
 
-    /// A root that starts looks once more for a parent, which may have become current since it was created.
+    /// A span starts that somebody waits for. Where that decides about it, its place is returned.
     #[cold]
-    pub(super) fn adopt(&self, id: u64) {
+    pub(super) fn prepare(&self, id: u64) -> Option<Place> {
+        if let Some(guest) = &self.guest {
+            guest.starting(id);
+            self.store.unbid(id);
+        }
+        self.adopt(id);
+        match self.store.settle(id)? {
+            Settled::At(place) => Some(place),
+            Settled::Undecided => None,
+        }
+    }
+
+    /// A root that starts looks once more for a parent, which may have become current since it was created.
+    fn adopt(&self, id: u64) {
         let Some(ambient) = &self.ambient else { return };
         let has_parent = self
             .store
@@ -147,6 +192,9 @@ impl OtlpLayer {
 
     #[cold]
     pub(super) fn forget(&self, id: u64) {
+        if let Some(guest) = &self.guest {
+            guest.closed(id);
+        }
         if let Some(ambient) = &self.ambient {
             ambient.closed(id);
         }

@@ -7,10 +7,11 @@
 
 use std::time::SystemTime;
 
-use tracing_core::dispatcher::WeakDispatch;
+use tracing_core::dispatcher::{Dispatch, WeakDispatch};
 use tracing_core::span::Id;
 
 use super::ext::{At, write};
+use crate::context::{Context, SpanContext};
 use crate::id::SpanId;
 use crate::model::{Status, Value};
 
@@ -85,6 +86,44 @@ impl Far {
         self.id
     }
 
+    /// The way to a span that a layer of the dispatcher has.
+    pub(crate) fn find(dispatch: &Dispatch, id: u64) -> Option<Self> {
+        let at = Id::from_u64(id);
+        let place = At::Dispatch(dispatch, &at).with(|layer, id| layer.store.place(id))?;
+        Some(Self::new(dispatch.downgrade(), id, place?.ids.span))
+    }
+
+    /// The dispatcher that leads to the span, while there is one.
+    pub(crate) fn dispatch(&self) -> Option<Dispatch> {
+        match &self.way {
+            Way::Dispatch(dispatch) => dispatch.upgrade(),
+            #[cfg(feature = "_bridge")]
+            Way::Manual(_) => None,
+        }
+    }
+
+    /// Has a guest of the layer told before the span starts. `false`: it has started.
+    pub(crate) fn bid(&self) -> bool {
+        let mut is_waiting = false;
+        self.with(|at| is_waiting = at.with(|layer, id| layer.store.bid(id)) == Some(true));
+        is_waiting
+    }
+
+    /// Puts the span below another one, if it has not started.
+    pub(crate) fn set_parent(&self, parent: &Context) {
+        let parent = parent.clone();
+        self.with(|at| {
+            at.with(move |layer, id| layer.set_parent(id, &parent));
+        });
+    }
+
+    /// Starts the span, and tells what others are told of it.
+    pub(crate) fn start(&self) -> Option<Context> {
+        let mut context = None;
+        self.with(|at| context = at.with(|layer, id| layer.context_of(id)).flatten());
+        context
+    }
+
     /// Whether the span is open, and recorded.
     pub(crate) fn is_recording(&self) -> bool {
         let mut is_recording = false;
@@ -118,7 +157,7 @@ impl Far {
 
     pub(crate) fn add_link<'a>(
         &self,
-        to: &crate::context::SpanContext,
+        to: &SpanContext,
         attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>,
     ) {
         self.with(|at| write::add_link(at, to, attributes));

@@ -25,8 +25,21 @@ pub(crate) enum Start {
     Plain,
     /// It has not started.
     Parked,
-    /// It has not started, and the sampler is asked when it does.
+    /// It has not started, and a guest of the layer is told when it does.
+    Bidden,
+    /// As that, and the sampler is asked.
     Undecided,
+}
+
+impl Start {
+    /// The same of a span about which is decided.
+    pub(crate) fn decided(self) -> Self {
+        if self == Self::Bidden {
+            self
+        } else {
+            Self::Parked
+        }
+    }
 }
 
 /// What being entered means for a span.

@@ -32,6 +32,8 @@ mod user;
 mod visit;
 mod written;
 
+#[cfg(feature = "tracing-opentelemetry-0_34")]
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -42,7 +44,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-pub(crate) use self::ambient::Ambient;
+pub(crate) use self::ambient::{Ambient, Guest};
 use self::callsite::{Template, Templates};
 pub use self::ext::{SpanExt, extract, inject, with_remote_parent, with_remote_parent_async};
 #[cfg(feature = "_bridge")]
@@ -87,6 +89,7 @@ pub struct OtlpLayer {
     /// Whether entering and leaving a span is noted anywhere.
     watches: bool,
     ambient: Option<Box<dyn Ambient>>,
+    guest: Option<Box<dyn Guest>>,
     mirror: Mirror,
 }
 
@@ -150,6 +153,7 @@ impl OtlpLayer {
             tracks,
             watches: tracks,
             ambient: None,
+            guest: None,
             mirror: Mirror::new(),
         }
     }
@@ -315,6 +319,9 @@ where
 
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.home.set(dispatch);
+        if let Some(guest) = &self.guest {
+            guest.registered(dispatch);
+        }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -430,8 +437,17 @@ where
             self.close_slowly(id.into_u64());
         }
         self.mirror.closed(id.into_u64());
-        if self.is_surrounded() {
+        if self.is_bridged() {
             self.forget(id.into_u64());
         }
+    }
+
+    #[cfg(feature = "tracing-opentelemetry-0_34")]
+    #[allow(unsafe_code, reason = "it only answers with what is asked for by type")]
+    unsafe fn downcast_raw(&self, id: TypeId) -> Option<*const ()> {
+        if id == TypeId::of::<Self>() {
+            return Some(std::ptr::from_ref(self).cast());
+        }
+        self.guest.as_ref()?.answer(id)
     }
 }

@@ -136,7 +136,7 @@ impl OtlpLayer {
             None => Start::Undecided,
             Some(decision) => {
                 place.decide(decision);
-                Start::Parked
+                start.decided()
             }
         };
         shard.set_place(id, place, parent.span_id());
@@ -182,13 +182,15 @@ impl OtlpLayer {
     /// Asks the sampler, now that the span starts.
     #[cold]
     fn decide(&self, id: u64) -> Option<Place> {
+        if self.is_bridged()
+            && let Some(place) = self.prepare(id)
+        {
+            return Some(place);
+        }
         let Some(_asking) = asking::begin(self, id) else {
             // The sampler itself records in the span, or asks for its context: it is where it will be, if nothing else is known.
             return self.store.place(id);
         };
-        if self.is_surrounded() {
-            self.adopt(id);
-        }
         // Another thread may set another parent while the sampler is asked; the last answer holds in any case.
         for is_last in [false, false, true] {
             self.ask_once(id, is_last);
@@ -284,7 +286,7 @@ impl OtlpLayer {
         let Some((start, place)) = shard.state(id) else {
             return;
         };
-        *start = Start::Parked;
+        *start = start.decided();
         place.decide(decision);
         if let Some(span) = shard.open.get_mut(id) {
             trace::set_ids(&mut span.record, &span.place.ids, None);

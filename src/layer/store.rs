@@ -108,7 +108,7 @@ impl Store {
                 *start = Start::Plain;
                 fresh.unpark();
             }
-            Start::Undecided => return Some(Settled::Undecided),
+            Start::Bidden | Start::Undecided => return Some(Settled::Undecided),
         }
         Some(Settled::At(*place))
     }
@@ -125,6 +125,29 @@ impl Store {
             *start = Start::Parked;
         }
         Some(work(shard))
+    }
+
+    /// Has a guest told before a span starts. `false`: it has started, or is not known.
+    #[cfg_attr(
+        not(feature = "_bridge"),
+        allow(dead_code, reason = "only a bridge brings a guest")
+    )]
+    pub(super) fn bid(&self, id: u64) -> bool {
+        let bidden = self.unsettled(id, |shard| {
+            if let Some((start @ Start::Parked, _)) = shard.state(id) {
+                *start = Start::Bidden;
+            }
+        });
+        bidden.is_some()
+    }
+
+    /// The guest has been told.
+    pub(super) fn unbid(&self, id: u64) {
+        self.unsettled(id, |shard| {
+            if let Some((start @ Start::Bidden, _)) = shard.state(id) {
+                *start = Start::Parked;
+            }
+        });
     }
 
     /// Where a span is, for good or not yet.
@@ -172,7 +195,7 @@ impl Store {
         if !shard.open.is_empty()
             && let Some(mut span) = shard.open.remove(id)
         {
-            if span.start == Start::Undecided {
+            if matches!(span.start, Start::Bidden | Start::Undecided) {
                 shard.open.insert(id, span);
                 return false;
             }

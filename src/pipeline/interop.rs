@@ -16,6 +16,10 @@ impl Builder {
 
 /// Joins a layer to the contexts of others.
 pub(super) fn joined(layer: OtlpLayer, context_activation: Option<bool>) -> OtlpLayer {
+    #[cfg(feature = "tracing-opentelemetry-0_34")]
+    let layer = layer.hosting(Box::new(
+        crate::bridge::tracing_opentelemetry_0_34::Embed::new(),
+    ));
     if context_activation.unwrap_or(true) {
         layer.surrounded_by(Box::new(Active::new()))
     } else {

@@ -46,6 +46,8 @@ pub(crate) use self::active::Active;
 pub use self::convert::{span_context, span_id, trace_id};
 pub use self::propagator::ContextPropagator;
 pub use self::span::Span;
+#[cfg(feature = "tracing-opentelemetry-0_34")]
+pub(super) use self::tracer::describe;
 pub use self::tracer::{Tracer, TracerProvider};
 
 /// Makes a pipeline's tracers and its propagators the global ones, which libraries that are instrumented by OpenTelemetry's API use.

@@ -34,14 +34,14 @@ struct ByHand {
 }
 
 impl Span {
-    pub(super) fn not_recorded(context: SpanContext) -> Self {
+    pub(in crate::bridge) fn not_recorded(context: SpanContext) -> Self {
         Self {
             context,
             inner: Inner::NotRecorded,
         }
     }
 
-    pub(super) fn of_tracing(context: SpanContext, far: Far) -> Self {
+    pub(in crate::bridge) fn of_tracing(context: SpanContext, far: Far) -> Self {
         Self {
             context,
             inner: Inner::OfTracing(far),

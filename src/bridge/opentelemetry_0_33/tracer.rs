@@ -68,14 +68,14 @@ impl otel::Tracer for Tracer {
             parent: &context::Context::from(parent),
             start: unix_nanos(builder.start_time.unwrap_or_else(SystemTime::now)),
         };
-        match self.manual.begin(&begun, |far| describe(&builder, far)) {
+        match self
+            .manual
+            .begin(&begun, |far| describe_to_sampler(&builder, far))
+        {
             None => outer(),
             Some((context, None)) => Span::not_recorded(context_of(&context)),
             Some((context, Some(far))) => {
-                for event in builder.events.into_iter().flatten() {
-                    let attributes = convert::pairs(&event.attributes);
-                    far.add_event(&event.name, event.timestamp, attributes);
-                }
+                add_events(&builder, &far);
                 Span::by_hand(
                     context_of(&context),
                     far,
@@ -91,8 +91,8 @@ fn context_of(context: &context::Context) -> otel::SpanContext {
     context.span().map_or(otel::SpanContext::NONE, Into::into)
 }
 
-/// What a builder says beside name, kind and start.
-fn describe(builder: &SpanBuilder, far: &Far) {
+/// What a builder says beside name, kind and start, as a sampler may see it.
+fn describe_to_sampler(builder: &SpanBuilder, far: &Far) {
     for pair in builder.attributes.iter().flatten() {
         far.set_attribute(pair.key.as_str(), convert::value(&pair.value));
     }
@@ -101,4 +101,21 @@ fn describe(builder: &SpanBuilder, far: &Far) {
             far.add_link(&to, convert::pairs(&link.attributes));
         }
     }
+}
+
+fn add_events(builder: &SpanBuilder, far: &Far) {
+    for event in builder.events.iter().flatten() {
+        far.add_event(
+            &event.name,
+            event.timestamp,
+            convert::pairs(&event.attributes),
+        );
+    }
+}
+
+/// What a builder says beside name, kind and start.
+#[cfg(feature = "tracing-opentelemetry-0_34")]
+pub(in crate::bridge) fn describe(builder: &SpanBuilder, far: &Far) {
+    describe_to_sampler(builder, far);
+    add_events(builder, far);
 }

@@ -10,3 +10,4 @@
 mod api;
 mod context;
 mod convert;
+mod span_ext;
