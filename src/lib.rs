@@ -213,7 +213,9 @@ mod sync;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
-pub use self::config::{Balance, Batch, Compression, Concurrency, Errors, Limits, Protocol, Tls};
+pub use self::config::{
+    Balance, Batch, Compression, Concurrency, Errors, Limits, Logs, Protocol, Tls,
+};
 pub use self::context::{
     Baggage, Context, EnvironmentCarrier, Extractor, Injector, Propagator, SpanContext, TraceFlags,
     TraceState,
@@ -261,7 +263,7 @@ pub mod fuzz {
         let name = "OTEL_EXPORTER_OTLP_HEADERS".to_owned();
         let environment = crate::env::read([(name, list.to_owned())]);
         let mut headers = crate::export::Headers::default();
-        let read = environment.headers.iter();
+        let read = environment.traces.headers.iter();
         for (name, value) in read.flat_map(|list| list.value.iter()) {
             let _ = headers.insert(name, value, "the fuzz target");
         }
@@ -273,6 +275,7 @@ pub mod fuzz {
         for protocol in [Grpc, HttpProtobuf, HttpJson] {
             for (whole, insecure) in [(true, true), (false, false)] {
                 let written = crate::export::Written {
+                    signal: crate::Signal::Logs,
                     text,
                     origin: "the fuzz target",
                     whole,
@@ -310,7 +313,7 @@ pub mod fuzz {
     #[allow(missing_docs, reason = "compiled for the fuzz targets only")]
     pub fn json(bytes: &[u8]) {
         let mut out = Vec::new();
-        if crate::proto::json::traces(bytes, &mut out).is_ok() {
+        if crate::proto::json::request(crate::Signal::Traces, bytes, &mut out).is_ok() {
             let parsed: serde_json::Result<serde_json::Value> = serde_json::from_slice(&out);
             assert!(parsed.is_ok(), "{parsed:?}");
         }

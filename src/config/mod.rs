@@ -5,6 +5,7 @@ mod concurrency;
 mod destination;
 mod errors;
 mod headers;
+mod logs;
 mod setting;
 
 use std::time::Duration;
@@ -18,10 +19,13 @@ pub use self::destination::{Compression, Protocol, Tls};
 pub use self::errors::Errors;
 pub(crate) use self::errors::ExceptionSignal;
 pub(crate) use self::headers::{HeaderList, HeaderProvider};
+pub(crate) use self::logs::LogSettings;
+pub use self::logs::Logs;
 pub(crate) use self::setting::{Origin, Setting};
 use crate::error::Error;
 use crate::proto::resource::Resource;
 use crate::proto::value::ValueBounds;
+use crate::signal::Signal;
 
 /// How many attributes, events and links a span may have, and how large they and it may become. What exceeds the limit of a
 /// number is left out and counted in the `dropped_*_count` fields of its span, event or link, and people are told of it, once a
@@ -275,9 +279,9 @@ pub(crate) struct Config {
     pub(crate) resource: Resource,
     pub(crate) limits: Limits,
     pub(crate) batch: Batch,
+    pub(crate) logs: LogSettings,
     pub(crate) concurrency: Concurrency,
     pub(crate) memory: usize,
-    pub(crate) timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
     /// What a mistake in the configuration keeps from being delivered is kept, not dropped.
     pub(crate) hold_on_config_error: bool,
@@ -289,11 +293,10 @@ impl Default for Config {
             resource: Resource::default(),
             limits: Limits::default(),
             batch: Batch::default(),
+            logs: LogSettings::default(),
             concurrency: Concurrency::default(),
             // At 400 bytes a span some 80,000 spans: half a minute of outage at 2,500 spans a second.
             memory: 32 << 20,
-            // OTEL_EXPORTER_OTLP_TIMEOUT's default.
-            timeout: Duration::from_secs(10),
             // Long enough for one slow answer, short enough for a container that gets 10 s to stop.
             shutdown_timeout: Duration::from_secs(5),
             // Delivery needs a person; until then the newest records matter more.
@@ -304,8 +307,10 @@ impl Default for Config {
 
 impl Config {
     pub(crate) fn validate(&self) -> Result<(), Error> {
-        self.limits.validate()?;
-        self.batch.validate()?;
+        for signal in Signal::ALL {
+            self.limits_of(*signal).validate()?;
+            self.batch_of(*signal).validate()?;
+        }
         self.concurrency.validate()?;
         within(
             "Builder::with_memory_limit",
@@ -313,13 +318,29 @@ impl Config {
             1 << 20,
             usize::MAX,
         )?;
-        if self.limits.record_bytes > self.memory / 4 {
-            return Err(Error::config(format!(
-                "Builder::with_memory_limit: {} bytes do not hold four records of {} bytes (Limits::with_record_bytes)",
-                self.memory, self.limits.record_bytes
-            )));
+        let largest = Signal::ALL.iter();
+        let largest = largest.map(|signal| self.limits_of(*signal).record_bytes);
+        match largest.max() {
+            Some(bytes) if bytes > self.memory / 4 => Err(Error::config(format!(
+                "Builder::with_memory_limit: {} bytes do not hold four records of {bytes} bytes (Limits::with_record_bytes)",
+                self.memory
+            ))),
+            _ => Ok(()),
         }
-        Ok(())
+    }
+
+    pub(crate) fn batch_of(&self, signal: Signal) -> &Batch {
+        match signal {
+            Signal::Traces => &self.batch,
+            Signal::Logs => &self.logs.batch,
+        }
+    }
+
+    pub(crate) fn limits_of(&self, signal: Signal) -> &Limits {
+        match signal {
+            Signal::Traces => &self.limits,
+            Signal::Logs => &self.logs.limits,
+        }
     }
 }
 

@@ -56,20 +56,22 @@ fn every_declared_variable_is_read() {
 
 #[test]
 fn spec_2_13_an_empty_variable_of_the_signal_leaves_the_general_one() {
-    for (signal, general) in [("", "9"), ("  ", "9")] {
+    for empty in ["", "  "] {
         let environment = of(&[
-            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", signal),
-            ("OTEL_EXPORTER_OTLP_TIMEOUT", general),
-            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", signal),
+            ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", empty),
+            ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", empty),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "9"),
+            ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", empty),
+            ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", empty),
             ("OTEL_EXPORTER_OTLP_HEADERS", "a=b"),
         ]);
-        let timeout = environment.timeout.unwrap();
-        assert_eq!(timeout.value, Duration::from_millis(9));
-        assert_eq!(
-            timeout.origin,
-            Origin::Environment("OTEL_EXPORTER_OTLP_TIMEOUT")
-        );
-        assert!(environment.headers.unwrap().value.has("a"));
+        for of_signal in [environment.traces, environment.logs] {
+            let timeout = of_signal.timeout.unwrap();
+            assert_eq!(timeout.value, Duration::from_millis(9));
+            let general = Origin::Environment("OTEL_EXPORTER_OTLP_TIMEOUT");
+            assert_eq!(timeout.origin, general);
+            assert!(of_signal.headers.unwrap().value.has("a"));
+        }
     }
 }
 
@@ -86,15 +88,22 @@ fn spec_2_1_the_variable_of_the_signal_goes_before_the_general_one() {
         ("CLIENT_CERTIFICATE", "/a", "/b"),
     ];
     for (name, signal, general) in pairs {
-        let (of_signal, of_all) = (
-            format!("OTEL_EXPORTER_OTLP_TRACES_{name}"),
-            format!("OTEL_EXPORTER_OTLP_{name}"),
-        );
-        let both = of(&[(&of_signal, signal), (&of_all, general)]);
-        assert_eq!(both, of(&[(&of_signal, signal)]), "{name}");
-        let general = of(&[(&of_all, general)]);
-        assert_ne!(both, general, "{name}");
-        assert_ne!(general, Environment::default(), "{name}");
+        let of_all = format!("OTEL_EXPORTER_OTLP_{name}");
+        let alone = of(&[(&of_all, general)]);
+        assert_ne!(alone.traces, OfSignal::default(), "{name}");
+        assert_ne!(alone.logs, OfSignal::default(), "{name}");
+        for known in Signal::ALL {
+            let prefix = known.name().to_uppercase();
+            let of_signal = format!("OTEL_EXPORTER_OTLP_{prefix}_{name}");
+            let both = of(&[(&of_signal, signal), (&of_all, general)]);
+            let own = of(&[(&of_signal, signal)]);
+            assert_eq!(both.of(*known), own.of(*known), "{of_signal}");
+            assert_ne!(both.of(*known), alone.of(*known), "{of_signal}");
+            for other in Signal::ALL.iter().filter(|other| *other != known) {
+                assert_eq!(both.of(*other), alone.of(*other), "{of_signal}");
+                assert_eq!(own.of(*other), &OfSignal::default(), "{of_signal}");
+            }
+        }
     }
 }
 
@@ -127,7 +136,7 @@ fn spec_10_numbers_out_of_range_are_warned_about_and_ignored() {
         ("OTEL_BSP_SCHEDULE_DELAY", "-1"),
         ("OTEL_BSP_EXPORT_TIMEOUT", "1.5"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "2147483648"),
-        // Two settings ask for it; it is warned about once.
+        // Several settings ask for it; it is warned about once.
         ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many"),
         ("OTEL_SPAN_LINK_COUNT_LIMIT", "7"),
     ]);
@@ -151,7 +160,10 @@ fn spec_10_a_wrong_variable_of_the_signal_leaves_the_general_one() {
         ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "soon"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "9"),
     ]);
-    assert_eq!(value(&environment.timeout), Some(Duration::from_millis(9)));
+    assert_eq!(
+        value(&environment.traces.timeout),
+        Some(Duration::from_millis(9))
+    );
     assert_eq!(environment.warnings.len(), 1);
 }
 
@@ -163,17 +175,20 @@ fn spec_10_9_and_10_30_durations_are_milliseconds_and_a_timeout_may_be_zero() {
         ("OTEL_BSP_EXPORT_TIMEOUT", "0"),
     ]);
     assert_eq!(
-        value(&environment.schedule_delay),
+        value(&environment.traces.schedule_delay),
         Some(Duration::from_millis(250))
     );
-    assert_eq!(value(&environment.timeout), Some(Duration::ZERO));
-    assert_eq!(value(&environment.export_timeout), Some(Duration::ZERO));
+    assert_eq!(value(&environment.traces.timeout), Some(Duration::ZERO));
+    assert_eq!(
+        value(&environment.traces.export_timeout),
+        Some(Duration::ZERO)
+    );
 }
 
 #[test]
 fn spec_10_18_to_10_23_limits_of_the_model_go_before_the_general_one() {
     let general = of(&[("OTEL_ATTRIBUTE_COUNT_LIMIT", "5")]);
-    assert_eq!(value(&general.attributes), Some(5));
+    assert_eq!(value(&general.traces.attributes), Some(5));
     assert_eq!(value(&general.attributes_per_event), Some(5));
     let environment = of(&[
         ("OTEL_ATTRIBUTE_COUNT_LIMIT", "5"),
@@ -183,7 +198,7 @@ fn spec_10_18_to_10_23_limits_of_the_model_go_before_the_general_one() {
         ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "4"),
     ]);
     let limits = [
-        environment.attributes,
+        environment.traces.attributes,
         environment.events,
         environment.links,
         environment.attributes_per_event,
@@ -211,7 +226,7 @@ fn spec_10_1_and_10_32_only_true_is_true() {
         assert_eq!(environment.warnings.len(), warnings, "{text}");
     }
     let environment = of(&[("OTEL_EXPORTER_OTLP_INSECURE", "true")]);
-    assert_eq!(value(&environment.insecure), Some(true));
+    assert_eq!(value(&environment.traces.insecure), Some(true));
 }
 
 #[test]
@@ -221,8 +236,14 @@ fn spec_2_11_choices_know_no_case_and_an_unknown_one_is_warned_about_and_ignored
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "GZIP"),
         ("OTEL_LOG_LEVEL", "Warn"),
     ]);
-    assert_eq!(value(&environment.protocol), Some(Protocol::HttpProtobuf));
-    assert_eq!(value(&environment.compression), Some(Compression::Gzip));
+    assert_eq!(
+        value(&environment.traces.protocol),
+        Some(Protocol::HttpProtobuf)
+    );
+    assert_eq!(
+        value(&environment.traces.compression),
+        Some(Compression::Gzip)
+    );
     assert_eq!(value(&environment.log_level), Some(Level::Warn));
     let environment = of(&[
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http"),
@@ -266,7 +287,7 @@ fn spec_10_37_of_exporters_the_first_that_is_known_is_used() {
     ];
     for (text, expected, warnings) in cases {
         let environment = of(&[("OTEL_TRACES_EXPORTER", text)]);
-        assert_eq!(value(&environment.exporter), expected, "{text}");
+        assert_eq!(value(&environment.traces.exporter), expected, "{text}");
         assert_eq!(environment.warnings.len(), warnings, "{text}");
         let shown = environment
             .warnings
@@ -346,7 +367,10 @@ fn spec_10_7_the_sampler_has_a_name() {
 #[test]
 fn spec_2_12_headers_are_a_list_with_percent_encoding() {
     let list = "api-key=a%20b%2Cc, Authorization = Basic dXNlcg==,x=,";
-    let headers = of(&[("OTEL_EXPORTER_OTLP_HEADERS", list)]).headers.unwrap();
+    let headers = of(&[("OTEL_EXPORTER_OTLP_HEADERS", list)])
+        .traces
+        .headers
+        .unwrap();
     let expected = [
         ("api-key", "a b,c"),
         ("Authorization", "Basic dXNlcg=="),
@@ -367,7 +391,7 @@ fn spec_2_12_a_list_of_headers_that_cannot_be_read_is_ignored_without_showing_a_
     ];
     for (list, why) in cases {
         let environment = of(&[("OTEL_EXPORTER_OTLP_TRACES_HEADERS", list)]);
-        assert_eq!(environment.headers, None);
+        assert_eq!(environment.traces.headers, None);
         let warnings = environment.warnings;
         assert!(
             warnings.len() == 1 && warnings[0].contains(why),
@@ -391,10 +415,8 @@ fn p_29_no_debug_text_shows_a_header() {
 #[test]
 fn variables_of_signals_that_are_not_sent_are_not_warned_about() {
     let environment = of(&[
-        ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "nonsense"),
         ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "nonsense"),
-        ("OTEL_BLRP_SCHEDULE_DELAY", "nonsense"),
-        ("OTEL_LOGS_EXPORTER", "nonsense"),
+        ("OTEL_METRICS_EXPORTER", "nonsense"),
         ("OTEL_OF_OTHERS", "nonsense"),
     ]);
     assert_eq!(environment, Environment::default());
@@ -440,9 +462,9 @@ fn spec_10_17_to_10_24_the_models_limit_goes_before_the_general_one() {
         ("OTEL_ATTRIBUTE_COUNT_LIMIT", "8"),
     ];
     let read = of(&general);
-    assert_eq!(value(&read.value_length), Some(7));
+    assert_eq!(value(&read.traces.value_length), Some(7));
     for count in [
-        &read.attributes,
+        &read.traces.attributes,
         &read.attributes_per_event,
         &read.attributes_per_link,
     ] {
@@ -460,8 +482,8 @@ fn spec_10_17_to_10_24_the_models_limit_goes_before_the_general_one() {
     ];
     let read = of(&[&general[..], &own].concat());
     let found = [
-        &read.value_length,
-        &read.attributes,
+        &read.traces.value_length,
+        &read.traces.attributes,
         &read.attributes_per_event,
         &read.attributes_per_link,
         &read.events,
@@ -474,10 +496,14 @@ fn spec_10_17_to_10_24_the_models_limit_goes_before_the_general_one() {
         &[("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-1")],
     ]
     .concat());
-    assert_eq!(value(&read.value_length), Some(7));
+    assert_eq!(value(&read.traces.value_length), Some(7));
     assert_eq!(read.warnings.len(), 1);
     assert_eq!(
-        value(&of(&[("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "0")]).value_length),
+        value(
+            &of(&[("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "0")])
+                .traces
+                .value_length
+        ),
         Some(0)
     );
 }

@@ -137,7 +137,7 @@ impl Batch {
 
     /// Its single record, in at most so many bytes where leaving out attributes, events and links can achieve that. It comes
     /// back when it has several, or nothing can be left out, as when that was done before.
-    pub(super) fn shorten(mut self, limit: usize) -> Result<Self, Self> {
+    pub(super) fn shorten(mut self, signal: Signal, limit: usize) -> Result<Self, Self> {
         if self.records != 1 {
             return Err(self);
         }
@@ -145,7 +145,7 @@ impl Batch {
             return Err(self);
         };
         let mut short = self.like();
-        match part.shorten(limit) {
+        match part.shorten(signal, limit) {
             Ok(part) => {
                 short.push(part);
                 Ok(short)
@@ -223,11 +223,12 @@ impl Part {
         Ok((part(count, front), part(records - count, back)))
     }
 
-    fn shorten(self, limit: usize) -> Result<Self, Self> {
+    fn shorten(self, signal: Signal, limit: usize) -> Result<Self, Self> {
         let stretches = self.stretches();
         let short = match stretches.as_slice() {
-            [stretch] => runs::only_record(stretch)
-                .and_then(|(scope, record)| runs::of_one(scope, &shorten::span(record, limit)?)),
+            [stretch] => runs::only_record(stretch).and_then(|(scope, record)| {
+                runs::of_one(scope, &shorten::record(signal, record, limit)?)
+            }),
             _ => None,
         };
         drop(stretches);

@@ -36,6 +36,13 @@ pub trait Transport: Send + 'static {
     /// Starts to send a request.
     fn send(&self, request: Request) -> Sending;
 
+    /// Whether it takes records of this signal; those that it does not take are not sent to it. The exporter asks once, when the
+    /// pipeline is built. Default: all.
+    fn takes(&self, signal: Signal) -> bool {
+        let _ = signal;
+        true
+    }
+
     /// How many requests of each signal it can have in flight, at least 1; the exporter asks in the beginning. Default: as many as
     /// [`Builder::with_concurrency`](crate::Builder::with_concurrency) says.
     fn most_in_flight(&self) -> usize {
@@ -247,7 +254,7 @@ impl Failure {
         Self::new(Kind::Misconfigured, message)
     }
 
-    /// The destination takes no spans at all: the records are rejected, and for ten minutes nothing is sent.
+    /// The destination does not take this signal at all: the records are rejected, and for ten minutes nothing is sent.
     pub fn no_pipeline(message: impl Into<String>) -> Self {
         Self::new(Kind::NoPipeline, message)
     }

@@ -7,7 +7,7 @@ use super::scratch;
 use super::shard::Account;
 use super::span::OpenSpan;
 use crate::model::Value;
-use crate::proto::trace::{self, SAMPLED};
+use crate::proto::trace;
 use crate::queue::{self, Scope};
 
 impl OtlpLayer {
@@ -93,7 +93,7 @@ impl OtlpLayer {
     pub(super) fn finish_by_hand(&self, span: &mut OpenSpan, scope: Scope, end: u64) {
         // The clocks of those who say when it began and ended may differ.
         let end = end.max(trace::start_of(&span.record));
-        if span.finish(end) && span.place.ids.flags & SAMPLED != 0 {
+        if span.finish(end) && span.place.ids.flags & self.exported != 0 {
             self.parts.traces.ledger.limited();
         }
         self.hand_over(span, scope);
@@ -101,7 +101,7 @@ impl OtlpLayer {
 
     #[inline(always)]
     fn hand_over(&self, span: &OpenSpan, scope: Scope) {
-        if span.place.ids.flags & SAMPLED == 0 {
+        if span.place.ids.flags & self.exported == 0 {
             // Recorded, and not to be exported (specification, recording only).
             return;
         }
@@ -123,7 +123,7 @@ impl OtlpLayer {
             self.complete(span);
         }
         // Of what is not exported nobody will miss anything.
-        if span.finish(end) && span.place.ids.flags & SAMPLED != 0 {
+        if span.finish(end) && span.place.ids.flags & self.exported != 0 {
             self.parts.traces.ledger.limited();
         }
     }

@@ -90,6 +90,8 @@ pub struct OtlpLayer {
     watches: bool,
     ambient: Option<Box<dyn Ambient>>,
     guest: Option<Box<dyn Guest>>,
+    /// The flag of a span that is exported; none where no span is.
+    exported: u32,
     mirror: Mirror,
 }
 
@@ -97,6 +99,8 @@ pub struct OtlpLayer {
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
     pub(crate) traces: Stream,
+    /// Whether spans go anywhere. Where they do not, they are followed all the same, for the ids of log records.
+    pub(crate) exports_spans: bool,
     /// `None` where no log records are wanted: then nothing of them exists.
     pub(crate) logs: Option<Stream>,
     /// What all signals share.
@@ -132,6 +136,7 @@ impl OtlpLayer {
         let limit = parts.budget.limit();
         let share = limit.saturating_sub((limit / 8).max(bytes + queue::CHUNK));
         let tracks = config.end_at_last_exit || config.busy_and_idle;
+        let exported = if parts.exports_spans { SAMPLED } else { 0 };
         Self {
             templates: Templates::new(config, limits),
             store: Store::new(&parts.budget, share),
@@ -154,6 +159,7 @@ impl OtlpLayer {
             watches: tracks,
             ambient: None,
             guest: None,
+            exported,
             mirror: Mirror::new(),
         }
     }

@@ -6,19 +6,18 @@ use tracing_subscriber::filter::Targets;
 
 use super::explain::Explanation;
 use super::guard::{Guard, Outlet, Shared};
-use super::resolve;
+use super::resolve::{self, Carried, Carrier};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::context::Propagators;
 use crate::error::Error;
-use crate::export::{self, Mailbox, Outgoing, Settings, Size, Transport, Tuning, Way};
+use crate::export::{self, Mailbox, Outgoing, Settings, Size, Tuning, Way};
 use crate::id_generator::IdGenerator;
 use crate::layer::{Filter, OtlpLayer, Parts};
 use crate::problem::Hook;
 use crate::queue::{Budget, Pool, Queue, Stream};
 use crate::sampler::{Pattern, Sampler};
 use crate::signal::Signal;
-use crate::stats::Ledger;
 
 /// What was decided before the pipeline starts.
 pub(super) struct Plan {
@@ -29,11 +28,8 @@ pub(super) struct Plan {
     pub(super) propagators: Propagators,
     pub(super) disabled_targets: Vec<Pattern>,
     pub(super) id_generator: Option<Arc<dyn IdGenerator>>,
-    /// `None`: nothing is recorded, and no exporter is started.
-    pub(super) transport: Option<Box<dyn Transport>>,
-    /// The most that encoding a request takes beside the records.
-    pub(super) footprint: usize,
-    pub(super) ledger: Arc<Ledger>,
+    /// None: nothing is recorded, and no exporter is started.
+    pub(super) carriers: Vec<Carrier>,
     pub(super) on_error: Option<Hook>,
     pub(super) explanation: Explanation,
 }
@@ -48,30 +44,24 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         propagators,
         disabled_targets,
         id_generator,
-        transport,
-        footprint,
-        ledger,
+        carriers,
         on_error,
         explanation,
     } = plan;
+    let carries = |signal| carriers.iter().any(|carrier| carrier.carries(signal));
     let parts = Parts {
+        exports_spans: carries(Signal::Traces),
         sampler,
         propagators,
         id_generator,
-        ..parts(&config)
+        ..parts(&config, carries(Signal::Logs))
     };
-    // What the limit leaves out is 2 MiB in all; the connection's buffers and an answer have a quarter of that, and so have
-    // those of each further connection.
-    let encoded = footprint.saturating_sub(3 << 19);
-    let connections = (config.concurrency.most() - 1) << 19;
-    parts
-        .budget
-        .reserve((encoded + connections).min(config.memory / 2));
+    reserve(&config, &carriers, &parts.budget);
     // Where nothing is exported, nothing passes: a filter that names nothing.
-    let filter = if transport.is_some() {
-        filter
-    } else {
+    let filter = if carriers.is_empty() {
         Some(Targets::new())
+    } else {
+        filter
     };
     if let Some(filter) = filter {
         parts.filter.set(filter);
@@ -79,8 +69,7 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
     if !disabled_targets.is_empty() {
         parts.filter.disable(disabled_targets);
     }
-    let outlets = transport.map(|transport| ways(&config, transport, &ledger));
-    let (ways, outlets) = outlets.unwrap_or_default();
+    let (ways, outlets) = ways(&config, carriers);
     let mailbox = (!ways.is_empty())
         .then(|| start(&parts, ways, on_error))
         .transpose()?;
@@ -96,12 +85,24 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
     Ok((OtlpLayer::new(parts, record, config.limits), guard))
 }
 
+/// Sets aside what encoding and connections take beside the records.
+fn reserve(config: &Config, carriers: &[Carrier], budget: &Budget) {
+    let footprint: usize = carriers.iter().map(|carrier| carrier.footprint).sum();
+    let outlets: usize = carriers.iter().map(|carrier| carrier.carried.len()).sum();
+    // What the limit leaves out is 2 MiB in all; the connection's buffers and an answer have a quarter of that, and so have
+    // those of each further connection.
+    let encoded = footprint.saturating_sub(3 << 19);
+    let connections = (config.concurrency.most() * outlets).saturating_sub(1) << 19;
+    budget.reserve((encoded + connections).min(config.memory / 2));
+}
+
 /// The parts, with the defaults of what the user chooses.
-fn parts(config: &Config) -> Parts {
+fn parts(config: &Config, has_logs: bool) -> Parts {
     let budget = Arc::new(Budget::new(config.memory));
     Parts {
         traces: stream(Signal::Traces, config, &budget),
-        logs: None,
+        exports_spans: true,
+        logs: has_logs.then(|| stream(Signal::Logs, config, &budget)),
         budget,
         clock: Arc::new(Clock::new()),
         filter: Arc::new(Filter::default()),
@@ -112,7 +113,7 @@ fn parts(config: &Config) -> Parts {
 }
 
 fn stream(signal: Signal, config: &Config, budget: &Arc<Budget>) -> Stream {
-    let sizes = resolve::sizes(config);
+    let sizes = resolve::sizes(signal, config);
     let pool = Pool::new(Arc::clone(budget), sizes.chunk_bytes);
     Stream {
         signal,
@@ -122,30 +123,40 @@ fn stream(signal: Signal, config: &Config, budget: &Arc<Budget>) -> Stream {
 }
 
 /// What goes out, and how it is known to a handle.
-fn ways(
-    config: &Config,
-    transport: Box<dyn Transport>,
-    ledger: &Arc<Ledger>,
-) -> (Vec<Way>, Vec<Outlet>) {
-    let outgoing = Outgoing {
-        tuning: tuning(Signal::Traces, config),
-        resource: config.resource.encode(),
-        ledger: Arc::clone(ledger),
-        label: None,
-    };
-    let outlet = Outlet {
-        signal: Signal::Traces,
-        ledger: Arc::clone(ledger),
-    };
-    let way = Way {
-        transport,
-        outgoing: vec![outgoing],
-    };
-    (vec![way], vec![outlet])
+fn ways(config: &Config, carriers: Vec<Carrier>) -> (Vec<Way>, Vec<Outlet>) {
+    let all: usize = carriers.iter().map(|carrier| carrier.carried.len()).sum();
+    let (mut ways, mut outlets) = (Vec::new(), Vec::new());
+    for Carrier {
+        transport, carried, ..
+    } in carriers
+    {
+        let mut outgoing = Vec::new();
+        for carried in carried {
+            outgoing.push(Outgoing {
+                tuning: tuning(&carried, config, all),
+                resource: config.resource.encode(),
+                ledger: Arc::clone(&carried.ledger),
+                label: (all > 1).then(|| carried.signal.to_string()),
+            });
+            outlets.push(Outlet {
+                signal: carried.signal,
+                ledger: carried.ledger,
+            });
+        }
+        ways.push(Way {
+            transport,
+            outgoing,
+        });
+    }
+    (ways, outlets)
 }
 
-fn tuning(signal: Signal, config: &Config) -> Tuning {
-    let batch = config.batch;
+/// How one of so many outlets works.
+fn tuning(carried: &Carried, config: &Config, outlets: usize) -> Tuning {
+    let Carried {
+        signal, timeout, ..
+    } = *carried;
+    let batch = config.batch_of(signal);
     let first_bytes = batch.first_bytes();
     Tuning {
         signal,
@@ -156,10 +167,10 @@ fn tuning(signal: Signal, config: &Config) -> Tuning {
         first_bytes,
         is_adaptive: batch.is_adaptive,
         concurrency: config.concurrency,
-        bytes_in_flight: config.memory / 2,
-        timeout: config.timeout,
+        bytes_in_flight: config.memory / 2 / outlets,
+        timeout,
         interval: batch.interval,
-        record_bytes: config.limits.record_bytes,
+        record_bytes: config.limits_of(signal).record_bytes,
         hold_on_config_error: config.hold_on_config_error,
     }
 }

@@ -10,7 +10,7 @@ use super::destination::Wanted;
 use super::explain::Explanation;
 use super::guard::Guard;
 use super::resolve;
-use crate::config::{Batch, Concurrency, Errors, Limits};
+use crate::config::{Batch, Concurrency, Errors, Limits, Logs};
 use crate::context::Propagator;
 use crate::env::{self, Environment};
 use crate::error::Error;
@@ -22,6 +22,7 @@ use crate::problem::{Hook, Problem};
 use crate::resource::Detector;
 use crate::sampler::{Pattern, Sampler};
 use crate::say::{self, Level, say};
+use crate::signal::Signal;
 
 /// Begins a pipeline: a layer and the exporter behind it.
 ///
@@ -57,10 +58,10 @@ pub enum Events {
 pub struct Builder {
     pub(super) resource: Described,
     pub(super) destination: Wanted,
-    pub(super) timeout: Option<Duration>,
     pub(super) batch: Option<Batch>,
     pub(super) concurrency: Option<Concurrency>,
     pub(super) limits: Option<Limits>,
+    pub(super) logs: Logs,
     pub(super) memory: Option<usize>,
     pub(super) shutdown_timeout: Option<Duration>,
     pub(super) hold_on_config_error: Option<bool>,
@@ -94,9 +95,23 @@ pub(super) struct Recorded {
     pub(super) level: Option<bool>,
     pub(super) threads: Option<bool>,
     pub(super) events: Option<Events>,
+    /// Makes a stream of log records, which no event becomes yet.
+    #[cfg(test)]
+    pub(super) logs: bool,
     pub(super) end_at_last_exit: Option<bool>,
     pub(super) busy_and_idle: Option<bool>,
     pub(super) errors: Option<Errors>,
+}
+
+impl Recorded {
+    /// The signals that there are records of.
+    pub(super) fn signals(&self) -> Vec<Signal> {
+        #[cfg(test)]
+        if self.logs {
+            return Signal::ALL.to_vec();
+        }
+        vec![Signal::Traces]
+    }
 }
 
 impl std::fmt::Debug for Builder {
@@ -155,18 +170,7 @@ impl Builder {
         self
     }
 
-    /// The deadline of one attempt: connecting, sending and the answer together. Zero is none. Default:
-    /// `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT`, else `OTEL_EXPORTER_OTLP_TIMEOUT`, else 10 seconds; or
-    /// `OTEL_BSP_EXPORT_TIMEOUT`, if that is set and smaller.
-    ///
-    /// The specification lets the latter end an export with all its attempts. Here an export does not end by time: what
-    /// fails for now is kept and sent again, so a bound of the export can only be one of the attempt.
-    pub fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
-    /// When and in which portions records are sent. Default: `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_BSP_MAX_QUEUE_SIZE` and
+    /// When and in which portions spans are sent. Default: `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_BSP_MAX_QUEUE_SIZE` and
     /// `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`, and [`Batch::default`].
     pub fn with_batch(mut self, batch: Batch) -> Self {
         self.batch = Some(batch);
@@ -184,6 +188,19 @@ impl Builder {
     /// How much a span may hold. Default: `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT` and its like, and [`Limits::default`].
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = Some(limits);
+        self
+    }
+
+    /// Settings of log records. Default: as the environment says, and [`Logs::default`].
+    pub fn with_logs(mut self, logs: Logs) -> Self {
+        self.logs = logs;
+        self
+    }
+
+    /// Makes a stream of log records, which no event becomes yet.
+    #[cfg(test)]
+    pub(super) fn with_a_stream_of_logs(mut self) -> Self {
+        self.record.logs = true;
         self
     }
 
@@ -215,8 +232,8 @@ impl Builder {
     }
 
     /// Switches the pipeline off: nothing is recorded, no thread is started, a [`Handle`](crate::Handle) answers at once.
-    /// Default: `OTEL_SDK_DISABLED`, which `with_disabled(false)` beats, else false. `OTEL_TRACES_EXPORTER=none` has the same
-    /// effect, unless the code names a destination.
+    /// Default: `OTEL_SDK_DISABLED`, which `with_disabled(false)` beats, else false. `OTEL_TRACES_EXPORTER=none` (and
+    /// `OTEL_LOGS_EXPORTER=none`, where there are log records) has the same effect, unless the code names a destination.
     pub fn with_disabled(mut self, disabled: bool) -> Self {
         self.disabled = Some(disabled);
         self

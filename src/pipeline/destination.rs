@@ -1,15 +1,19 @@
 //! The builder's methods that say where and how to send.
+//!
+//! Where a default names a variable of `TRACES`, log records have that of `LOGS`.
 
 use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::builder::Builder;
 use crate::config::{Balance, Compression, HeaderList, HeaderProvider, Protocol, Tls};
+use crate::signal::Signal;
 
 /// What the code says about the destination.
-#[derive(Default)]
+#[derive(Clone, Default)]
 #[cfg_attr(
     not(any(feature = "grpc", feature = "http")),
     allow(
@@ -24,6 +28,7 @@ pub(super) struct Wanted {
     pub(super) further_endpoints: Vec<String>,
     pub(super) balance: Option<Balance>,
     pub(super) traces_endpoint: Option<String>,
+    pub(super) logs_endpoint: Option<String>,
     pub(super) insecure: Option<bool>,
     pub(super) headers: WantedHeaders,
     pub(super) compression: Option<Compression>,
@@ -32,9 +37,10 @@ pub(super) struct Wanted {
     pub(super) proxy: Option<bool>,
     pub(super) user_agent: Option<String>,
     pub(super) max_response_bytes: Option<usize>,
+    pub(super) timeout: Option<Duration>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 #[cfg_attr(
     not(any(feature = "grpc", feature = "http")),
     allow(
@@ -48,6 +54,19 @@ pub(super) struct WantedHeaders {
     pub(super) bearer_token_file: Option<PathBuf>,
 }
 
+impl Wanted {
+    /// The URL that is one signal's alone, and the method that says so.
+    pub(super) fn endpoint_of(&self, signal: Signal) -> (Option<&String>, &'static str) {
+        match signal {
+            Signal::Traces => (
+                self.traces_endpoint.as_ref(),
+                "Builder::with_traces_endpoint",
+            ),
+            Signal::Logs => (self.logs_endpoint.as_ref(), "Builder::with_logs_endpoint"),
+        }
+    }
+}
+
 impl Builder {
     /// How requests are encoded and carried. Default: `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`, else
     /// `OTEL_EXPORTER_OTLP_PROTOCOL`, else [`Protocol::Grpc`], and [`Protocol::HttpProtobuf`] without the feature `grpc`.
@@ -58,9 +77,9 @@ impl Builder {
         self
     }
 
-    /// Where to send: `http://host:port`, `https://host:port` or `unix:/path`. HTTP appends `v1/traces` to its path; a port
-    /// that is missing is 80 or 443. Default: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` (see
-    /// [`Builder::with_traces_endpoint`]), else `OTEL_EXPORTER_OTLP_ENDPOINT`, else `http://localhost:4317` for gRPC and
+    /// Where to send: `http://host:port`, `https://host:port` or `unix:/path`. HTTP appends `v1/traces` or `v1/logs` to its path; a
+    /// port that is missing is 80 or 443. Default: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` (see [`Builder::with_traces_endpoint`]), and
+    /// its like of logs, else `OTEL_EXPORTER_OTLP_ENDPOINT`, else `http://localhost:4317` for gRPC and
     /// `http://localhost:4318` for HTTP.
     ///
     /// It beats `OTEL_TRACES_EXPORTER` too; what switches off every pipeline is `OTEL_SDK_DISABLED`.
@@ -109,6 +128,24 @@ impl Builder {
     /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, unless `with_endpoint` was called.
     pub fn with_traces_endpoint(mut self, url: impl Into<String>) -> Self {
         self.destination.traces_endpoint = Some(url.into());
+        self
+    }
+
+    /// As [`Builder::with_traces_endpoint`], for log records. Default: `OTEL_EXPORTER_OTLP_LOGS_ENDPOINT`, unless
+    /// `with_endpoint` was called.
+    pub fn with_logs_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.destination.logs_endpoint = Some(url.into());
+        self
+    }
+
+    /// The deadline of one attempt: connecting, sending and the answer together. Zero is none. Default:
+    /// `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT`, else `OTEL_EXPORTER_OTLP_TIMEOUT`, else 10 seconds; or
+    /// `OTEL_BSP_EXPORT_TIMEOUT`, if that is set and smaller.
+    ///
+    /// The specification lets the latter end an export with all its attempts. Here an export does not end by time: what
+    /// fails for now is kept and sent again, so a bound of the export can only be one of the attempt.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.destination.timeout = Some(timeout);
         self
     }
 

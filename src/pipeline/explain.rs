@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::config::{Origin, Setting};
+use crate::signal::Signal;
 
 /// The settings that hold in a pipeline: one a line, with its value and who said it, which is a method, a variable or the
 /// default. Values of headers and the like are masked. Made by [`Handle::explain`](crate::Handle::explain) to be read by
@@ -10,6 +11,8 @@ use crate::config::{Origin, Setting};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
     lines: Vec<Line>,
+    /// What the names of further lines begin with.
+    section: String,
     warnings: Vec<String>,
 }
 
@@ -43,10 +46,18 @@ impl Explanation {
         origin: Origin,
     ) {
         self.lines.push(Line {
-            name: name.into(),
+            name: format!("{}{}", self.section, name.into()),
             value: value.to_string(),
             origin,
         });
+    }
+
+    /// The lines from now on are about this signal.
+    pub(super) fn turn_to(&mut self, signal: Signal) {
+        self.section = match signal {
+            Signal::Traces => String::new(),
+            Signal::Logs => "logs.".to_owned(),
+        };
     }
 
     /// States a setting, and gives its value back.
@@ -55,9 +66,12 @@ impl Explanation {
         setting.value
     }
 
-    /// A warning is kept for the explanation; who builds the pipeline says it.
+    /// A warning is kept for the explanation; who builds the pipeline says it. What is wrong for several signals is said once.
     pub(super) fn warn(&mut self, warning: impl Into<String>) {
-        self.warnings.push(warning.into());
+        let warning = warning.into();
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     pub(super) fn warnings(&self) -> &[String] {

@@ -184,6 +184,12 @@ impl Handle {
         self.0.parts.filter.disable(targets);
     }
 
+    /// What the layer shares with the exporter.
+    #[cfg(test)]
+    pub(super) fn the_parts(&self) -> &Parts {
+        &self.0.parts
+    }
+
     /// What the pipeline was built with, and who said so. No secret is in it.
     pub fn explain(&self) -> Explanation {
         self.0.explanation.clone()

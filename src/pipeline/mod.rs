@@ -11,6 +11,10 @@ mod init;
 mod interop;
 mod resolve;
 
+#[cfg(test)]
+#[path = "signals/tests.rs"]
+mod tests_of_signals;
+
 pub use self::builder::{Builder, Events, layer};
 pub use self::explain::Explanation;
 pub use self::guard::{Guard, Handle};

@@ -197,7 +197,8 @@ pub(crate) fn read_attribute(message: &[u8]) -> Result<(&str, Value<'_>), Malfor
     Ok((key, value))
 }
 
-fn read_any(message: &[u8]) -> Result<Value<'_>, Malformed> {
+/// An `AnyValue`.
+pub(crate) fn read_any(message: &[u8]) -> Result<Value<'_>, Malformed> {
     let mut value = Value::Empty;
     let mut reader = Reader::new(message);
     while let Some((field, content)) = reader.next()? {

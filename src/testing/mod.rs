@@ -1,4 +1,4 @@
-//! For tests: a transport that keeps what it is given, and gives it back as plain spans.
+//! For tests: a transport that keeps what it is given, and gives it back as plain spans and log records.
 //!
 //! Nothing here is shared by the process: each test makes its own pipeline, and any number of them run beside each other.
 //!
@@ -27,12 +27,16 @@ mod model;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use self::model::{Event, Link, Span};
+pub use self::model::{Event, Link, Log, Span};
 use crate::export::{Answer, Request, Sending, Transport};
+use crate::signal::Signal;
 
 /// Keeps every request. Clones share what is kept.
 #[derive(Clone, Debug, Default)]
-pub struct InMemory(Arc<Mutex<Vec<Vec<u8>>>>);
+pub struct InMemory(Arc<Mutex<Vec<Kept>>>);
+
+/// A request, encoded.
+type Kept = (Signal, Vec<u8>);
 
 impl InMemory {
     /// An empty one.
@@ -40,17 +44,30 @@ impl InMemory {
         Self::default()
     }
 
-    /// The requests, each an encoded `ExportTraceServiceRequest`.
+    /// The requests with spans, each an encoded `ExportTraceServiceRequest`.
     pub fn requests(&self) -> Vec<Vec<u8>> {
-        self.kept().clone()
+        self.of(Signal::Traces)
+    }
+
+    /// The requests with log records, each an encoded `ExportLogsServiceRequest`.
+    pub fn log_requests(&self) -> Vec<Vec<u8>> {
+        self.of(Signal::Logs)
     }
 
     /// The spans of all requests, in the order in which they closed on each thread.
     pub fn spans(&self) -> Vec<Span> {
         // Our own encoder wrote them; what cannot be read would be a bug that a test should see as a missing span.
-        self.kept()
-            .iter()
-            .flat_map(|request| decode::request(request).unwrap_or_default())
+        let requests = self.requests().into_iter();
+        requests
+            .flat_map(|request| decode::spans(&request).unwrap_or_default())
+            .collect()
+    }
+
+    /// The log records of all requests, in the order in which they were made on each thread.
+    pub fn logs(&self) -> Vec<Log> {
+        let requests = self.log_requests().into_iter();
+        requests
+            .flat_map(|request| decode::logs(&request).unwrap_or_default())
             .collect()
     }
 
@@ -59,14 +76,20 @@ impl InMemory {
         self.kept().clear();
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+    fn of(&self, signal: Signal) -> Vec<Vec<u8>> {
+        let kept = self.kept();
+        let of_signal = kept.iter().filter(|(of, _)| *of == signal);
+        of_signal.map(|(_, request)| request.clone()).collect()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Transport for InMemory {
     fn send(&self, request: Request) -> Sending {
-        self.kept().push(request.to_vec());
+        self.kept().push((request.signal(), request.to_vec()));
         Box::pin(async { Ok(Answer::delivered()) })
     }
 }

@@ -73,11 +73,11 @@ fn hint(received: &Received<'_>, protocol: Protocol) -> Option<String> {
             "there is no gRPC service here: this may be OTLP/HTTP; use a collector's gRPC port (4317), or protocol http/protobuf"
         }
         (404, _) => {
-            "there is nothing at this path; is /v1/traces right? It is appended to OTEL_EXPORTER_OTLP_ENDPOINT, and not to \
-             OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+            "there is nothing at this path; is /v1/traces or /v1/logs right? It is appended to OTEL_EXPORTER_OTLP_ENDPOINT, and not to \
+             OTEL_EXPORTER_OTLP_TRACES_ENDPOINT or OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"
         }
         (405, _) => {
-            "this path takes no POST: it is not OTLP's, which is /v1/traces on port 4318 unless the server says otherwise"
+            "this path takes no POST: it is not OTLP's, which is /v1/traces or /v1/logs on port 4318 unless the server says otherwise"
         }
         (407, _) => {
             "a proxy between here and the collector wants credentials: give it some, or go around it"

@@ -152,7 +152,7 @@ impl Core {
             }
             Err(batch) => batch,
         };
-        match batch.shorten(self.tuning.record_bytes / 4) {
+        match batch.shorten(self.tuning.signal, self.tuning.record_bytes / 4) {
             Ok(batch) => {
                 self.backlog.put_back(age, batch);
                 self.decided(id, Outcome::Shortened { message }, None)

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use super::log::{self, Log, Place};
 use crate::export::blocking;
 use crate::export::transport::{Answer, Failure, Request, Sending};
 use crate::proto::json;
 use crate::proto::wire::Malformed;
+use crate::signal::Signal;
 
 /// A buffer that grew larger is not kept. A request of 1 MiB takes some 4 MiB of JSON.
 const MOST_KEPT: usize = 8 << 20;
@@ -19,26 +20,33 @@ pub(super) struct Writer {
     message: Vec<u8>,
     line: Vec<u8>,
     log: Log,
-    /// The last line on stdout was not written to its end.
-    is_torn: bool,
+}
+
+/// Where lines go.
+#[derive(Clone)]
+pub(super) enum To {
+    /// With whether the last line was not written to its end, whosever it was. Locked under stdout's own lock, and never waited for.
+    Stdout(Arc<Mutex<bool>>),
+    File(Place),
 }
 
 /// Writes on a blocking thread. While an earlier write hangs, another one is not begun.
-pub(super) fn send(place: Option<Place>, writer: Arc<Mutex<Writer>>, request: Request) -> Sending {
+pub(super) fn send(to: To, writer: Arc<Mutex<Writer>>, request: Request) -> Sending {
     Box::pin(async move {
-        let to = place.clone();
+        let signal = request.signal();
+        let asked = to.clone();
         let writing = blocking::start(move || {
             let mut writer = match writer.try_lock() {
                 Ok(writer) => writer,
                 Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
                 Err(TryLockError::WouldBlock) => {
-                    return Err(failure(place.as_ref(), &"an earlier write still hangs"));
+                    return Err(failure(signal, &to, &"an earlier write still hangs"));
                 }
             };
-            writer.write(place.as_ref(), request)
+            writer.write(&to, request)
         });
         let Some(writing) = writing else {
-            return Err(failure(to.as_ref(), &"the system has no thread to give"));
+            return Err(failure(signal, &asked, &"the system has no thread to give"));
         };
         match writing.await.map_err(|error| error.try_into_panic()) {
             Ok(answer) => answer,
@@ -50,7 +58,8 @@ pub(super) fn send(place: Option<Place>, writer: Arc<Mutex<Writer>>, request: Re
 }
 
 impl Writer {
-    fn write(&mut self, place: Option<&Place>, request: Request) -> Result<Answer, Failure> {
+    fn write(&mut self, to: &To, request: Request) -> Result<Answer, Failure> {
+        let signal = request.signal();
         self.message.clear();
         self.line.clear();
         for part in request.parts() {
@@ -58,12 +67,12 @@ impl Writer {
         }
         // Its memory is free again, even if the disk hangs.
         drop(request);
-        json::traces(&self.message, &mut self.line)
+        json::request(signal, &self.message, &mut self.line)
             .map_err(|Malformed| Failure::reject("the request is no OTLP"))?;
         self.line.push(b'\n');
-        let written = match place {
-            None => print(&self.line, &mut self.is_torn),
-            Some(place) => self.log.append(place, &self.line),
+        let written = match to {
+            To::Stdout(is_torn) => print(&self.line, is_torn),
+            To::File(place) => self.log.append(place, &self.line),
         };
         let sent = self.line.len() as u64;
         for buffer in [&mut self.message, &mut self.line] {
@@ -71,7 +80,7 @@ impl Writer {
                 *buffer = Vec::new();
             }
         }
-        written.map_err(|error| failure(place, &error))?;
+        written.map_err(|error| failure(signal, to, &error))?;
         Ok(Answer {
             sent: Some(sent),
             ..Answer::delivered()
@@ -79,19 +88,20 @@ impl Writer {
     }
 }
 
-fn failure(place: Option<&Place>, reason: &dyn fmt::Display) -> Failure {
-    Failure::retry(match place {
-        None => format!("traces cannot be written to stdout: {reason}"),
-        Some(place) => format!(
-            "traces cannot be written to {}: {reason}",
+fn failure(signal: Signal, to: &To, reason: &dyn fmt::Display) -> Failure {
+    Failure::retry(match to {
+        To::Stdout(_) => format!("{signal} cannot be written to stdout: {reason}"),
+        To::File(place) => format!(
+            "{signal} cannot be written to {}: {reason}",
             place.path.display()
         ),
     })
 }
 
 /// Under stdout's lock, so that the program's own lines do not come in between.
-fn print(line: &[u8], is_torn: &mut bool) -> io::Result<()> {
+fn print(line: &[u8], is_torn: &Mutex<bool>) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
+    let mut is_torn = is_torn.lock().unwrap_or_else(PoisonError::into_inner);
     if *is_torn {
         stdout.write_all(b"\n")?;
         *is_torn = false;
@@ -109,7 +119,6 @@ mod tests {
     use super::*;
     use crate::export::transport::Kind;
     use crate::proto::{common, request};
-    use crate::signal::Signal;
 
     /// A request whose resource has an attribute of so many bytes.
     fn request(bytes: usize) -> Request {
@@ -135,7 +144,7 @@ mod tests {
         for bytes in [10, MOST_KEPT, 20] {
             let before = std::fs::metadata(&place.path).map_or(0, |file| file.len());
             let answer = writer
-                .write(Some(&place), request(bytes))
+                .write(&To::File(place.clone()), request(bytes))
                 .expect("it is written");
             let after = std::fs::metadata(&place.path).expect("the file").len();
             assert_eq!(answer.sent, Some(after - before));
@@ -156,7 +165,7 @@ mod tests {
         let (mut writer, place) = (Writer::default(), place());
         let request = Request::new(Signal::Traces, vec![Bytes::from_static(&[0x0A, 5, 1])], 1);
         let failure = writer
-            .write(Some(&place), request)
+            .write(&To::File(place.clone()), request)
             .expect_err("it is not written");
         assert_eq!(failure.kind, Kind::Refused);
         assert!(!place.path.exists());

@@ -100,7 +100,7 @@ fn prefix(request: &Request) -> Result<Bytes, Failure> {
 #[cfg(feature = "http-json")]
 fn json(request: &Request) -> Result<Bytes, Failure> {
     let mut text = Vec::with_capacity(3 * request.bytes());
-    crate::proto::json::traces(&request.to_vec(), &mut text)
+    crate::proto::json::request(request.signal(), &request.to_vec(), &mut text)
         .map_err(|_| Failure::reject("the request is no OTLP"))?;
     Ok(text.into())
 }

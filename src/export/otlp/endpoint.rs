@@ -8,9 +8,15 @@ use http::{HeaderValue, Uri};
 
 use crate::config::Protocol;
 use crate::error::Error;
+use crate::signal::Signal;
 
-const GRPC_PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-const HTTP_PATH: &str = "v1/traces";
+/// gRPC's path of a signal.
+fn grpc_path(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    }
+}
 
 /// An endpoint that was understood.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,6 +39,7 @@ pub(super) enum Target {
 /// An endpoint as a user wrote it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Written<'a> {
+    pub(crate) signal: Signal,
     pub(crate) text: &'a str,
     /// What named it: a method or a variable.
     pub(crate) origin: &'a str,
@@ -62,7 +69,8 @@ impl Endpoint {
             ))
         };
         if let Some(path) = text.strip_prefix("unix:") {
-            return Self::unix(path, protocol).ok_or_else(|| wrong("the path is missing"));
+            return Self::unix(path, protocol, written.signal)
+                .ok_or_else(|| wrong("the path is missing"));
         }
         let with_scheme = match protocol {
             Protocol::Grpc if !text.contains("://") && written.insecure => format!("http://{text}"),
@@ -90,20 +98,22 @@ impl Endpoint {
             host: host.trim_matches(['[', ']']).to_owned(),
             port: uri.port_u16().unwrap_or(default_port),
         };
-        let path = path(&uri, protocol, written.whole);
-        Self::new(target, tls, authority.clone(), &path).map_err(|error| wrong(&error.to_string()))
+        let path = path(&uri, protocol, written);
+        let shows_path = protocol != Protocol::Grpc;
+        Self::new(target, tls, authority.clone(), &path, shows_path)
+            .map_err(|error| wrong(&error.to_string()))
     }
 
-    fn unix(path: &str, protocol: Protocol) -> Option<Self> {
+    fn unix(path: &str, protocol: Protocol, signal: Signal) -> Option<Self> {
         // `unix:/path`, `unix:path` and `unix:///path` are the forms that gRPC knows.
         let path = path.strip_prefix("//").unwrap_or(path);
         if path.is_empty() {
             return None;
         }
         let target = Target::Unix(PathBuf::from(path));
-        let nowhere = path_of(protocol, "/");
-        let mut endpoint =
-            Self::new(target, false, Authority::from_static("localhost"), &nowhere).ok()?;
+        let nowhere = path_of(protocol, signal, "/");
+        let authority = Authority::from_static("localhost");
+        let mut endpoint = Self::new(target, false, authority, &nowhere, true).ok()?;
         endpoint.shown = format!("unix:{path}");
         Some(endpoint)
     }
@@ -113,6 +123,7 @@ impl Endpoint {
         tls: bool,
         authority: Authority,
         path: &str,
+        shows_path: bool,
     ) -> Result<Self, http::Error> {
         let uri = Uri::builder()
             .scheme(if tls { Scheme::HTTPS } else { Scheme::HTTP })
@@ -121,7 +132,7 @@ impl Endpoint {
             .build()?;
         let scheme = if tls { "https" } else { "http" };
         let shown = match path.split_once('?') {
-            _ if path == GRPC_PATH => format!("{scheme}://{authority}"),
+            _ if !shows_path => format!("{scheme}://{authority}"),
             // What stands there may be a secret.
             Some((path, _)) => format!("{scheme}://{authority}{path}?***"),
             None => uri.to_string(),
@@ -187,8 +198,8 @@ impl fmt::Debug for Endpoint {
 }
 
 /// "The per-signal endpoint [is] used as-is"; without a path, the root. To a base, the signal's path is appended.
-fn path(uri: &Uri, protocol: Protocol, whole: bool) -> String {
-    match (protocol, whole) {
+fn path(uri: &Uri, protocol: Protocol, written: Written<'_>) -> String {
+    match (protocol, written.whole) {
         (Protocol::HttpProtobuf | Protocol::HttpJson, true) => {
             let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
             if path.is_empty() {
@@ -197,16 +208,16 @@ fn path(uri: &Uri, protocol: Protocol, whole: bool) -> String {
                 path.to_owned()
             }
         }
-        _ => path_of(protocol, uri.path()),
+        _ => path_of(protocol, written.signal, uri.path()),
     }
 }
 
-fn path_of(protocol: Protocol, base: &str) -> String {
+fn path_of(protocol: Protocol, signal: Signal, base: &str) -> String {
     match protocol {
-        Protocol::Grpc => GRPC_PATH.to_owned(),
+        Protocol::Grpc => grpc_path(signal).to_owned(),
         Protocol::HttpProtobuf | Protocol::HttpJson => {
             let slash = if base.ends_with('/') { "" } else { "/" };
-            format!("{base}{slash}{HTTP_PATH}")
+            format!("{base}{slash}v1/{signal}")
         }
     }
 }
@@ -217,9 +228,40 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn spec_2_4_each_signal_has_its_path() {
+        let uri = |protocol, text| {
+            let written = Written {
+                signal: Signal::Logs,
+                text,
+                origin: "the test",
+                whole: false,
+                insecure: false,
+            };
+            let endpoint = Endpoint::parse(written, protocol).unwrap();
+            (endpoint.uri.to_string(), endpoint.to_string())
+        };
+        let url = "http://a:1/x/v1/logs".to_owned();
+        assert_eq!(
+            uri(Protocol::HttpProtobuf, "http://a:1/x"),
+            (url.clone(), url)
+        );
+        let service = "opentelemetry.proto.collector.logs.v1.LogsService";
+        let url = format!("http://a:1/{service}/Export");
+        assert_eq!(
+            uri(Protocol::Grpc, "http://a:1"),
+            (url, "http://a:1".to_owned())
+        );
+        assert_eq!(
+            uri(Protocol::HttpProtobuf, "unix:/s").0,
+            "http://localhost/v1/logs"
+        );
+    }
+
     fn parse(text: &str, protocol: Protocol, whole: bool) -> Result<Endpoint, Error> {
         let origin = "Builder::with_endpoint";
         let written = Written {
+            signal: Signal::Traces,
             text,
             origin,
             whole,
@@ -263,6 +305,7 @@ mod tests {
     fn spec_2_7_grpc_without_a_scheme_is_encrypted_unless_it_is_said_otherwise() {
         let plain = |insecure| {
             let written = Written {
+                signal: Signal::Traces,
                 text: "a:4317",
                 origin: "",
                 whole: false,
@@ -277,6 +320,7 @@ mod tests {
     #[test]
     fn spec_2_6_the_scheme_goes_before_insecure() {
         let written = Written {
+            signal: Signal::Traces,
             text: "https://a:4317",
             origin: "",
             whole: false,

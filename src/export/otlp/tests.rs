@@ -12,6 +12,7 @@ use crate::signal::Signal;
 /// gRPC to this endpoint.
 pub(super) fn destination(endpoint: &str, headers: Headers) -> Destination {
     let written = Written {
+        signal: Signal::Traces,
         text: endpoint,
         origin: "the test",
         whole: false,

@@ -2,11 +2,12 @@
 
 use super::{headers, tls};
 use crate::config::{Balance, Compression, Origin, Protocol, Setting, within};
-use crate::env::Environment;
+use crate::env::{Environment, OfSignal};
 use crate::error::Error;
 use crate::export::{Destination, Endpoint, Written};
 use crate::pipeline::destination::Wanted;
 use crate::pipeline::explain::Explanation;
+use crate::signal::Signal;
 
 /// The specification's largest answer.
 const MAX_RESPONSE: usize = 4 << 20;
@@ -16,13 +17,15 @@ const MOST_ENDPOINTS: usize = 16;
 
 pub(super) fn resolve(
     mut code: Wanted,
+    signal: Signal,
     environment: &Environment,
     explained: &mut Explanation,
 ) -> Result<Destination, Error> {
-    let protocol = protocol(code.protocol, environment, explained)?;
-    let endpoint = endpoint(&code, protocol, environment, explained)?;
+    let own = environment.of(signal);
+    let protocol = protocol(code.protocol, own, explained)?;
+    let endpoint = endpoint(&code, (signal, protocol), environment, explained)?;
     let further_endpoints =
-        further_endpoints(&code, protocol, environment, endpoint.origin, explained)?;
+        further_endpoints(&code, (signal, protocol), own, endpoint.origin, explained)?;
     let all = || std::iter::once(&endpoint.value).chain(&further_endpoints);
     let is_exposed = |endpoint: &&Endpoint| endpoint.is_remote() && !endpoint.is_encrypted();
     let exposed = all().find(is_exposed).unwrap_or(&endpoint.value);
@@ -31,13 +34,13 @@ pub(super) fn resolve(
         encrypted.unwrap_or(&endpoint.value).clone(),
         endpoint.origin,
     );
-    let tls = tls::resolve(code.tls.take(), &encrypted, environment, explained);
-    let compression = compression(code.compression, environment, explained)?;
+    let tls = tls::resolve(code.tls.take(), &encrypted, own, explained);
+    let compression = compression(code.compression, own, explained)?;
     let level = level(code.compression_level, compression, explained)?;
     let proxy = Setting::of_code(code.proxy, "Builder::with_proxy_from_environment", false);
     Ok(Destination {
         protocol,
-        headers: headers::resolve(code.headers, exposed, environment, explained)?,
+        headers: headers::resolve(code.headers, exposed, own, explained)?,
         balance: balance(code.balance, further_endpoints.len(), explained),
         endpoint: endpoint.value,
         further_endpoints,
@@ -58,7 +61,7 @@ const DEFAULT_PROTOCOL: Protocol = if cfg!(feature = "grpc") {
 
 fn protocol(
     code: Option<Protocol>,
-    environment: &Environment,
+    environment: &OfSignal,
     explained: &mut Explanation,
 ) -> Result<Protocol, Error> {
     let default = Setting::new(DEFAULT_PROTOCOL, Origin::Default);
@@ -105,24 +108,24 @@ fn fall_back<T>(
 
 fn endpoint(
     code: &Wanted,
-    protocol: Protocol,
+    (signal, protocol): (Signal, Protocol),
     environment: &Environment,
     explained: &mut Explanation,
 ) -> Result<Setting<Endpoint>, Error> {
-    let insecure = insecure(code, environment);
+    let own = environment.of(signal);
+    let insecure = insecure(code, own);
     let default = || Setting::new(protocol.endpoint().to_owned(), Origin::Default);
-    let said = |code: &Option<String>, method| {
-        code.clone()
-            .map(|text| Setting::new(text, Origin::Code(method)))
+    let said = |(code, method): (Option<&String>, &'static str)| {
+        code.map(|text| Setting::new(text.clone(), Origin::Code(method)))
     };
     // Each with whether it is the URL itself.
     let asked = [
+        (said(code.endpoint_of(signal)), true),
         (
-            said(&code.traces_endpoint, "Builder::with_traces_endpoint"),
-            true,
+            said((code.endpoint.as_ref(), "Builder::with_endpoint")),
+            false,
         ),
-        (said(&code.endpoint, "Builder::with_endpoint"), false),
-        (environment.traces_endpoint.clone(), true),
+        (own.endpoint.clone(), true),
         (environment.endpoint.clone(), false),
         (Some(default()), false),
     ];
@@ -132,6 +135,7 @@ fn endpoint(
     let mut last = Error::config("no endpoint");
     for (setting, whole) in asked {
         let written = Written {
+            signal,
             text: &setting.value,
             origin: setting.origin.name(),
             whole,
@@ -153,7 +157,7 @@ fn endpoint(
     Err(last)
 }
 
-fn insecure(code: &Wanted, environment: &Environment) -> Setting<bool> {
+fn insecure(code: &Wanted, environment: &OfSignal) -> Setting<bool> {
     let method = "Builder::with_insecure";
     Setting::resolve(code.insecure, method, environment.insecure, false)
 }
@@ -168,8 +172,8 @@ fn parse(written: Written<'_>, protocol: Protocol, origin: Origin) -> Result<End
 /// Those that the code names beside the first one, unless something else beats that.
 fn further_endpoints(
     code: &Wanted,
-    protocol: Protocol,
-    environment: &Environment,
+    (signal, protocol): (Signal, Protocol),
+    environment: &OfSignal,
     first: Origin,
     explained: &mut Explanation,
 ) -> Result<Vec<Endpoint>, Error> {
@@ -181,6 +185,7 @@ fn further_endpoints(
     let mut endpoints = Vec::new();
     for text in &code.further_endpoints {
         let written = Written {
+            signal,
             text,
             origin: METHOD,
             whole: false,
@@ -203,7 +208,7 @@ fn balance(code: Option<Balance>, further: usize, explained: &mut Explanation) -
 
 fn compression(
     code: Option<Compression>,
-    environment: &Environment,
+    environment: &OfSignal,
     explained: &mut Explanation,
 ) -> Result<Setting<Compression>, Error> {
     let default = Setting::new(Compression::None, Origin::Default);

@@ -1,7 +1,7 @@
 //! The headers of each request: the environment's under the code's.
 
 use crate::config::Origin;
-use crate::env::Environment;
+use crate::env::OfSignal;
 use crate::error::Error;
 use crate::export::{Endpoint, Headers, is_credential};
 use crate::pipeline::destination::WantedHeaders;
@@ -10,7 +10,7 @@ use crate::pipeline::explain::Explanation;
 pub(super) fn resolve(
     code: WantedHeaders,
     endpoint: &Endpoint,
-    environment: &Environment,
+    environment: &OfSignal,
     explained: &mut Explanation,
 ) -> Result<Headers, Error> {
     let mut headers = Headers::default();

@@ -1,16 +1,17 @@
 //! What holds in the end: the code's values over the environment's over the defaults.
 
+mod batch;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod destination;
 mod exporter;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod headers;
+mod limits;
 mod resource;
 mod sampler;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod tls;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tracing_subscriber::filter::Targets;
@@ -19,15 +20,17 @@ use super::assemble::Plan;
 use super::builder::{Builder, Events, Recorded};
 use super::explain::Explanation;
 use crate::config::{
-    self, Batch, Config, Errors, ExceptionSignal, FIRST_REQUEST, Limits, MAX_REQUEST, Origin,
-    Setting,
+    self, Batch, Config, Errors, ExceptionSignal, FIRST_REQUEST, LogSettings, Logs, MAX_REQUEST,
+    Origin, Setting,
 };
 use crate::context::{Propagator, Propagators};
 use crate::env::Environment;
 use crate::error::Error;
-use crate::queue::{CHUNK, Sizes};
 use crate::sampler::Pattern;
-use crate::stats::Ledger;
+use crate::signal::Signal;
+
+pub(super) use self::batch::sizes;
+pub(super) use self::exporter::{Carried, Carrier};
 
 /// What is encoded anew for sending takes several times its size, four times as JSON: a request is at most this part of the
 /// memory limit then, and the requests in flight together are at most twice that.
@@ -44,34 +47,33 @@ pub(super) fn plan(
     let explained = &mut explanation;
     let default = Config::default();
     let resource = resource::of_process(builder.resource, environment, explained)?;
-    let ledger = Arc::new(Ledger::default());
     let memory = Setting::of_code(builder.memory, "Builder::with_memory_limit", default.memory);
     let concurrency = builder.concurrency;
     let concurrency = Setting::of_code(concurrency, CONCURRENCY, default.concurrency);
+    let signals = builder.record.signals();
     let requests = concurrency.value.most().max(1);
-    // One request has half of what several have together.
-    let encoded_bytes = memory.value / ENCODED / requests.div_ceil(2);
-    let code_bytes = builder.batch.and_then(|batch| batch.max_bytes);
+    let room = Room::new(memory.value, requests, signals.len());
     let way = exporter::Way {
         disabled: builder.disabled,
         transport: builder.transport,
         destination: builder.destination,
-        ledger: Arc::clone(&ledger),
-        bytes_in_flight: requests * code_bytes.unwrap_or(FIRST_REQUEST).min(encoded_bytes),
+        signals: signals.clone(),
+        bytes_in_flight: [builder.batch, builder.logs.batch].map(|batch| room.in_flight(batch)),
     };
-    let (transport, footprint) = exporter::transport(way, environment, explained)?.unzip();
-    let footprint = footprint.filter(|bytes| *bytes > 0);
-    let largest = match footprint {
-        Some(_) => (FIRST_REQUEST, encoded_bytes),
-        None => ((memory.value / 4).clamp(1 << 10, MAX_REQUEST), usize::MAX),
-    };
-    let timeout = timeout(builder.timeout, environment, default.timeout);
+    let carriers = exporter::carriers(way, environment, explained)?;
+    let batch = batch::Wanted::new(builder.batch, "Builder::with_batch", default.batch);
+    let of_traces = room.largest(&carriers, Signal::Traces);
     let config = Config {
         resource,
-        timeout: explained.settle("timeout", timeout),
-        batch: batch(builder.batch, environment, largest, explained),
+        batch: batch::resolve(batch, &environment.traces, of_traces, explained),
         concurrency: explained.settle("concurrency", concurrency),
-        limits: limits(builder.limits, environment, explained),
+        limits: limits::of_spans(builder.limits, environment, explained),
+        logs: if signals.contains(&Signal::Logs) {
+            let largest = room.largest(&carriers, Signal::Logs);
+            logs(builder.logs, environment, largest, explained)
+        } else {
+            default.logs
+        },
         memory: explained.settle("memory_limit", memory),
         shutdown_timeout: shutdown_timeout(builder.shutdown_timeout, explained),
         hold_on_config_error: hold_on_config_error(builder.hold_on_config_error, explained),
@@ -90,12 +92,65 @@ pub(super) fn plan(
         propagators: propagators(builder.propagators, environment, explained),
         disabled_targets,
         id_generator: builder.id_generator,
-        transport,
-        footprint: footprint.unwrap_or_default(),
-        ledger,
+        carriers,
         on_error: builder.on_error,
         explanation,
     })
+}
+
+/// What the memory limit has for requests.
+struct Room {
+    memory: usize,
+    /// Requests in flight of one signal.
+    requests: usize,
+    /// The largest request that is encoded anew.
+    encoded: usize,
+}
+
+impl Room {
+    fn new(memory: usize, requests: usize, signals: usize) -> Self {
+        Self {
+            memory,
+            requests,
+            // One request has half of what several have together.
+            encoded: memory / ENCODED / (requests * signals).div_ceil(2),
+        }
+    }
+
+    /// How large the requests in flight of one signal become together, where they are encoded anew.
+    fn in_flight(&self, code: Option<Batch>) -> usize {
+        let bytes = code.and_then(|batch| batch.max_bytes);
+        self.requests * bytes.unwrap_or(FIRST_REQUEST).min(self.encoded)
+    }
+
+    /// How large a request of this signal is, where nobody says, and at most.
+    fn largest(&self, carriers: &[Carrier], signal: Signal) -> (usize, usize) {
+        let carriers = carriers.iter().filter(|carrier| carrier.carries(signal));
+        if carriers.map(|carrier| carrier.footprint).sum::<usize>() > 0 {
+            (FIRST_REQUEST, self.encoded)
+        } else {
+            ((self.memory / 4).clamp(1 << 10, MAX_REQUEST), usize::MAX)
+        }
+    }
+}
+
+/// What is particular to log records.
+fn logs(
+    code: Logs,
+    environment: &Environment,
+    largest: (usize, usize),
+    explained: &mut Explanation,
+) -> LogSettings {
+    let own = environment.of(Signal::Logs);
+    explained.turn_to(Signal::Logs);
+    let default = LogSettings::default().batch;
+    let batch = batch::Wanted::new(code.batch, "Logs::with_batch", default);
+    let settings = LogSettings {
+        batch: batch::resolve(batch, own, largest, explained),
+        limits: limits::of_logs(code.limits, own, explained),
+    };
+    explained.turn_to(Signal::Traces);
+    settings
 }
 
 fn state_generator(is_given: bool, explained: &mut Explanation) {
@@ -145,72 +200,6 @@ fn state_filter(filter: Option<&Targets>, disabled: &[Pattern], explained: &mut 
     }
 }
 
-/// One attempt's deadline. A bound of the whole export is one of the attempt too, and zero is no bound.
-fn timeout(
-    code: Option<Duration>,
-    environment: &Environment,
-    default: Duration,
-) -> Setting<Duration> {
-    let attempt = Setting::resolve(code, "Builder::with_timeout", environment.timeout, default);
-    let is_shorter = |export: &Setting<Duration>| {
-        !export.value.is_zero() && (attempt.value.is_zero() || export.value < attempt.value)
-    };
-    match environment.export_timeout {
-        Some(export) if code.is_none() && is_shorter(&export) => export,
-        _ => attempt,
-    }
-}
-
-fn limits(code: Option<Limits>, environment: &Environment, explained: &mut Explanation) -> Limits {
-    const CODE: &str = "Builder::with_limits";
-    let default = Limits::default();
-    let mut settle = |name: &str, of: fn(&Limits) -> u32, environment: Option<Setting<u32>>| {
-        let code = code.as_ref().map(of);
-        let setting = Setting::resolve(code, CODE, environment, of(&default));
-        explained.settle(name, setting)
-    };
-    let counts = Limits {
-        attributes: settle(
-            "limits.attributes",
-            |l| l.attributes,
-            environment.attributes,
-        ),
-        events: settle("limits.events", |l| l.events, environment.events),
-        links: settle("limits.links", |l| l.links, environment.links),
-        attributes_per_event: settle(
-            "limits.attributes_per_event",
-            |l| l.attributes_per_event,
-            environment.attributes_per_event,
-        ),
-        attributes_per_link: settle(
-            "limits.attributes_per_link",
-            |l| l.attributes_per_link,
-            environment.attributes_per_link,
-        ),
-        value_depth: settle("limits.value_depth", |l| l.value_depth, None),
-        ..default
-    };
-    let length = Setting::resolve(
-        code.map(|limits| limits.value_length),
-        CODE,
-        environment
-            .value_length
-            .map(|set| Setting::new(Some(set.value), set.origin)),
-        default.value_length,
-    );
-    let shown = length
-        .value
-        .map_or("not limited".to_owned(), |most| most.to_string());
-    explained.state("limits.value_length", shown, length.origin);
-    let bytes = code.map(|limits| limits.record_bytes);
-    let bytes = Setting::of_code(bytes, CODE, default.record_bytes);
-    Limits {
-        value_length: length.value,
-        record_bytes: explained.settle("limits.record_bytes", bytes),
-        ..counts
-    }
-}
-
 /// What errors say, and by which signal: by span events, until there are log records.
 fn errors(code: Option<Errors>, environment: &Environment, explained: &mut Explanation) -> Errors {
     const CODE: &str = "Builder::with_errors";
@@ -243,83 +232,6 @@ fn errors(code: Option<Errors>, environment: &Environment, explained: &mut Expla
         ));
     }
     errors
-}
-
-fn batch(
-    code: Option<Batch>,
-    environment: &Environment,
-    (usual_bytes, most_bytes): (usize, usize),
-    explained: &mut Explanation,
-) -> Batch {
-    const CODE: &str = "Builder::with_batch";
-    let default = Batch::default();
-    let interval = Setting::resolve(
-        code.map(|batch| batch.interval),
-        CODE,
-        environment.schedule_delay,
-        default.interval,
-    );
-    let is_adaptive = code.map(|batch| batch.is_adaptive);
-    let is_adaptive = Setting::of_code(is_adaptive, CODE, default.is_adaptive);
-    let bytes = code.and_then(|batch| batch.max_bytes);
-    let usual_bytes = if is_adaptive.value {
-        usual_bytes
-    } else {
-        FIRST_REQUEST
-    };
-    let mut bytes = Setting::of_code(bytes, CODE, usual_bytes);
-    if bytes.value > most_bytes {
-        bytes = Setting::new(most_bytes, Origin::Code("Builder::with_memory_limit"));
-    }
-    let queue = Setting::resolve(
-        code.map(|batch| batch.max_queue_records),
-        CODE,
-        // Below eight, chunks of an eighth of the queue would be empty.
-        environment
-            .max_queue_size
-            .map(|set| Setting::new(Some(set.value.max(8)), set.origin)),
-        default.max_queue_records,
-    );
-    let records = Setting::resolve(
-        code.map(|batch| batch.max_records),
-        CODE,
-        environment.max_export_batch_size,
-        default.max_records,
-    );
-    let batch = Batch {
-        interval: explained.settle("batch.interval", interval),
-        max_bytes: Some(explained.settle("batch.max_bytes", bytes)),
-        is_adaptive: explained.settle("batch.adaptive_size", is_adaptive),
-        max_records: {
-            let records = fitting(records, queue, explained);
-            explained.settle("batch.max_records", records)
-        },
-        max_queue_records: queue.value,
-    };
-    let shown = queue
-        .value
-        .map_or("not limited".to_owned(), |most| most.to_string());
-    explained.state("batch.max_queue_records", shown, queue.origin);
-    batch
-}
-
-/// A request of the environment's or the default's size fits the queue. The code's is validated.
-fn fitting(
-    records: Setting<usize>,
-    queue: Setting<Option<usize>>,
-    explained: &mut Explanation,
-) -> Setting<usize> {
-    let most = queue.value.unwrap_or(usize::MAX);
-    match records.origin {
-        Origin::Code(_) => return records,
-        _ if records.value <= most => return records,
-        Origin::Environment(name) => explained.warn(format!(
-            "{name}={} exceeds {}: {most} is used",
-            records.value, queue.origin
-        )),
-        Origin::Default | Origin::Detector(_) => {}
-    }
-    Setting::new(most, queue.origin)
 }
 
 fn record(
@@ -379,29 +291,9 @@ fn record(
     }
 }
 
-pub(super) fn sizes(config: &Config) -> Sizes {
-    let Batch {
-        max_records,
-        max_queue_records,
-        ..
-    } = config.batch;
-    let first_bytes = config.batch.first_bytes();
-    let chunk_bytes = CHUNK.min(config.memory / 64).min(first_bytes);
-    // With the specification's queue, an eighth of it may wait in a chunk.
-    let eighth = max_queue_records.map_or(usize::MAX, |records| (records / 8).max(1));
-    let half = max_queue_records.map_or(usize::MAX, |records| (records / 2).max(1));
-    Sizes {
-        chunk_bytes,
-        chunk_records: max_records.min(eighth),
-        // Chunks that are pushed are full, or half full where a large record did not fit; the budget is reached first.
-        ring: max_queue_records
-            .unwrap_or(2 * config.memory / chunk_bytes + 64)
-            .min(1 << 16),
-        max_records: max_queue_records.unwrap_or(usize::MAX),
-        wake_bytes: first_bytes.min(config.memory / 4),
-        wake_records: max_records.min(half),
-    }
-}
-
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+#[path = "logs/tests.rs"]
+mod tests_of_logs;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::Concurrency;
+use crate::config::{Concurrency, Limits};
 use crate::env::read;
 use crate::layer;
 use crate::sampler::Sampler;
@@ -123,7 +123,8 @@ fn what_is_encoded_anew_leaves_memory_for_all_that_are_in_flight() {
     assert_eq!(most(1), Some(1 << 20));
     assert_eq!(most(4), Some(1 << 20));
     assert_eq!(most(8), Some(512 << 10));
-    let [one, eight] = [1, 8].map(|requests| plan(Concurrency::Fixed(requests)).footprint);
+    let footprint = |requests| plan(Concurrency::Fixed(requests)).carriers[0].footprint;
+    let [one, eight] = [1, 8].map(footprint);
     assert!(eight > 3 * one && eight < 16 << 20, "{one} and {eight}");
 }
 
@@ -136,7 +137,7 @@ fn a_chunk_holds_at_most_an_eighth_of_a_small_queue() {
         batch,
         ..Config::default()
     };
-    assert_eq!(sizes(&config).chunk_records, 8);
+    assert_eq!(sizes(Signal::Traces, &config).chunk_records, 8);
 }
 
 #[test]
@@ -150,7 +151,8 @@ fn spec_2_19_and_10_10_an_attempt_ends_at_the_smaller_of_both_time_outs() {
             Some(code) => layer().with_timeout(Duration::from_millis(code)),
             None => layer(),
         };
-        with(builder, &pairs).config.timeout.as_millis()
+        let carriers = with(builder, &pairs).carriers;
+        carriers[0].carried[0].timeout.as_millis()
     };
     assert_eq!(timeout(None, "", ""), 10_000);
     assert_eq!(timeout(None, "", "30000"), 10_000);
@@ -165,7 +167,7 @@ fn spec_2_19_and_10_10_an_attempt_ends_at_the_smaller_of_both_time_outs() {
 }
 
 fn is_off(builder: Builder, pairs: &[(&str, &str)]) -> bool {
-    plan_of(builder, pairs).transport.is_none()
+    plan_of(builder, pairs).carriers.is_empty()
 }
 
 #[test]

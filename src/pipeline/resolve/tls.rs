@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::{Origin, Pem, Setting, Tls};
-use crate::env::Environment;
+use crate::env::OfSignal;
 use crate::export::Endpoint;
 use crate::pipeline::explain::Explanation;
 
@@ -11,7 +11,7 @@ use crate::pipeline::explain::Explanation;
 pub(super) fn resolve(
     code: Option<Tls>,
     endpoint: &Setting<Endpoint>,
-    environment: &Environment,
+    environment: &OfSignal,
     explained: &mut Explanation,
 ) -> Tls {
     let (tls, origins) = match code {
@@ -28,7 +28,7 @@ pub(super) fn resolve(
 }
 
 /// With the origins of what is trusted, the client's certificate and its key.
-fn of_environment(environment: &Environment, explained: &mut Explanation) -> (Tls, [Origin; 3]) {
+fn of_environment(environment: &OfSignal, explained: &mut Explanation) -> (Tls, [Origin; 3]) {
     let mut tls = Tls::new();
     let mut origins = [Origin::Default; 3];
     if let Some(ca) = &environment.certificate {

@@ -10,6 +10,7 @@ mod schema;
 
 use self::schema::{Field, Kind, Message};
 use super::wire::{Content, Malformed, Reader};
+use crate::signal::Signal;
 
 /// How deep values may lie in arrays and maps; what lies deeper is written as an empty value. Each level of a map adds four
 /// levels of JSON to the twelve above it, and common parsers stop at 128.
@@ -18,10 +19,15 @@ const MOST_NESTED: usize = 24;
 /// More than the highest number of a field in the tables.
 const NUMBERS: usize = 17;
 
-/// Appends an encoded `TracesData` or `ExportTraceServiceRequest` as JSON. Nothing is appended where it is malformed.
-pub(crate) fn traces(message: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+/// Appends an encoded `ExportTraceServiceRequest` or `ExportLogsServiceRequest`, which are `TracesData` and `LogsData` too, as JSON.
+/// Nothing is appended where it is malformed.
+pub(crate) fn request(signal: Signal, message: &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
+    let table = match signal {
+        Signal::Traces => &schema::TRACES,
+        Signal::Logs => &schema::LOGS,
+    };
     let start = out.len();
-    let written = put(&schema::TRACES, message, 0, out);
+    let written = put(table, message, 0, out);
     if written.is_err() {
         out.truncate(start);
     }

@@ -1,5 +1,4 @@
-//! The messages of trace.proto, resource.proto and common.proto, one table each: what the walker knows of them. Another
-//! signal is further tables.
+//! The messages of trace.proto, logs.proto, resource.proto and common.proto, one table each: what the walker knows of them.
 //!
 //! A name is the field's in lowerCamelCase. Profiles alone use `key_strindex` and `string_value_strindex`.
 
@@ -59,6 +58,35 @@ static RESOURCE_SPANS: Message = message(&[
     field(1, "resource", Kind::One(&RESOURCE)),
     field(2, "scopeSpans", Kind::Many(&SCOPE_SPANS)),
     field(3, "schemaUrl", Kind::Text),
+]);
+
+/// `LogsData` and `ExportLogsServiceRequest`, which are the same on the wire.
+pub(super) static LOGS: Message = message(&[field(1, "resourceLogs", Kind::Many(&RESOURCE_LOGS))]);
+
+static RESOURCE_LOGS: Message = message(&[
+    field(1, "resource", Kind::One(&RESOURCE)),
+    field(2, "scopeLogs", Kind::Many(&SCOPE_LOGS)),
+    field(3, "schemaUrl", Kind::Text),
+]);
+
+static SCOPE_LOGS: Message = message(&[
+    field(1, "scope", Kind::One(&SCOPE)),
+    field(2, "logRecords", Kind::Many(&LOG_RECORD)),
+    field(3, "schemaUrl", Kind::Text),
+]);
+
+pub(super) static LOG_RECORD: Message = message(&[
+    field(1, "timeUnixNano", Kind::Fixed64),
+    field(11, "observedTimeUnixNano", Kind::Fixed64),
+    field(2, "severityNumber", Kind::Enum),
+    field(3, "severityText", Kind::Text),
+    field(5, "body", Kind::One(&ANY_VALUE)),
+    field(6, "attributes", Kind::Many(&KEY_VALUE)),
+    field(7, "droppedAttributesCount", Kind::Uint32),
+    field(8, "flags", Kind::Fixed32),
+    field(9, "traceId", Kind::Id),
+    field(10, "spanId", Kind::Id),
+    field(12, "eventName", Kind::Text),
 ]);
 
 static RESOURCE: Message = message(&[

@@ -13,7 +13,7 @@ use crate::proto::wire;
 
 pub(super) fn json(message: &[u8]) -> String {
     let mut out = b"before".to_vec();
-    traces(message, &mut out).expect("it is well-formed");
+    request(Signal::Traces, message, &mut out).expect("it is well-formed");
     let text = String::from_utf8(out).expect("JSON is UTF-8");
     text.strip_prefix("before")
         .expect("it is appended")
@@ -313,7 +313,7 @@ fn a_malformed_message_appends_nothing() {
     let encoded = everything().encode_to_vec();
     let mut out = b"before".to_vec();
     assert_eq!(
-        traces(&encoded[..encoded.len() - 1], &mut out),
+        request(Signal::Traces, &encoded[..encoded.len() - 1], &mut out),
         Err(Malformed)
     );
     assert_eq!(out, b"before");
@@ -346,7 +346,54 @@ fn the_tables_numbers_have_their_places() {
     }
     let mut known = Vec::new();
     check(&schema::TRACES, &mut known);
-    assert_eq!(known.len(), 14);
+    check(&schema::LOGS, &mut known);
+    assert_eq!(known.len(), 18);
+}
+
+#[test]
+fn spec_13_5_a_log_record_is_written_by_the_same_rules() {
+    use opentelemetry_proto::tonic::logs::v1::{LogRecord, LogsData, ResourceLogs, ScopeLogs};
+
+    let body = Any::StringValue("paid \"7\"".to_owned());
+    let record = LogRecord {
+        time_unix_nano: 1,
+        observed_time_unix_nano: u64::MAX,
+        severity_number: 9,
+        severity_text: "INFO".to_owned(),
+        body: Some(AnyValue { value: Some(body) }),
+        attributes: vec![KeyValue {
+            key: "n".to_owned(),
+            value: Some(AnyValue {
+                value: Some(Any::IntValue(7)),
+            }),
+            ..KeyValue::default()
+        }],
+        dropped_attributes_count: 2,
+        flags: 1,
+        trace_id: vec![0xAB; 16],
+        span_id: vec![0xCD; 8],
+        event_name: "order.paid".to_owned(),
+    };
+    let scope_logs = vec![ScopeLogs {
+        log_records: vec![record, LogRecord::default()],
+        ..ScopeLogs::default()
+    }];
+    let data = LogsData {
+        resource_logs: vec![ResourceLogs {
+            scope_logs,
+            ..ResourceLogs::default()
+        }],
+    };
+    let mut out = Vec::new();
+    request(Signal::Logs, &data.encode_to_vec(), &mut out).expect("it is well-formed");
+    let record = concat!(
+        r#"{"timeUnixNano":"1","observedTimeUnixNano":"18446744073709551615","severityNumber":9,"severityText":"INFO","#,
+        r#""body":{"stringValue":"paid \"7\""},"attributes":[{"key":"n","value":{"intValue":"7"}}],"droppedAttributesCount":2,"#,
+        r#""flags":1,"traceId":"abababababababababababababababab","spanId":"cdcdcdcdcdcdcdcd","eventName":"order.paid"}"#,
+    );
+    let expected =
+        format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{record},{{}}]}}]}}]}}"#);
+    assert_eq!(String::from_utf8(out).expect("text"), expected);
 }
 
 /// Every field of every message is set.

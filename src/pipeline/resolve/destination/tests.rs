@@ -16,7 +16,8 @@ fn decide(builder: Builder, pairs: &[(&str, &str)]) -> (Result<Destination, Erro
     for warning in &environment.warnings {
         explained.warn(warning.clone());
     }
-    let destination = resolve(builder.destination, &environment, &mut explained);
+    let traces = Signal::Traces;
+    let destination = resolve(builder.destination, traces, &environment, &mut explained);
     (destination, explained.to_string())
 }
 

@@ -260,7 +260,7 @@ proptest! {
     #[test]
     fn any_bytes_are_malformed_or_become_json(bytes: Vec<u8>) {
         let mut out = Vec::new();
-        if traces(&bytes, &mut out).is_ok() {
+        if request(Signal::Traces, &bytes, &mut out).is_ok() {
             let parsed: Result<Value, _> = serde_json::from_slice(&out);
             prop_assert!(parsed.is_ok(), "{:?}", parsed);
         }
@@ -274,7 +274,7 @@ proptest! {
             encoded.get_mut(at).into_iter().for_each(|old| *old = byte);
         }
         let mut out = Vec::new();
-        if traces(&encoded, &mut out).is_ok() {
+        if request(Signal::Traces, &encoded, &mut out).is_ok() {
             let parsed: Result<Value, _> = serde_json::from_slice(&out);
             prop_assert!(parsed.is_ok(), "{:?}", parsed);
         }
