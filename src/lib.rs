@@ -175,6 +175,7 @@
 //! | `init` | on | `init()` and `Builder::init`: a whole subscriber in one line |
 //! | `opentelemetry-0_33` | off | `bridge::opentelemetry_0_33`: one trace with what uses the crate `opentelemetry` |
 //! | `tracing-opentelemetry-0_34` | off | `bridge::tracing_opentelemetry_0_34`: its `OpenTelemetrySpanExt` on spans of this crate; with `opentelemetry-0_33` |
+//! | `opentelemetry-sdk-0_33` | off | `bridge::opentelemetry_sdk_0_33`: samplers, id generators, resources and span exporters of OpenTelemetry's SDK |
 //! | `testing` | off | the module `testing`: an in-memory transport that gives decoded spans |
 //!
 //! A feature adds, and changes nothing that works without it. What needs one that is not enabled is a wrong value, and the

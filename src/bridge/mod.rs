@@ -5,6 +5,9 @@
 #[cfg(feature = "opentelemetry-0_33")]
 #[cfg_attr(docsrs, doc(cfg(feature = "opentelemetry-0_33")))]
 pub mod opentelemetry_0_33;
+#[cfg(feature = "opentelemetry-sdk-0_33")]
+#[cfg_attr(docsrs, doc(cfg(feature = "opentelemetry-sdk-0_33")))]
+pub mod opentelemetry_sdk_0_33;
 #[cfg(feature = "tracing-opentelemetry-0_34")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tracing-opentelemetry-0_34")))]
 pub mod tracing_opentelemetry_0_34;

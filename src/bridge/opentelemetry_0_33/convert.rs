@@ -175,3 +175,20 @@ pub(super) fn status(theirs: otel::Status) -> Status {
         otel::Status::Error { description } => Status::Error(description),
     }
 }
+
+/// The value, which owns its texts.
+#[cfg(feature = "opentelemetry-sdk-0_33")]
+pub(in crate::bridge) fn owned_value(theirs: &opentelemetry::Value) -> Value<'static> {
+    value(theirs).into_owned()
+}
+
+#[cfg(feature = "opentelemetry-sdk-0_33")]
+pub(in crate::bridge) fn kind_of(ours: SpanKind) -> otel::SpanKind {
+    match ours {
+        SpanKind::Internal => otel::SpanKind::Internal,
+        SpanKind::Client => otel::SpanKind::Client,
+        SpanKind::Server => otel::SpanKind::Server,
+        SpanKind::Producer => otel::SpanKind::Producer,
+        SpanKind::Consumer => otel::SpanKind::Consumer,
+    }
+}

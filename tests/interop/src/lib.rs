@@ -120,3 +120,7 @@ impl Spans {
         assert_eq!(self.named(name).parent_span_id, None, "{name}");
     }
 }
+
+/// The page on migration, whose programs are compiled.
+#[doc = include_str!("../../../docs/migrate.md")]
+pub mod migrate {}

@@ -10,4 +10,6 @@
 mod api;
 mod context;
 mod convert;
+mod middleware;
+mod sdk;
 mod span_ext;

@@ -1,0 +1,25 @@
+//! The crate `opentelemetry_sdk`, version 0.33: its parts in a pipeline of this crate, with the feature `opentelemetry-sdk-0_33`.
+//!
+//! ```
+//! use opentelemetry_sdk::Resource;
+//! use opentelemetry_sdk::trace::{InMemorySpanExporter, RandomIdGenerator, Sampler};
+//! use tracing_otlp::bridge::opentelemetry_sdk_0_33 as theirs;
+//!
+//! let resource = Resource::builder().build(); // by their detectors
+//! let builder = tracing_otlp::layer()
+//!     .with_sampler(theirs::sampler(Sampler::TraceIdRatioBased(0.1)))
+//!     .with_id_generator(theirs::id_generator(RandomIdGenerator::default()))
+//!     .with_transport(theirs::span_exporter(InMemorySpanExporter::default()));
+//! let builder = theirs::resource_attributes(&resource)
+//!     .fold(builder, |builder, (key, value)| builder.with_resource_attribute(key, value));
+//! let (_layer, guard) = builder.build()?;
+//! # drop(guard);
+//! # Ok::<(), tracing_otlp::Error>(())
+//! ```
+
+mod data;
+mod exporter;
+mod parts;
+
+pub use self::exporter::span_exporter;
+pub use self::parts::{id_generator, resource_attributes, sampler};
