@@ -203,6 +203,9 @@ impl OtlpLayer {
 
     /// Asks the sampler of a span, and does as it says if that still holds of the span, or is the last word.
     fn ask_once(&self, id: u64, is_last: bool) {
+        if self.decide_early(id) {
+            return;
+        }
         scratch::with(|scratch| {
             let Some((place, metadata, extra)) = self.copied(id, &mut scratch.record) else {
                 return;
@@ -220,6 +223,24 @@ impl OtlpLayer {
                 }
             });
         });
+    }
+
+    /// Of a root that has got no parent until now, the ids alone may tell; then nothing of it is copied.
+    fn decide_early(&self, id: u64) -> bool {
+        let decided = self.store.unsettled(id, |shard| {
+            let record = shard.open.get(id).map_or(&[][..], |span| &span.record);
+            let has_parent = trace::parent_of(record).is_some();
+            let Some((Start::Undecided, place)) = shard.state(id) else {
+                return false;
+            };
+            let decision = self.early(place, Parent::None);
+            let Some(decision) = decision.filter(|_| !has_parent) else {
+                return false;
+            };
+            self.fix(shard, id, decision);
+            true
+        });
+        decided == Some(true)
     }
 
     /// Nobody can be asked of the span, which is about to be closed: it is not recorded.

@@ -157,7 +157,8 @@ impl Store {
 
     /// Whether the span is one of this layer's.
     pub(super) fn knows(&self, id: u64) -> bool {
-        self.place(id).is_some()
+        let held = self.hold(id);
+        held.shard.open.get(id).is_some() || held.shard.bare.get(id).is_some()
     }
 
     /// Works on an open span that is recorded.

@@ -76,6 +76,10 @@ impl<V> Table<V> {
 
     #[inline]
     pub(super) fn get(&self, id: u64) -> Option<&V> {
+        let home = self.home(id);
+        if self.is_at(home, id)? {
+            return self.places.get(home)?.as_ref().map(|(_, value)| value);
+        }
         self.places[self.find(id)].as_ref().map(|(_, value)| value)
     }
 

@@ -130,7 +130,15 @@ impl Prefix {
 }
 
 /// The encoded key of an attribute's content, as it is written here: first.
+#[inline]
 pub(crate) fn key_of(attribute: &[u8]) -> &[u8] {
+    match attribute {
+        [KEY, len @ ..=0x7F, ..] => attribute.get(..2 + usize::from(*len)).unwrap_or_default(),
+        _ => any_key_of(attribute),
+    }
+}
+
+fn any_key_of(attribute: &[u8]) -> &[u8] {
     let mut reader = Reader::new(attribute);
     match reader.next() {
         Ok(Some(_)) => &attribute[..attribute.len() - reader.remaining()],

@@ -3,9 +3,7 @@
 //! A span begins with a head of fixed layout, so that ids and flags can be set while it is open; then its fields follow in
 //! the order in which they become known. Protobuf allows any order.
 
-use super::wire::{
-    self, Content, FIXED32, FIXED64, LEN, Malformed, Reader, VARINT, put_varint, tag,
-};
+use super::wire::{self, Content, FIXED32, FIXED64, LEN, Reader, VARINT, put_varint, tag};
 use crate::id::{SpanId, TraceId};
 use crate::model::SpanKind;
 
@@ -131,7 +129,13 @@ pub(crate) fn set_ids(span: &mut Vec<u8>, ids: &Ids, parent: Option<SpanId>) {
         known.copy_from_slice(&parent.to_bytes());
         return;
     }
-    span.splice(HEAD..HEAD, parent_field(parent));
+    // Room for it at the end, and everything behind the head moves up: `splice` would go byte by byte.
+    let end = span.len();
+    put_parent(span, parent);
+    span.copy_within(HEAD..end, HEAD + 10);
+    if let Some(place) = span.get_mut(HEAD..HEAD + 10) {
+        place.copy_from_slice(&parent_field(parent));
+    }
 }
 
 /// The start time in the head.
@@ -272,48 +276,49 @@ pub(crate) fn put_encoded_link(span: &mut Vec<u8>, link: &[u8]) {
 
 /// Cuts a span's name, if one is written.
 pub(crate) fn cut_name(span: &mut Vec<u8>) {
-    cut(span, |field, _| field == u32::from(NAME >> 3));
+    cut(span, NAME, &[]);
 }
 
 /// Cuts a span's kind, if one is written.
 pub(crate) fn cut_kind(span: &mut Vec<u8>) {
-    cut(span, |field, _| field == u32::from(KIND >> 3));
+    cut(span, KIND, &[]);
 }
 
 /// Cuts a span's status, if one is written.
 pub(crate) fn cut_status(span: &mut Vec<u8>) {
-    cut(span, |field, _| field == u32::from(STATUS >> 3));
+    cut(span, STATUS, &[]);
 }
 
 /// Cuts an event's name, if one is written.
 pub(crate) fn cut_event_name(event: &mut Vec<u8>) {
-    cut(event, |field, _| field == u32::from(EVENT_NAME >> 3));
+    cut(event, EVENT_NAME, &[]);
 }
 
 /// Cuts the attribute with this tag and encoded key out of a span or an event; says whether there was one.
 pub(crate) fn cut_attribute(message: &mut Vec<u8>, tag: u8, key: &[u8]) -> bool {
-    let wanted = u32::from(tag >> 3);
-    cut(message, |field, content| {
-        field == wanted && matches!(content, Content::Bytes(bytes) if bytes.starts_with(key))
-    })
+    cut(message, tag, key)
 }
 
-/// Cuts the first field that `is_it` recognises.
-fn cut(message: &mut Vec<u8>, is_it: impl Fn(u32, &Content<'_>) -> bool) -> bool {
-    let total = message.len();
-    let mut reader = Reader::new(message);
-    let range = loop {
-        let start = total - reader.remaining();
-        match reader.next() {
-            Ok(Some((field, content))) if is_it(field, &content) => {
-                break start..total - reader.remaining();
-            }
-            Ok(Some(_)) => {}
-            Ok(None) | Err(Malformed) => return false,
-        }
+/// Cuts the first field with this tag whose content begins so, behind a span's head.
+fn cut(message: &mut Vec<u8>, tag: u8, beginning: &[u8]) -> bool {
+    let start = if has_head(message) { HEAD } else { 0 };
+    let Some(found) = message
+        .get(start..)
+        .and_then(|fields| wire::find(fields, tag, beginning))
+    else {
+        return false;
     };
-    message.drain(range);
+    message.drain(start + found.start..start + found.end);
     true
+}
+
+/// Whether this is a span as [`put_head`] begins one, and neither an event nor a link.
+fn has_head(message: &[u8]) -> bool {
+    let Some(head) = message.first_chunk::<HEAD>() else {
+        return false;
+    };
+    let tags = (head[0], head[18], head[34]);
+    tags == (TRACE_ID, SPAN_ID, START_TIME) && head[28..30] == FLAGS
 }
 
 #[inline]

@@ -1,5 +1,7 @@
 //! Protobuf primitives: varints, tags, length-delimited fields, and a reader that trusts nothing.
 
+use std::ops::Range;
+
 /// Wire type 0: a varint.
 pub(crate) const VARINT: u8 = 0;
 /// Wire type 1: eight bytes, little endian.
@@ -165,6 +167,52 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Where the first field stands that has this tag and whose bytes, if it has any, begin so.
+///
+/// As a [`Reader`] finds it; what most fields are is stepped over at once.
+pub(crate) fn find(message: &[u8], tag: u8, beginning: &[u8]) -> Option<Range<usize>> {
+    let mut at = 0;
+    while let Some(rest) = message.get(at..)
+        && let Some(&known) = rest.first()
+    {
+        let (len, content) = match *rest {
+            [key @ 8..0x80, len @ ..0x80, ..] if key & 7 == LEN => (2 + usize::from(len), 2),
+            [key @ 8..0x80, ..0x80, ..] if key & 7 == VARINT => (2, 2),
+            [key @ 8..0x80, ..] if key & 7 == FIXED64 => (9, 9),
+            _ => any_field(rest)?,
+        };
+        let field = rest.get(..len)?;
+        if known == tag && begins(&field[content..], beginning) {
+            return Some(at..at + len);
+        }
+        at += len;
+    }
+    None
+}
+
+/// As `starts_with`, with a look at the second byte first: where keys are compared, it is their length.
+#[inline]
+fn begins(content: &[u8], beginning: &[u8]) -> bool {
+    match (content, beginning) {
+        (_, []) => true,
+        ([_, known, ..], [_, wanted, ..]) if known != wanted => false,
+        _ => content.starts_with(beginning),
+    }
+}
+
+/// How long the first field is, and where its content begins.
+#[inline(never)]
+fn any_field(rest: &[u8]) -> Option<(usize, usize)> {
+    let mut reader = Reader::new(rest);
+    let (_, content) = reader.next().ok()??;
+    let len = rest.len() - reader.remaining();
+    let bytes = match content {
+        Content::Bytes(bytes) => bytes.len(),
+        _ => 0,
+    };
+    Some((len, len - bytes))
+}
+
 #[cfg(all(test, not(otlp_loom)))]
 mod tests {
     use proptest::prelude::*;
@@ -184,6 +232,42 @@ mod tests {
         #[test]
         fn padded_varints_are_read_by_prost(value in 0..=PADDED_MAX) {
             prop_assert_eq!(prost::decode_length_delimiter(&padded_varint(value)[..]), Ok(value));
+        }
+
+        /// Fields of every kind and length, and rubbish behind them, against the reader.
+        #[test]
+        fn what_is_found_is_what_the_reader_finds(
+            fields in proptest::collection::vec((1_u8..16, 0_usize..4, 0_usize..300), 0..12),
+            rubbish: Vec<u8>,
+            wanted in 0_u8..128,
+            beginning in proptest::collection::vec(0_u8..2, 0..3),
+        ) {
+            let mut message = Vec::new();
+            for (field, kind, size) in fields {
+                let content: Vec<u8> = (0..size).map(|at| (size >> (at % 8) & 1) as u8).collect();
+                match kind {
+                    0 => message.extend_from_slice(&[tag(field, VARINT), 0x80 | field, 1]),
+                    1 => message.extend_from_slice(&[tag(field, FIXED64), 0, 1, 0, 1, 0, 1, 0, 1]),
+                    2 => message.extend_from_slice(&[0x85, 0x01, 0, 0, 1, 1]),
+                    _ => put_len(&mut message, tag(field, LEN), &content),
+                }
+            }
+            message.extend_from_slice(&rubbish);
+            let naive = || {
+                let mut reader = Reader::new(&message);
+                loop {
+                    let start = message.len() - reader.remaining();
+                    let (_, content) = reader.next().ok()??;
+                    let fits = match content {
+                        Content::Bytes(bytes) => bytes.starts_with(&beginning),
+                        _ => beginning.is_empty(),
+                    };
+                    if message[start] == wanted && fits {
+                        return Some(start..message.len() - reader.remaining());
+                    }
+                }
+            };
+            prop_assert_eq!(find(&message, wanted, &beginning), naive());
         }
 
         #[test]
