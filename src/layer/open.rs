@@ -104,7 +104,7 @@ impl OtlpLayer {
     }
 
     /// A span that is not recorded: only its place is kept.
-    #[inline(never)]
+    #[inline(always)]
     pub(super) fn open_bare(
         &self,
         template: &Template,

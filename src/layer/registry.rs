@@ -100,7 +100,10 @@ where
         attributes.parent()?.into_u64()
     };
     let found = match layer.settle(parent) {
-        Some(place) => Some((parent, place)),
+        Some(place) => {
+            layer.learn(parent, &place);
+            Some((parent, place))
+        }
         // The new span itself is not in the store yet, so this finds its parent or what is above.
         None => ancestor(id, context, layer),
     };
@@ -151,7 +154,10 @@ where
         event.parent()?.into_u64()
     };
     let found = match layer.settle(id) {
-        Some(place) => Some((id, place)),
+        Some(place) => {
+            layer.learn(id, &place);
+            Some((id, place))
+        }
         None => {
             let id = Id::from_u64(id);
             ancestor(&id, context, layer).or_else(|| layer.home.ancestor(&id, layer))

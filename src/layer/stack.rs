@@ -45,20 +45,23 @@ const ASKED: u64 = 1;
 const TRUSTED: u64 = 2;
 const BROKEN: u64 = 3;
 
+/// The place of a span is known, and fixed.
+const KNOWN: u32 = 1;
+/// A span is on the stack already, further below: the Registry does not count it again.
+const AGAIN: u32 = 1 << DEPTH;
+const _: () = assert!(2 * DEPTH <= u32::BITS as usize);
+
 #[derive(Debug)]
 struct Stack {
     layer: Cell<u64>,
     depth: Cell<usize>,
     entered: [Cell<u64>; DEPTH],
-    /// A bit for each span that is on the stack already, further below: the Registry does not count it again.
-    again: Cell<u32>,
-    /// The span that was created last, until it starts; as a rule it is entered next, and current when its children and events
-    /// come. 0 is none.
+    /// The place of each, as far as it is known; behind the last one, that of `created`.
+    places: [Cell<Place>; DEPTH],
+    /// [`KNOWN`] and [`AGAIN`] of each, shifted by where it is.
+    marks: Cell<u32>,
+    /// The span that was created last, until another one is entered or left; as a rule it is entered next. 0 is none.
     created: Cell<u64>,
-    /// That one when it has started, so that its place is fixed. 0 is none.
-    started: Cell<u64>,
-    /// The place of either.
-    place: Cell<Place>,
 }
 
 thread_local! {
@@ -122,20 +125,16 @@ impl Mirror {
     pub(super) fn created(&self, id: u64, place: &Place) {
         self.with(|stack| {
             if let Some(stack) = stack {
-                stack.created.set(id);
-                stack.started.set(0);
-                stack.place.set(*place);
+                stack.create(id, place);
             }
         });
     }
 
-    /// A span that is entered on this thread has started, there.
+    /// A span has started, there. Of the one that was entered last on this thread, that is kept.
     pub(super) fn started(&self, id: u64, place: &Place) {
         self.with(|stack| {
             if let Some(stack) = stack {
-                stack.created.set(0);
-                stack.started.set(id);
-                stack.place.set(*place);
+                stack.learn(id, place);
             }
         });
     }
@@ -154,9 +153,14 @@ impl Mirror {
     pub(super) fn enter(&self, id: u64, entered: Entered) {
         let pushed = self.with(|stack| {
             stack.is_some_and(|stack| {
-                stack.start(id, entered);
+                let starts = entered == Entered::Now;
                 // What is entered for the first time is not there yet.
-                stack.push(id, entered != Entered::Now && stack.has(id))
+                let mark = match starts {
+                    true if stack.created.get() == id => KNOWN,
+                    false if stack.has(id) => AGAIN,
+                    _ => 0,
+                };
+                stack.push(id, mark)
             })
         });
         if !pushed {
@@ -172,9 +176,7 @@ impl Mirror {
             |stacks| match stacks.iter().find(|stack| stack.depth.get() == 0) {
                 Some(stack) if !stacks.iter().any(|stack| mine(&stack)) => {
                     stack.layer.set(self.layer);
-                    stack.created.set(0);
-                    stack.started.set(0);
-                    stack.push(id, false);
+                    stack.push(id, 0);
                 }
                 _ => self.state.store(BROKEN, Ordering::Relaxed),
             },
@@ -207,32 +209,43 @@ impl Stack {
             layer: Cell::new(0),
             depth: Cell::new(0),
             entered: [const { Cell::new(0) }; DEPTH],
-            again: Cell::new(0),
+            places: [const { Cell::new(Place::NOWHERE) }; DEPTH],
+            marks: Cell::new(0),
             created: Cell::new(0),
-            started: Cell::new(0),
-            place: Cell::new(Place::NOWHERE),
         }
     }
 
-    /// What is known of the span that was created here, now that it is entered.
     #[inline]
-    fn start(&self, id: u64, entered: Entered) {
-        if self.created.get() == id {
-            self.created.set(0);
-            if entered == Entered::Now {
-                self.started.set(id);
-            }
+    fn create(&self, id: u64, place: &Place) {
+        if let Some(next) = self.places.get(self.depth.get()) {
+            next.set(*place);
+            self.created.set(id);
         }
+    }
+
+    fn learn(&self, id: u64, place: &Place) {
+        let Some(top) = self.top_of(id) else { return };
+        self.places[top].set(*place);
+        self.marks.set(self.marks.get() | KNOWN << top);
     }
 
     /// A span is closed: another one may get its id.
     #[inline]
     fn forget(&self, id: u64) {
-        for known in [&self.started, &self.created] {
-            if known.get() == id {
-                known.set(0);
-            }
+        if self.created.get() == id {
+            self.created.set(0);
         }
+        if let Some(top) = self.top_of(id) {
+            self.marks.set(self.marks.get() & !(KNOWN << top));
+        }
+    }
+
+    /// Where the span is, if it was entered last.
+    #[inline]
+    fn top_of(&self, id: u64) -> Option<usize> {
+        let top = self.depth.get().checked_sub(1)?;
+        let is_it = self.entered.get(top)?.get() == id;
+        is_it.then_some(top)
     }
 
     #[inline(never)]
@@ -243,43 +256,39 @@ impl Stack {
 
     /// `false` when there is no room.
     #[inline]
-    fn push(&self, id: u64, again: bool) -> bool {
+    fn push(&self, id: u64, mark: u32) -> bool {
         let depth = self.depth.get();
         let Some(place) = self.entered.get(depth) else {
             return false;
         };
-        if again != self.is_again(depth) {
-            self.again.set(self.again.get() ^ 1 << depth);
-        }
+        let others = self.marks.get() & !((KNOWN | AGAIN) << depth);
+        self.marks.set(others | mark << depth);
         place.set(id);
+        self.created.set(0);
         self.depth.set(depth + 1);
         true
     }
 
     #[inline]
-    fn is_again(&self, at: usize) -> bool {
-        self.again.get() >> at & 1 == 1
+    fn has_mark(&self, mark: u32, at: usize) -> bool {
+        self.marks.get() & mark << at != 0
     }
 
     #[inline]
     fn pop(&self, id: u64) {
-        let Some(top) = self.depth.get().checked_sub(1) else {
-            return;
-        };
-        if self
-            .entered
-            .get(top)
-            .is_some_and(|entered| entered.get() == id)
-        {
-            self.depth.set(top);
-        } else {
-            self.take_out(id, top);
+        self.created.set(0);
+        match self.top_of(id) {
+            Some(top) => self.depth.set(top),
+            None => self.take_out(id),
         }
     }
 
     /// Spans are left out of order.
     #[cold]
-    fn take_out(&self, id: u64, top: usize) {
+    fn take_out(&self, id: u64) {
+        let Some(top) = self.depth.get().checked_sub(1) else {
+            return;
+        };
         let Some(at) = self.entered[..top]
             .iter()
             .rposition(|entered| entered.get() == id)
@@ -288,10 +297,16 @@ impl Stack {
         };
         for place in at..top {
             self.entered[place].set(self.entered[place + 1].get());
+            self.places[place].set(self.places[place + 1].get());
         }
         let below = (1 << at) - 1;
-        self.again
-            .set(self.again.get() & below | self.again.get() >> 1 & !below);
+        let mut marks = 0;
+        for mark in [KNOWN, AGAIN] {
+            let bits = (self.marks.get() / mark) & (AGAIN - 1);
+            let moved = (bits >> 1) & !below;
+            marks |= (bits & below | moved) * mark;
+        }
+        self.marks.set(marks);
         self.depth.set(top);
     }
 
@@ -299,13 +314,15 @@ impl Stack {
     fn current(&self, place: &mut Place) -> Current {
         let mut depth = self.depth.get();
         while let Some(top) = depth.checked_sub(1) {
-            if !self.is_again(top) {
+            if !self.has_mark(AGAIN, top) {
                 let id = self.entered.get(top).map_or(0, Cell::get);
-                if self.started.get() != id {
-                    return Current::Span(id);
-                }
-                *place = self.place.get();
-                return Current::Ours(id);
+                return match self.places.get(top) {
+                    Some(known) if self.has_mark(KNOWN, top) => {
+                        *place = known.get();
+                        Current::Ours(id)
+                    }
+                    _ => Current::Span(id),
+                };
             }
             depth = top;
         }
@@ -329,24 +346,57 @@ mod tests {
 
     fn current(mirror: &Mirror) -> Current {
         let mut place = Place::NOWHERE;
-        mirror.current(&mut place)
+        let current = mirror.current(&mut place);
+        if let Current::Ours(id) = current {
+            assert_eq!(place.epoch, id, "the place of another span");
+        }
+        current
+    }
+
+    fn trusted() -> Mirror {
+        let mirror = Mirror::new();
+        mirror.ask();
+        mirror.decide(true);
+        mirror
+    }
+
+    /// The place of the span of this id.
+    fn place_of(id: u64) -> Place {
+        Place {
+            epoch: id,
+            ..Place::NOWHERE
+        }
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Create,
+        Enter,
+        Leave,
+        Learn,
     }
 
     proptest! {
-        /// The naive model does what the Registry does: a list of ids with a mark for those that are on it already.
+        /// The naive model does what the Registry does: a list of ids with a mark for those that are on it already. And a place
+        /// that is known is the span's own.
         #[test]
-        fn it_mirrors_the_registrys_stack(steps in proptest::collection::vec((1_u64..6, any::<bool>()), 0..60)) {
-            let mirror = Mirror::new();
-            mirror.ask();
-            mirror.decide(true);
+        fn it_mirrors_the_registrys_stack(steps in proptest::collection::vec((1_u64..6, 0..4_usize), 0..60)) {
+            let mirror = trusted();
             let mut model: Vec<(u64, bool)> = Vec::new();
-            for (span, enters) in steps {
-                if enters && model.len() < DEPTH {
-                    model.push((span, model.iter().any(|(known, _)| *known == span)));
-                    mirror.enter(span, Entered::Before);
-                } else if let Some(at) = model.iter().rposition(|(known, _)| *known == span) {
-                    model.remove(at);
-                    mirror.exit(span);
+            for (span, step) in steps {
+                let at = model.iter().rposition(|(known, _)| *known == span);
+                match [Step::Create, Step::Enter, Step::Leave, Step::Learn][step] {
+                    Step::Create => mirror.created(span, &place_of(span)),
+                    Step::Enter if model.len() < DEPTH => {
+                        mirror.enter(span, if at.is_none() { Entered::Now } else { Entered::Before });
+                        model.push((span, at.is_some()));
+                    }
+                    Step::Enter => {}
+                    Step::Leave => {
+                        mirror.exit(span);
+                        at.map(|at| model.remove(at));
+                    }
+                    Step::Learn => mirror.started(span, &place_of(span)),
                 }
                 let expected = model.iter().rev().find(|(_, again)| !again).map(|(id, _)| *id);
                 prop_assert_eq!(id(current(&mirror)), expected);
@@ -358,32 +408,58 @@ mod tests {
     /// Where the span that was created last is current, its place need not be asked for, until it is closed.
     #[test]
     fn the_place_is_known_from_the_start_to_the_end() {
-        let mirror = Mirror::new();
-        mirror.ask();
-        mirror.decide(true);
-        let of_epoch = |epoch| Place {
-            epoch,
-            ..Place::NOWHERE
-        };
+        let mirror = trusted();
         // Claims a stack.
         mirror.enter(1, Entered::Before);
         for (entered, is_known) in [(Entered::Now, true), (Entered::Look, false)] {
-            mirror.created(2, &of_epoch(2));
+            mirror.created(2, &place_of(2));
             assert!(matches!(current(&mirror), Current::Span(1)));
             mirror.enter(2, entered);
-            let mut place = Place::NOWHERE;
-            let found = mirror.current(&mut place);
+            let found = current(&mirror);
             assert_eq!(matches!(found, Current::Ours(2)), is_known, "{found:?}");
-            assert_eq!(place.epoch == 2, is_known);
-            mirror.exit(2);
             mirror.closed(2);
+            assert!(matches!(current(&mirror), Current::Span(2)), "no longer");
+            mirror.exit(2);
             mirror.enter(2, Entered::Before);
             assert!(matches!(current(&mirror), Current::Span(2)), "another one");
             mirror.exit(2);
         }
-        mirror.started(1, &of_epoch(1));
-        assert!(matches!(current(&mirror), Current::Ours(1)));
         mirror.exit(1);
+    }
+
+    #[test]
+    fn the_place_of_a_parent_is_known_behind_its_children() {
+        let mirror = trusted();
+        mirror.enter(1, Entered::Before);
+        mirror.started(1, &place_of(1));
+        for child in [2, 3] {
+            mirror.created(child, &place_of(child));
+            mirror.enter(child, Entered::Now);
+            assert!(matches!(current(&mirror), Current::Ours(_)));
+            mirror.exit(child);
+            mirror.closed(child);
+            assert!(matches!(current(&mirror), Current::Ours(1)));
+        }
+        mirror.exit(1);
+    }
+
+    /// What was created before another one came or went lay elsewhere.
+    #[test]
+    fn a_place_holds_for_the_next_span_alone() {
+        let mirror = trusted();
+        mirror.enter(1, Entered::Before);
+        for between in [3, 1] {
+            mirror.created(2, &place_of(2));
+            if between == 1 {
+                mirror.exit(1);
+            } else {
+                mirror.enter(between, Entered::Now);
+            }
+            mirror.enter(2, Entered::Now);
+            assert!(matches!(current(&mirror), Current::Span(2)));
+            mirror.exit(2);
+            mirror.exit(3);
+        }
     }
 
     /// A verdict that comes while another thread looks is the other thread's too.
@@ -408,11 +484,7 @@ mod tests {
 
     #[test]
     fn layers_beyond_the_room_ask_the_registry_and_so_do_deep_stacks() {
-        let mirrors: Vec<Mirror> = (0..=LAYERS).map(|_| Mirror::new()).collect();
-        mirrors.iter().for_each(|mirror| {
-            mirror.ask();
-            mirror.decide(true);
-        });
+        let mirrors: Vec<Mirror> = (0..=LAYERS).map(|_| trusted()).collect();
         mirrors
             .iter()
             .for_each(|mirror| mirror.enter(1, Entered::Before));
@@ -421,9 +493,7 @@ mod tests {
             LAYERS
         );
         mirrors.iter().for_each(|mirror| mirror.exit(1));
-        let deep = Mirror::new();
-        deep.ask();
-        deep.decide(true);
+        let deep = trusted();
         (1..=DEPTH as u64).for_each(|id| deep.enter(id, Entered::Before));
         assert!(deep.is_trusted());
         deep.enter(99, Entered::Before);

@@ -34,10 +34,15 @@ impl OtlpLayer {
     /// A span is entered that may not have started.
     #[cold]
     pub(super) fn enter_slowly(&self, id: u64) {
-        if let Some(place) = self.settle(id)
-            && !asking::is_asked(self, id)
-        {
-            self.mirror.started(id, &place);
+        if let Some(place) = self.settle(id) {
+            self.learn(id, &place);
+        }
+    }
+
+    /// Keeps the place of a span that is entered on this thread, unless its sampler is being asked.
+    pub(super) fn learn(&self, id: u64, place: &Place) {
+        if !asking::is_asked(self, id) {
+            self.mirror.started(id, place);
         }
     }
 
