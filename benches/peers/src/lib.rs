@@ -13,10 +13,12 @@
 //! | `cargo run --release -p peers --bin semantics` | instructions of sampling, contexts, links, errors and limits |
 //! | `cargo run --release -p peers --bin end_to_end` | CPU, allocations, losses, memory, over gRPC; ours by transport, and without a collector |
 //! | `cargo run --release -p peers --bin scale` | cost by open spans, attributes and threads |
+//! | `cargo run --release -p peers --bin latency` | how long closing a span takes at worst |
 
 pub mod allocations;
 pub mod arguments;
 pub mod callgrind;
+pub mod chart;
 pub mod machine;
 pub mod pace;
 pub mod process;

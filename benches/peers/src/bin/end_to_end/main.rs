@@ -4,10 +4,11 @@
 //! ```text
 //! cargo run --release -p peers --bin end_to_end [-- --quick] [--runs 5] [--seconds 3]
 //!     [--rate 20000] [--requests 400000] [--step-seconds 2] [--hold-seconds 2]
-//!     [--dead-rate 1000] [--dead-seconds 20] [--stacks] [--transports] [--dead]
+//!     [--dead-rate 1000] [--dead-seconds 20] [--stacks] [--transports] [--dead] [--chart PATH]
 //! ```
 //!
-//! The last three choose what is run; all is, when none is named.
+//! `--stacks`, `--transports` and `--dead` choose what is run; all is, when none is named. `--chart` draws the CPU of the stacks
+//! as SVG.
 //!
 //! - *CPU*: paced at `--rate` requests a second, which no stack loses spans at, so it is the cost
 //!   of spans that arrived. The application's is that of its thread inside the requests; the
@@ -28,6 +29,7 @@
 //!
 //! The program ends by itself, uses the loopback only, and prints Markdown.
 
+use std::fs;
 use std::io;
 
 use peers::allocations::Counting;
@@ -71,6 +73,10 @@ fn print(arguments: &Arguments) -> io::Result<()> {
         let results = compare::all(&options)?;
         println!("\n{}", tables::main(&results).markdown());
         print!("{}", tables::relative(&results).markdown());
+        let path: String = arguments.value("--chart", String::new());
+        if !path.is_empty() {
+            fs::write(path, tables::chart(&results))?;
+        }
     }
     if transports {
         print!("\n{}", transports::table(&options)?.markdown());

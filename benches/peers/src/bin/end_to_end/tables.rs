@@ -1,5 +1,7 @@
 //! What is printed.
 
+use peers::chart::{self, Group};
+use peers::machine;
 use peers::stack::Stack;
 use peers::table::{Table, thousands};
 
@@ -65,6 +67,28 @@ pub(crate) fn relative(results: &[Outcome]) -> Table {
         ]);
     }
     table
+}
+
+/// The CPU of each stack, as a bar chart.
+pub(crate) fn chart(results: &[Outcome]) -> String {
+    let group = |title: &str, value: fn(&Outcome) -> f64| {
+        let mut group = Group::new(title);
+        for result in results {
+            let is_ours = result.stack == Stack::Ours;
+            group.bar(result.stack.title(), value(result), is_ours);
+        }
+        group
+    };
+    let groups = [
+        group(
+            "CPU time of the application's thread, ns a request",
+            |result| result.app_ns,
+        ),
+        group("CPU time of the process, ns a request", |result| {
+            result.process_ns
+        }),
+    ];
+    chart::svg(&groups, &machine::description())
 }
 
 fn percent(part: f64) -> String {

@@ -1,0 +1,181 @@
+//! The units of work whose instructions `.ci/instructions` counts, for the crate before a change and after it.
+//!
+//! ```text
+//! instructions list              the settings
+//! instructions SETTING STACK     runs the units of a setting, with the layer (`ours`) or one that does nothing (`none`)
+//! ```
+//!
+//! callgrind counts inside of [`measured`] alone and dumps after it, so that there is a file for each unit, in the order in which
+//! their names are printed.
+
+use std::process::exit;
+use std::time::Duration;
+
+use tracing::{field, info, info_span};
+use tracing_otlp::{Answer, Builder, Guard, Request, Sampler, Sending, Transport};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, registry};
+
+/// Before it counts: enough that buffers come back to their pools, and that what is bounded is full.
+const WARM_UP: i64 = 20_000;
+const COUNTED: i64 = 5_000;
+
+/// How the layer is built, and what runs with it.
+struct Setting {
+    name: &'static str,
+    build: fn(Builder) -> Builder,
+    /// Whether the collector answers.
+    answers: bool,
+    units: &'static [(&'static str, fn(i64))],
+}
+
+const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "sampled",
+        build: |builder| builder,
+        answers: true,
+        units: &[
+            ("an empty span", empty_span),
+            ("a request", request),
+            ("a span with an event", event),
+            ("a span with a late record", record),
+            ("a parent with three children", children),
+        ],
+    },
+    Setting {
+        name: "unsampled",
+        build: |builder| builder.with_sampler(Sampler::ratio(0.0)),
+        answers: true,
+        units: &[
+            ("a root that is not sampled", empty_span),
+            ("a request that is not sampled", request),
+        ],
+    },
+    Setting {
+        name: "filtered",
+        build: |builder| builder.with_filter(Targets::new().with_default(LevelFilter::OFF)),
+        answers: true,
+        units: &[("a span that the filter refuses", empty_span)],
+    },
+    Setting {
+        name: "full",
+        build: |builder| builder.with_memory_limit(4 << 20),
+        answers: false,
+        units: &[("a span that closes while the queue is full", empty_span)],
+    },
+];
+
+fn empty_span(_: i64) {
+    let _span = info_span!("empty").entered();
+}
+
+fn request(number: i64) {
+    let _request = info_span!(
+        "GET /orders/{id}",
+        http.request.method = "GET",
+        http.route = "/orders/{id}",
+        http.response.status_code = 200_i64,
+        order.id = number,
+    )
+    .entered();
+    let _query = info_span!(
+        "SELECT orders",
+        db.system.name = "postgresql",
+        db.query.text = "SELECT * FROM orders WHERE id = $1",
+        db.response.returned_rows = number & 7,
+        cached = false,
+    )
+    .entered();
+    info!(rows = number & 7, "rows read");
+}
+
+fn event(number: i64) {
+    let _span = info_span!("empty").entered();
+    info!(rows = number & 7, "rows read");
+}
+
+fn record(number: i64) {
+    let span = info_span!("GET /orders/{id}", http.response.status_code = field::Empty).entered();
+    span.record("http.response.status_code", 200 + (number & 7));
+}
+
+fn children(_: i64) {
+    let _parent = info_span!("parent").entered();
+    for _ in 0..3 {
+        let _child = info_span!("child").entered();
+    }
+}
+
+/// callgrind finds it by its name.
+#[inline(never)]
+fn measured(call: fn(i64)) {
+    for number in 0..COUNTED {
+        call(number);
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["list"] => SETTINGS
+            .iter()
+            .for_each(|setting| println!("{}", setting.name)),
+        [name, stack] => run(name, stack),
+        _ => exit(2),
+    }
+    // Without the guard's farewell: a collector that never answers would be waited for.
+    exit(0);
+}
+
+fn run(name: &str, stack: &str) {
+    let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) else {
+        exit(2);
+    };
+    let guard = (stack == "ours").then(|| install(setting));
+    if guard.is_none() {
+        registry().with(Nothing).init();
+    }
+    for (unit, call) in setting.units {
+        for number in 0..WARM_UP {
+            call(number);
+        }
+        // What the exporter holds of the last unit is not in the way of the next one.
+        if let Some(guard) = guard.as_ref().filter(|_| setting.answers) {
+            let _ = guard.handle().flush(Duration::from_secs(60));
+        }
+        measured(*call);
+        println!("{unit}");
+    }
+    std::mem::forget(guard);
+}
+
+fn install(setting: &Setting) -> Guard {
+    let builder = tracing_otlp::layer().with_transport(Sink {
+        answers: setting.answers,
+    });
+    let built = (setting.build)(builder).build();
+    let (layer, guard) = built.expect("the configuration is valid");
+    registry().with(layer).init();
+    guard
+}
+
+/// A layer that costs nothing.
+struct Nothing;
+
+impl Layer<Registry> for Nothing {}
+
+struct Sink {
+    answers: bool,
+}
+
+impl Transport for Sink {
+    fn send(&self, _: Request) -> Sending {
+        if self.answers {
+            Box::pin(std::future::ready(Ok(Answer::delivered())))
+        } else {
+            Box::pin(std::future::pending())
+        }
+    }
+}
