@@ -119,6 +119,25 @@
 //! it gets a sampled parent all the same, it is recorded from then on, and what it was told before counts in its
 //! `dropped_attributes_count`. Before the sampler, [`Builder::with_filter`] and [`Builder::with_disabled_targets`] say which callsites there are at all.
 //!
+//! # What may leave the process
+//!
+//! A [`Processor`] sees each value before it is encoded, each span when it begins and when it ends, and each event: it may replace values, add
+//! attributes, rename, and discard ([`Builder::with_processor`]). [`Redaction`] is one that is ready-made: headers that carry credentials, bearer
+//! tokens and JSON Web Tokens, e-mail addresses, card numbers, and keys of one's own become `[redacted]`, before any byte of them is in a record.
+//!
+//! ```
+//! use tracing_otlp::Redaction;
+//!
+//! let builder = tracing_otlp::layer().with_processor(Redaction::new().with_keys(["*password*", "*secret*"]));
+//! # drop(builder);
+//! ```
+//!
+//! # What is open
+//!
+//! A span is exported when it ends. What is open can be asked for ([`Handle::open_spans`]), and what stays open for long has a record
+//! meanwhile on request ([`Builder::with_long_running`]). [`Builder::with_flush_on_panic`] sends what has ended
+//! before a panic goes on.
+//!
 //! # Across processes
 //!
 //! A server takes the caller's context out of the request and puts its span below; a client writes its span's context into the
@@ -198,12 +217,14 @@ mod id;
 mod id_generator;
 mod layer;
 mod model;
+mod pattern;
 mod percent;
 mod pipeline;
 mod problem;
 mod proto;
 mod queue;
 mod quiet;
+mod redaction;
 mod report;
 mod resource;
 mod sampler;
@@ -229,13 +250,15 @@ pub use self::export::{Answer, Failure, Request, Sending, Transport};
 pub use self::id::{SpanId, TraceId};
 pub use self::id_generator::IdGenerator;
 pub use self::layer::{
-    OtlpLayer, SpanExt, extract, inject, with_remote_parent, with_remote_parent_async,
+    OtlpLayer, ProcessedRecord as Record, Processor, RecordKind, SpanExt, SpanSnapshot, extract,
+    inject, with_remote_parent, with_remote_parent_async,
 };
 pub use self::model::{SpanKind, Status, Value};
 #[cfg(feature = "init")]
 pub use self::pipeline::init;
 pub use self::pipeline::{Builder, Events, Explanation, Guard, Handle, layer};
 pub use self::problem::{Problem, ProblemKind};
+pub use self::redaction::{Redaction, Secret};
 pub use self::report::Report;
 pub use self::resource::Detector;
 pub use self::sampler::{

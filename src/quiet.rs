@@ -39,6 +39,11 @@ pub(crate) fn gate() -> Gate {
     }
 }
 
+/// Whether this thread is one of ours, or runs user code that we have called.
+pub(crate) fn is_inside() -> bool {
+    GATE.get() != 0
+}
+
 /// Runs user code one level deeper; a panic becomes its message.
 #[inline]
 pub(crate) fn guarded<T>(user_code: impl FnOnce() -> T) -> Result<T, String> {

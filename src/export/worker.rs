@@ -4,6 +4,7 @@
 //! its records. An outlet has all that one destination can disturb (its core, its requests in flight, its books), so that one that
 //! is slow or dead delays no other.
 
+mod chore;
 mod memory;
 mod outlet;
 mod replies;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::Sleep;
 
+pub(crate) use self::chore::Chore;
 use self::outlet::Outlet;
 use self::replies::Replies;
 use self::stream::{Errand, Stream};
@@ -31,6 +33,7 @@ use crate::problem::Hook;
 use crate::queue::{self, Budget};
 use crate::quiet;
 use crate::report::Report;
+use crate::signal::Signal;
 use crate::stats::Ledger;
 
 /// What the exporter works with.
@@ -41,6 +44,8 @@ pub(crate) struct Settings {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) streams: Vec<queue::Stream>,
     pub(crate) on_error: Option<Hook>,
+    /// What is done before the traces are swept.
+    pub(crate) on_sweep: Vec<Chore>,
 }
 
 /// A transport, and what goes out by it.
@@ -127,7 +132,13 @@ impl Worker {
         };
         let streams = settings.streams.iter();
         let mut streams: Vec<Stream> = streams
-            .map(|source| Stream::new(source.clone(), settings.on_error.clone()))
+            .map(|source| {
+                let chores = match source.signal {
+                    Signal::Traces => settings.on_sweep.clone(),
+                    Signal::Logs => Vec::new(),
+                };
+                Stream::new(source.clone(), settings.on_error.clone(), chores)
+            })
             .collect();
         for Way {
             transport,

@@ -61,8 +61,13 @@ impl OtlpLayer {
     /// Closes a span. `false`: its sampler has to be asked first.
     #[inline]
     pub(super) fn close(&self, id: u64) -> bool {
+        if let Some(processors) = &self.parts.processors {
+            return self.close_hooked(processors, id, None, |span, account| {
+                self.end_of(span, account)
+            });
+        }
         self.store
-            .close(id, |span, account| self.finish(span, account))
+            .close(id, |span, account| self.end(span, account))
     }
 
     /// Closes a span that nothing has started until now.
@@ -78,11 +83,11 @@ impl OtlpLayer {
 
     /// The last of an open span: its end, and into the chunk.
     #[inline]
-    pub(super) fn finish(&self, span: &mut OpenSpan, account: &mut Account) {
-        let end = self.parts.clock.at(span.place.epoch);
+    fn end(&self, span: &mut OpenSpan, account: &mut Account) {
         if self.tracks | span.has_more_to_tell() {
-            self.finish_slowly(span, account, end);
+            self.end_slowly(span, account);
         } else {
+            let end = self.parts.clock.at(span.place.epoch);
             trace::put_end(&mut span.record, end);
         }
         self.hand_over(span, Scope::named(span.metadata.target()));
@@ -93,14 +98,13 @@ impl OtlpLayer {
     pub(super) fn finish_by_hand(&self, span: &mut OpenSpan, scope: Scope, end: u64) {
         // The clocks of those who say when it began and ended may differ.
         let end = end.max(trace::start_of(&span.record));
-        if span.finish(end) && span.place.ids.flags & self.exported != 0 {
-            self.parts.traces.ledger.limited();
-        }
+        self.finish(span, end);
         self.hand_over(span, scope);
     }
 
+    /// A span that is complete goes into the thread's chunk.
     #[inline(always)]
-    fn hand_over(&self, span: &OpenSpan, scope: Scope) {
+    pub(super) fn hand_over(&self, span: &OpenSpan, scope: Scope) {
         if span.place.ids.flags & self.exported == 0 {
             // Recorded, and not to be exported (specification, recording only).
             return;
@@ -114,14 +118,25 @@ impl OtlpLayer {
 
     /// The end of a span of which more is to be told.
     #[inline(never)]
-    fn finish_slowly(&self, span: &mut OpenSpan, account: &mut Account, closed: u64) {
-        let mut end = closed;
+    fn end_slowly(&self, span: &mut OpenSpan, account: &mut Account) {
+        let end = self.end_of(span, account);
+        self.finish(span, end);
+    }
+
+    /// When a span ends, which is now as a rule. What is known only then is written.
+    pub(super) fn end_of(&self, span: &mut OpenSpan, account: &mut Account) -> u64 {
+        let mut end = self.parts.clock.at(span.place.epoch);
         if self.tracks {
             end = self.end_of_tracked(span, account, end);
         }
         if span.is_late {
             self.complete(span);
         }
+        end
+    }
+
+    /// Writes the end of a span.
+    pub(super) fn finish(&self, span: &mut OpenSpan, end: u64) {
         // Of what is not exported nobody will miss anything.
         if span.finish(end) && span.place.ids.flags & self.exported != 0 {
             self.parts.traces.ledger.limited();

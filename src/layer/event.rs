@@ -13,7 +13,7 @@ use super::written::Written;
 use crate::proto::trace;
 
 /// An event that is cut to fit has at least so many bytes beside its constants, or is left out.
-const LEAST: usize = 64;
+pub(super) const LEAST: usize = 64;
 
 impl OtlpLayer {
     /// Writes an event and appends it to its span.
@@ -57,9 +57,7 @@ impl OtlpLayer {
                 return self.truncated(truncated);
             }
         }
-        self.store.update(id, |span, _| {
-            span.dropped_events = span.dropped_events.saturating_add(1)
-        });
+        self.store.drop_event(id);
     }
 
     /// Returns how many values were cut.
@@ -72,11 +70,31 @@ impl OtlpLayer {
         bounds: Bounds,
         scratch: &mut Scratch,
     ) -> u32 {
+        let visit = |fields: &mut Fields<'_, false>| event.record(fields);
+        let written = self.begin_event(template, time, bounds, scratch, visit);
+        if written.dropped > 0 {
+            scratch.is_touched = true;
+            scratch.noted.is_limited = true;
+            trace::put_event_dropped(&mut scratch.record, written.dropped);
+        }
+        written.truncated
+    }
+
+    /// Writes all of an event but its counts.
+    #[inline(always)]
+    pub(super) fn begin_event(
+        &self,
+        template: &Template,
+        time: u64,
+        bounds: Bounds,
+        scratch: &mut Scratch,
+        visit: impl FnOnce(&mut Fields<'_, false>),
+    ) -> Written {
         trace::put_event_time(&mut scratch.record, time);
         scratch.record.extend_from_slice(&template.constants);
         let written = Written::new(template);
         let mut fields = Fields::<false>::new(template, scratch, written, bounds);
-        event.record(&mut fields);
+        visit(&mut fields);
         if fields.scratch.noted.is_exception {
             fields.complete_exception();
         }
@@ -85,12 +103,7 @@ impl OtlpLayer {
             let name = self.event_name(template, scratch);
             trace::put_event_name(&mut scratch.record, name);
         }
-        if written.dropped > 0 {
-            scratch.is_touched = true;
-            scratch.noted.is_limited = true;
-            trace::put_event_dropped(&mut scratch.record, written.dropped);
-        }
-        written.truncated
+        written
     }
 
     /// The name of an event that has no message: "the name of the event MUST be `exception`" (specification, exceptions), or
@@ -101,6 +114,24 @@ impl OtlpLayer {
         } else {
             template.metadata.name()
         }
+    }
+
+    /// Appends an event, or counts it where it is not wanted or has no room. What it tells of its span holds in any case.
+    pub(super) fn append_or_drop(
+        &self,
+        template: &Template,
+        id: u64,
+        is_wanted: bool,
+        scratch: &Scratch,
+    ) {
+        self.store.update(id, |span, account| {
+            self.remark(template, span, &scratch.noted, account);
+            if is_wanted {
+                span.put_event(&scratch.record, &self.bounds, account);
+            } else {
+                span.written.discarded = span.written.discarded.saturating_add(1);
+            }
+        });
     }
 
     /// `Err`: the span has room for so many bytes.

@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock};
 use tracing_core::Metadata;
 use tracing_subscriber::filter::Targets;
 
-use crate::sampler::Pattern;
+use crate::pattern::Pattern;
 use crate::sync::{AtomicU64, Ordering};
 
 #[derive(Debug, Default)]

@@ -1,6 +1,7 @@
 //! Spans that are begun and ended by hand, by another library's API: in a store of their own, with the layer's sampler, limits,
 //! encoder and lanes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -95,6 +96,7 @@ impl Manual {
         let far = Far::by_hand(Arc::clone(self), id, place.ids.span);
         if far.is_recording() {
             describe(&far);
+            self.layer.begin_open(id);
         }
         let context = self.layer.context_of(id)?;
         if far.is_recording() {
@@ -106,8 +108,12 @@ impl Manual {
 
     fn open(&self, id: u64, begun: &Begun<'_>, place: &Place, scratch: &mut Scratch) {
         let record = &mut scratch.record;
+        let mut name = Cow::Borrowed(begun.name);
+        if let Some(processors) = &self.layer.parts.processors {
+            name = processors.text("otel.name", begun.name, self.layer.bounds.bytes);
+        }
         trace::put_head(record, &place.ids, begun.start);
-        trace::put_name(record, begun.name);
+        trace::put_name(record, &name);
         trace::put_kind(record, begun.kind);
         let opened = Opened {
             place,
@@ -140,6 +146,15 @@ impl Manual {
 
     /// Ends a span. A second call finds nothing to do.
     pub(crate) fn end(&self, far: &Far, scope: &Scope, end: u64) {
+        if let Some(processors) = &self.layer.parts.processors {
+            let scope = Some(scope.run);
+            // The clocks of those who say when it began and ended may differ.
+            self.layer
+                .close_hooked(processors, far.id(), scope, |span, _| {
+                    end.max(trace::start_of(&span.record))
+                });
+            return;
+        }
         self.layer.store.close(far.id(), |span, _| {
             self.layer.finish_by_hand(span, scope.run, end);
         });

@@ -15,10 +15,13 @@ mod failure;
 mod far;
 mod filter;
 mod fresh;
+mod hooks;
 #[cfg(feature = "_bridge")]
 mod manual;
 mod open;
+mod open_spans;
 mod panics;
+mod processor;
 mod registry;
 mod scratch;
 mod shard;
@@ -54,6 +57,10 @@ use self::fresh::Entered;
 #[cfg(feature = "_bridge")]
 pub(crate) use self::manual::{Begun, Manual, Scope};
 use self::open::{Above, New};
+pub(crate) use self::open_spans::OpenSpans;
+pub use self::open_spans::SpanSnapshot;
+pub(crate) use self::processor::Processors;
+pub use self::processor::{Processor, Record as ProcessedRecord, RecordKind};
 use self::registry::Home;
 use self::scratch::Scratch;
 use self::span::{Place, SpanBounds};
@@ -92,6 +99,10 @@ pub struct OtlpLayer {
     guest: Option<Box<dyn Guest>>,
     /// The flag of a span that is exported; none where no span is.
     exported: u32,
+    /// Whether there are processors.
+    is_hooked: bool,
+    /// Whether a new span has more than its fields: attributes of its thread, or processors.
+    writes_more: bool,
     mirror: Mirror,
 }
 
@@ -111,6 +122,8 @@ pub(crate) struct Parts {
     pub(crate) propagators: Propagators,
     /// `None`: ids are random.
     pub(crate) id_generator: Option<Arc<dyn IdGenerator>>,
+    /// `None` where there are none.
+    pub(crate) processors: Option<Processors>,
 }
 
 impl fmt::Debug for OtlpLayer {
@@ -137,6 +150,7 @@ impl OtlpLayer {
         let share = limit.saturating_sub((limit / 8).max(bytes + queue::CHUNK));
         let tracks = config.end_at_last_exit || config.busy_and_idle;
         let exported = if parts.exports_spans { SAMPLED } else { 0 };
+        let is_hooked = parts.processors.is_some();
         Self {
             templates: Templates::new(config, limits),
             store: Store::new(&parts.budget, share),
@@ -160,8 +174,15 @@ impl OtlpLayer {
             ambient: None,
             guest: None,
             exported,
+            is_hooked,
+            writes_more: config.threads || is_hooked,
             mirror: Mirror::new(),
         }
+    }
+
+    /// What is open, for who asks from outside.
+    pub(crate) fn open_spans(&self) -> OpenSpans {
+        OpenSpans::new(&self.store, &self.parts.clock)
     }
 
     /// Whether the layer sees every span being entered: nothing that comes and goes (`reload`) may stand before it. Such a
@@ -279,7 +300,7 @@ impl OtlpLayer {
             bytes: self.bounds.bytes,
         };
         let mut fields = Fields::<true>::new(template, scratch, Written::default(), bounds);
-        values.record(&mut fields);
+        self.visit(&mut fields, |visitor| values.record(visitor));
         let Written {
             dropped, truncated, ..
         } = fields.written;
@@ -395,12 +416,12 @@ where
             return;
         }
         if gate == Gate::TooDeep {
-            self.store.update(id, |span, _| {
-                span.dropped_events = span.dropped_events.saturating_add(1)
-            });
-            return;
+            return self.store.drop_event(id);
         }
         let time = self.parts.clock.at(place.epoch);
+        if self.is_hooked {
+            return self.add_event_hooked(template, event, id, &place, time);
+        }
         let mut scratch = scratch::take();
         self.add_event(template, event, id, time, &mut scratch);
         scratch::put_back(scratch);

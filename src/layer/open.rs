@@ -72,7 +72,7 @@ impl OtlpLayer {
         parent: Option<Above>,
         place: &'a Place,
     ) {
-        if place.has_extra {
+        if place.has_extra | self.is_hooked {
             return self.open_recorded(New::of(template, attributes, id, parent, place));
         }
         let mut scratch = scratch::take();
@@ -98,7 +98,8 @@ impl OtlpLayer {
     fn open_recorded(&self, new: New<'_>) {
         let extra = self.inherited(&new);
         scratch::with(|scratch| {
-            let written = self.write_new(&new, scratch);
+            let mut written = self.write_new(&new, scratch);
+            self.begin_hooked(&new, &mut written, scratch);
             self.keep(new, &written, extra.as_ref(), &mut scratch.record);
         });
     }
@@ -140,7 +141,7 @@ impl OtlpLayer {
             return self.open_recorded(new);
         }
         scratch::with(|scratch| {
-            let written = self.write_new(&new, scratch);
+            let mut written = self.write_new(&new, scratch);
             let mut extra = self.inherited(&new).unwrap_or_default();
             let Sampling {
                 decision,
@@ -171,6 +172,7 @@ impl OtlpLayer {
                 return self.keep_bare(new.id, bare, Some(&extra));
             }
             trace::set_ids(&mut scratch.record, &place.ids, None);
+            self.begin_hooked(&new, &mut written, scratch);
             self.keep(new, &written, Some(&extra), &mut scratch.record);
             self.store.update(new.id, |span, account| {
                 span.put_attributes(&attributes, &self.bounds, account)
@@ -257,10 +259,11 @@ impl OtlpLayer {
         };
         let written = Written::new(template);
         let mut fields = Fields::<false>::new(template, scratch, written, bounds);
-        if self.config.threads {
-            fields.put_thread();
+        if self.writes_more {
+            self.write_more(attributes, &mut fields);
+        } else {
+            attributes.record(&mut fields);
         }
-        attributes.record(&mut fields);
         self.truncated(fields.written.truncated);
         fields
     }

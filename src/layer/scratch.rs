@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 /// Larger ones are given up after use, so that one large value does not cost its memory for ever.
-const KEPT: usize = 4 << 10;
+pub(super) const KEPT: usize = 4 << 10;
 const START: usize = 512;
 
 /// Buffers that are empty whenever they are taken.
@@ -18,6 +18,10 @@ pub(super) struct Scratch {
     pub(super) formatted: Vec<u8>,
     /// Whether anything is in the two, which is seldom.
     pub(super) is_touched: bool,
+    /// What a value wrote that the processors have not seen. Overwritten after use.
+    pub(super) raw: Vec<u8>,
+    /// For the processors.
+    pub(super) spare: super::processor::Spare,
 }
 
 impl Scratch {
@@ -53,6 +57,11 @@ impl Noted {
 
 fn empty(buffer: &mut Vec<u8>) {
     buffer.clear();
+    keep_small(buffer);
+}
+
+/// Gives a buffer up that has become large.
+pub(super) fn keep_small(buffer: &mut Vec<u8>) {
     if buffer.capacity() > KEPT {
         *buffer = Vec::new();
     }

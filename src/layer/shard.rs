@@ -295,6 +295,18 @@ impl Shard {
         Some(span)
     }
 
+    /// A span comes back that may have grown outside.
+    pub(super) fn take_back(&mut self, mut span: Box<OpenSpan>) {
+        let more = (FIXED + span.record.capacity()).saturating_sub(span.charge);
+        if more > 0 && self.account.charge(more) {
+            span.charge += more;
+        } else if more > 0 {
+            // What is not charged is not kept.
+            span.record = Vec::new();
+        }
+        self.recycle(span);
+    }
+
     #[inline]
     pub(super) fn recycle(&mut self, mut span: Box<OpenSpan>) {
         if span.place.has_extra {

@@ -307,8 +307,10 @@ impl OpenSpan {
         };
         let is_limited =
             self.is_limited || dropped.attributes | dropped.events | dropped.links != 0;
+        // What a processor has discarded is told, and exceeds no limit.
+        let events = dropped.events.saturating_add(self.written.discarded);
         trace::put_end(&mut self.record, end);
-        trace::put_dropped(&mut self.record, &dropped);
+        trace::put_dropped(&mut self.record, &Dropped { events, ..dropped });
         is_limited
     }
 

@@ -90,23 +90,30 @@ impl OtlpLayer {
             Some(span) => self.put_below(shard, id, span, extra),
             None => {
                 shard.set_extra(id, extra);
+                let is_debug = parent.is_debug() && !parent.is_denied();
+                let is_new = is_debug && self.dress(shard, id);
                 if parent.is_denied() {
                     self.deny(shard, id);
-                } else if parent.is_debug() {
-                    self.dress(shard, id);
+                } else if is_debug {
                     self.fix(shard, id, Decision::RecordAndSample);
                 }
+                is_new
             }
         });
         match changed {
-            Some(()) => Ok(()),
+            Some(is_new) => {
+                if is_new {
+                    self.begin_open(id);
+                }
+                Ok(())
+            }
             None if self.store.knows(id) => Err(Error::started()),
             None => Err(Error::disabled()),
         }
     }
 
-    /// Called with the shard's lock: no user code runs.
-    fn put_below(&self, shard: &mut Shard, id: u64, parent: &SpanContext, extra: Extra) {
+    /// Called with the shard's lock: no user code runs. Says whether the span is recorded from now on, and was not before.
+    fn put_below(&self, shard: &mut Shard, id: u64, parent: &SpanContext, extra: Extra) -> bool {
         let sampler = &self.parts.sampler;
         let early = if extra.debug {
             Some(Decision::RecordAndSample)
@@ -118,15 +125,13 @@ impl OtlpLayer {
                 !extra.trace_state.is_empty(),
             )
         };
-        if early != Some(Decision::Drop) {
-            self.dress(shard, id);
-        }
+        let is_new = early != Some(Decision::Drop) && self.dress(shard, id);
         // Without a message there is nothing to show to a sampler: the parent decides.
         let is_lost = shard.bare.get(id).is_some_and(|bare| bare.is_lost);
         let as_parent = || is_lost.then(|| Decision::from_yes(parent.is_sampled()));
         let early = early.or_else(as_parent);
         let Some((start, place)) = shard.state(id) else {
-            return;
+            return is_new;
         };
         let remote = if parent.is_remote() { IS_REMOTE } else { 0 };
         let mut place = Place {
@@ -149,6 +154,7 @@ impl OtlpLayer {
         if early == Some(Decision::Drop) {
             self.strip(shard, id);
         }
+        is_new
     }
 
     /// A caller does not want a trace that begins here. What a sampler does with such a parent counts.
@@ -163,9 +169,11 @@ impl OtlpLayer {
     }
 
     /// A span that was not recorded is from now on, with what its callsite knows. What it was told meanwhile counts as dropped.
-    fn dress(&self, shard: &mut Shard, id: u64) {
+    ///
+    /// Says whether it is.
+    fn dress(&self, shard: &mut Shard, id: u64) -> bool {
         let Some(bare) = shard.bare.get(id).copied().filter(|bare| !bare.is_lost) else {
-            return;
+            return false;
         };
         let template = self.templates.get(bare.metadata);
         let now = self.parts.clock.at(bare.place.epoch);
@@ -182,6 +190,7 @@ impl OtlpLayer {
             // It begins now, as its message does.
             span.activity = Activity::begin(now);
         }
+        !is_lost
     }
 
     /// Asks the sampler, now that the span starts.
@@ -293,7 +302,11 @@ impl OtlpLayer {
             target: metadata.target(),
             record,
         };
-        self.parts.sampler.sample(&candidate)
+        let mut sampling = self.parts.sampler.sample(&candidate);
+        if let Some(processors) = &self.parts.processors {
+            processors.sampling(&mut sampling, self.bounds.bytes);
+        }
+        sampling
     }
 
     /// Does as the sampler says. Called with the shard's lock.

@@ -8,20 +8,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crossbeam_utils::CachePadded;
 
 use super::fresh::{Entered, Fresh, Start};
+use super::open_spans::Copies;
 use super::shard::{Account, Bare, Opened, Shard};
 use super::span::{Extra, OpenSpan, Place};
 use crate::queue::Budget;
 
 const SHARDS: usize = 64;
 
+/// Places of a shard's table that are looked at under one lock, where all are looked at.
+const AT_ONCE: usize = 512;
+
 /// In the Registry's ids (sharded-slab's), the bits above these tell the thread. Another registry's ids may all fall into
 /// one shard: slower, and right.
 pub(super) const THREAD_SHIFT: u32 = 38;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Store {
-    // Of a known length: no bounds are checked.
-    shards: Box<[CachePadded<Part>; SHARDS]>,
+    // Of a known length: no bounds are checked. Shared with who looks at the open spans from outside.
+    shards: Arc<[CachePadded<Part>; SHARDS]>,
 }
 
 #[derive(Debug)]
@@ -36,6 +40,16 @@ struct Held<'a> {
     shard: MutexGuard<'a, Shard>,
 }
 
+/// What is taken out of the store when a span is closed.
+pub(super) enum Taken<T> {
+    /// A span that was recorded, and what was made of it before.
+    Span(Box<OpenSpan>, T),
+    /// Nothing was recorded.
+    Nothing,
+    /// Nothing is closed: first, the span's sampler has to be asked.
+    Undecided,
+}
+
 /// What a span is told when it has to have started.
 #[derive(Debug)]
 pub(super) enum Settled {
@@ -46,6 +60,8 @@ pub(super) enum Settled {
 }
 
 impl Store {
+    pub(super) const SHARDS: usize = SHARDS;
+
     /// `share`: how far open spans may fill the budget.
     pub(super) fn new(budget: &Arc<Budget>, share: usize) -> Self {
         let part = || Part {
@@ -53,7 +69,7 @@ impl Store {
             shard: Mutex::new(Shard::new(budget, share)),
         };
         Self {
-            shards: Box::new(std::array::from_fn(|_| CachePadded::new(part()))),
+            shards: Arc::new(std::array::from_fn(|_| CachePadded::new(part()))),
         }
     }
 
@@ -64,7 +80,12 @@ impl Store {
 
     #[inline]
     fn hold(&self, id: u64) -> Held<'_> {
-        let Part { fresh, shard } = self.part(id);
+        Self::hold_part(self.part(id))
+    }
+
+    #[inline]
+    fn hold_part(part: &Part) -> Held<'_> {
+        let Part { fresh, shard } = part;
         // What a shard holds is whole after each statement, so a panic of another holder leaves it usable.
         let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         Held { fresh, shard }
@@ -187,6 +208,40 @@ impl Store {
         }
     }
 
+    /// Notes that an event of a span was left out.
+    pub(super) fn drop_event(&self, id: u64) {
+        self.update(id, |span, _| {
+            span.dropped_events = span.dropped_events.saturating_add(1)
+        });
+    }
+
+    /// Closes a span that goes on without a lock: it is given back afterwards.
+    pub(super) fn take<T>(
+        &self,
+        id: u64,
+        last: impl FnOnce(&mut OpenSpan, &mut Account) -> T,
+    ) -> Taken<T> {
+        let mut held = self.hold(id);
+        let Held { fresh, shard } = &mut held;
+        let Some(mut span) = shard.open.remove(id) else {
+            drop(held);
+            self.close(id, |_, _| {});
+            return Taken::Nothing;
+        };
+        if span.start == Start::Undecided {
+            shard.open.insert(id, span);
+            return Taken::Undecided;
+        }
+        fresh.closed(id, span.start);
+        let made = last(&mut span, &mut shard.account);
+        Taken::Span(span, made)
+    }
+
+    /// The memory of a span that was taken is used again.
+    pub(super) fn give_back(&self, id: u64, span: Box<OpenSpan>) {
+        self.hold(id).shard.take_back(span);
+    }
+
     /// Closes a span; `last` sees it if it was recorded. `false`: nothing is closed, since its sampler has to be asked first.
     #[inline]
     pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan, &mut Account)) -> bool {
@@ -210,6 +265,46 @@ impl Store {
             }
         }
         true
+    }
+}
+
+/// What is seen of the store from outside of the callbacks.
+impl Store {
+    /// Copies the open spans of a shard.
+    pub(super) fn copy(&self, shard: usize, copies: &mut Copies) {
+        let Some(part) = self.shards.get(shard) else {
+            return;
+        };
+        // Memory is asked for without the lock, unless too many spans come meanwhile.
+        for is_last in [false, false, true] {
+            let held = Self::hold_part(part);
+            let records = held.shard.open.values().map(|span| span.record.len());
+            let (spans, bytes) =
+                records.fold((0, 0), |(spans, bytes), len| (spans + 1, bytes + len));
+            if is_last || !copies.lacks(spans, bytes) {
+                return held.shard.open.values().for_each(|span| copies.push(span));
+            }
+            drop(held);
+            copies.reserve(spans, bytes);
+        }
+    }
+
+    /// Copies those of a shard's spans that are long open, each of them once; some places of the table from this one on. Returns where to go on.
+    pub(super) fn copy_long(
+        &self,
+        shard: usize,
+        from: usize,
+        is_long: impl Fn(&OpenSpan) -> bool,
+        copies: &mut Copies,
+    ) -> Option<usize> {
+        let mut held = Self::hold_part(self.shards.get(shard)?);
+        for span in held.shard.open.values_at(from, AT_ONCE)? {
+            if !span.written.is_told && is_long(span) {
+                span.written.is_told = true;
+                copies.push(span);
+            }
+        }
+        Some(from + AT_ONCE)
     }
 }
 

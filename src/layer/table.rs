@@ -46,6 +46,21 @@ impl<V> Table<V> {
         self.places.len() - 1
     }
 
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        self.places.iter().flatten().map(|(_, value)| value)
+    }
+
+    /// The values at so many places from this one on; `None` behind the last place.
+    pub(super) fn values_at(
+        &mut self,
+        from: usize,
+        places: usize,
+    ) -> Option<impl Iterator<Item = &mut V>> {
+        let end = from.saturating_add(places).min(self.places.len());
+        let some = self.places.get_mut(from..end)?;
+        (!some.is_empty()).then(|| some.iter_mut().flatten().map(|(_, value)| value))
+    }
+
     /// Where the id is when nothing is in its way.
     #[inline]
     fn home(&self, id: u64) -> usize {

@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 
 use super::callsite::Template;
+use super::processor::Processors;
 use super::written::Written;
 use crate::proto::common::{self, Prefix};
 use crate::proto::trace;
@@ -29,6 +30,18 @@ pub(super) fn put(record: &mut Vec<u8>, written: &mut Written, template: &Templa
             }
         }
     });
+}
+
+/// Shows the thread's name, which is written, to the processors.
+pub(super) fn hook(record: &mut Vec<u8>, template: &Template, processors: &Processors) {
+    let [_, key] = KEYS;
+    let thread = std::thread::current();
+    let Some(name) = thread.name() else { return };
+    let shown = processors.text(key, name, usize::MAX);
+    let prefix = Prefix::new(trace::SPAN_ATTRIBUTE, key);
+    if shown != name && trace::cut_attribute(record, prefix.tag(), prefix.key()) {
+        common::put_str(record, &prefix, beginning(&shown, template.value_length));
+    }
 }
 
 /// Appends an attribute, of which a text has so many characters at most.

@@ -55,6 +55,13 @@ pub(super) fn chain(error: &(dyn Error + 'static), mut most: Most) -> (Vec<Strin
     (texts, cut)
 }
 
+/// An error's sources, as far as they are followed.
+pub(super) fn sources<'e>(
+    error: &'e (dyn Error + 'static),
+) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(source(error), |error| source(*error)).take(MAX_CHAIN)
+}
+
 fn source<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     guarded(|| error.source()).unwrap_or(None)
 }

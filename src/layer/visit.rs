@@ -1,13 +1,16 @@
 //! The visit of a record's fields: each value is encoded as it comes, behind its callsite's encoded key.
 
 mod error;
+mod hooked;
 
 use std::error::Error;
 use std::fmt;
 
 use tracing_core::field::{Field, Visit};
 
+pub(super) use self::hooked::Hooked;
 use super::callsite::{Known, Role, Template};
+use super::processor::Processors;
 use super::scratch::Scratch;
 use super::thread;
 use super::user::{self, Most};
@@ -70,15 +73,14 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
     }
 
     /// Writes the attributes of the thread.
-    pub(super) fn put_thread(&mut self) {
+    pub(super) fn put_thread(&mut self, processors: Option<&Processors>) {
         let limit = self.bounds.attributes;
         self.slowly(|fields| {
-            thread::put(
-                &mut fields.scratch.record,
-                &mut fields.written,
-                fields.template,
-                limit,
-            )
+            let (record, template) = (&mut fields.scratch.record, fields.template);
+            thread::put(record, &mut fields.written, template, limit);
+            if let Some(processors) = processors {
+                thread::hook(record, template, processors);
+            }
         });
     }
 

@@ -17,6 +17,12 @@ pub(super) struct Written {
     pub(super) error_type: ErrorType,
     /// Values that were cut.
     pub(super) truncated: u32,
+    /// A processor has discarded the span: it is dropped when it ends.
+    pub(super) is_set_aside: bool,
+    /// Events that a processor has discarded.
+    pub(super) discarded: u32,
+    /// A record was made since it is open for long.
+    pub(super) is_told: bool,
 }
 
 /// Whose the attribute `error.type` is.

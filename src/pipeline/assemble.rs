@@ -1,22 +1,26 @@
 //! From decided values to the running parts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing_subscriber::filter::Targets;
 
+use super::builder::Hooks;
 use super::explain::Explanation;
 use super::guard::{Guard, Outlet, Shared};
+use super::panic;
 use super::resolve::{self, Carried, Carrier};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::context::Propagators;
 use crate::error::Error;
-use crate::export::{self, Mailbox, Outgoing, Settings, Size, Tuning, Way};
+use crate::export::{self, Chore, Mailbox, Outgoing, Settings, Size, Tuning, Way};
 use crate::id_generator::IdGenerator;
-use crate::layer::{Filter, OtlpLayer, Parts};
+use crate::layer::{Filter, OtlpLayer, Parts, Processors};
+use crate::pattern::Pattern;
 use crate::problem::Hook;
 use crate::queue::{Budget, Pool, Queue, Stream};
-use crate::sampler::{Pattern, Sampler};
+use crate::sampler::Sampler;
 use crate::signal::Signal;
 
 /// What was decided before the pipeline starts.
@@ -30,6 +34,7 @@ pub(super) struct Plan {
     pub(super) id_generator: Option<Arc<dyn IdGenerator>>,
     /// None: nothing is recorded, and no exporter is started.
     pub(super) carriers: Vec<Carrier>,
+    pub(super) hooks: Hooks,
     pub(super) on_error: Option<Hook>,
     pub(super) explanation: Explanation,
 }
@@ -45,16 +50,19 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         disabled_targets,
         id_generator,
         carriers,
+        hooks,
         on_error,
         explanation,
     } = plan;
     let carries = |signal| carriers.iter().any(|carrier| carrier.carries(signal));
+    let parts = parts(&config, carries(Signal::Logs));
     let parts = Parts {
         exports_spans: carries(Signal::Traces),
         sampler,
         propagators,
         id_generator,
-        ..parts(&config, carries(Signal::Logs))
+        processors: Processors::new(hooks.processors, &parts.traces.ledger),
+        ..parts
     };
     reserve(&config, &carriers, &parts.budget);
     // Where nothing is exported, nothing passes: a filter that names nothing.
@@ -70,19 +78,23 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         parts.filter.disable(disabled_targets);
     }
     let (ways, outlets) = ways(&config, carriers);
+    let layer = OtlpLayer::new(parts.clone(), record, config.limits);
+    let on_sweep = on_sweep(&parts, &layer, hooks.long_running);
     let mailbox = (!ways.is_empty())
-        .then(|| start(&parts, ways, on_error))
+        .then(|| start(&parts, ways, on_error, on_sweep))
         .transpose()?;
-    let shared = Shared {
-        parts: parts.clone(),
+    let shared = Arc::new(Shared {
+        open_spans: layer.open_spans(),
+        parts,
         mailbox,
         outlets,
         explanation,
         #[cfg(feature = "_bridge")]
         rules: (record, config.limits),
-    };
-    let guard = Guard::new(Arc::new(shared), config.shutdown_timeout);
-    Ok((OtlpLayer::new(parts, record, config.limits), guard))
+    });
+    panic::flush_before(&shared, hooks.flush_on_panic);
+    let guard = Guard::new(shared, config.shutdown_timeout);
+    Ok((layer, guard))
 }
 
 /// Sets aside what encoding and connections take beside the records.
@@ -109,6 +121,7 @@ fn parts(config: &Config, has_logs: bool) -> Parts {
         sampler: Sampler::default(),
         propagators: Propagators::default(),
         id_generator: None,
+        processors: None,
     }
 }
 
@@ -175,8 +188,23 @@ fn tuning(carried: &Carried, config: &Config, outlets: usize) -> Tuning {
     }
 }
 
+/// What the layer has to do from time to time.
+fn on_sweep(parts: &Parts, layer: &OtlpLayer, long_running: Option<Duration>) -> Vec<Chore> {
+    let mut chores = Vec::new();
+    if let Some(bound) = long_running {
+        let (open_spans, traces) = (layer.open_spans(), parts.traces.clone());
+        chores.push(Chore::new(move |_| open_spans.tell_of_long(bound, &traces)));
+    }
+    chores
+}
+
 /// Starts the exporter, which is reached by the mailbox.
-fn start(parts: &Parts, ways: Vec<Way>, on_error: Option<Hook>) -> Result<Arc<Mailbox>, Error> {
+fn start(
+    parts: &Parts,
+    ways: Vec<Way>,
+    on_error: Option<Hook>,
+    on_sweep: Vec<Chore>,
+) -> Result<Arc<Mailbox>, Error> {
     let mailbox = Arc::new(Mailbox::default());
     let streams = std::iter::once(&parts.traces).chain(&parts.logs);
     let settings = Settings {
@@ -185,6 +213,7 @@ fn start(parts: &Parts, ways: Vec<Way>, on_error: Option<Hook>) -> Result<Arc<Ma
         mailbox: Arc::clone(&mailbox),
         streams: streams.cloned().collect(),
         on_error,
+        on_sweep,
     };
     export::start(settings, ways)?;
     Ok(mailbox)

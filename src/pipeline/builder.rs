@@ -16,11 +16,12 @@ use crate::env::{self, Environment};
 use crate::error::Error;
 use crate::export::Transport;
 use crate::id_generator::IdGenerator;
-use crate::layer::OtlpLayer;
+use crate::layer::{OtlpLayer, Processor};
 use crate::model::Value;
+use crate::pattern::Pattern;
 use crate::problem::{Hook, Problem};
 use crate::resource::Detector;
-use crate::sampler::{Pattern, Sampler};
+use crate::sampler::Sampler;
 use crate::say::{self, Level, say};
 use crate::signal::Signal;
 
@@ -72,6 +73,7 @@ pub struct Builder {
     pub(super) sampler: Option<Sampler>,
     pub(super) propagators: Option<Vec<Propagator>>,
     pub(super) id_generator: Option<Arc<dyn IdGenerator>>,
+    pub(super) hooks: Hooks,
     pub(super) transport: Option<Box<dyn Transport>>,
     pub(super) on_error: Option<Hook>,
     #[cfg(feature = "_bridge")]
@@ -85,6 +87,14 @@ pub(super) struct Described {
     pub(super) attributes: Vec<(String, Value<'static>)>,
     pub(super) schema_url: Option<String>,
     pub(super) detectors: Vec<Detector>,
+}
+
+/// What the program wants to be asked or done, beside recording.
+#[derive(Default)]
+pub(super) struct Hooks {
+    pub(super) processors: Vec<Box<dyn Processor>>,
+    pub(super) flush_on_panic: Option<Duration>,
+    pub(super) long_running: Option<Duration>,
 }
 
 /// What the code says about a record's own attributes.
@@ -333,6 +343,57 @@ impl Builder {
     /// ```
     pub fn with_sampler(mut self, sampler: impl Into<Sampler>) -> Self {
         self.sampler = Some(sampler.into());
+        self
+    }
+
+    /// Sends what has ended before a panic goes on, and waits for that so long at most: a panic may be the end of the process, as with
+    /// `panic = "abort"`, where no [`Guard`] is dropped. Spans that the panic leaves end afterwards, when it unwinds, and are
+    /// not among what is sent. Default: nothing is done when something panics.
+    ///
+    /// [`Builder::build`] sets a panic hook, which flushes and then calls the hook that was there before. A hook of the program's own that
+    /// is set later replaces it, unless it calls the one before. There is no way to take one out of the middle, so it stays when the pipeline
+    /// has ended, and does nothing then; each pipeline that asks for it adds one.
+    ///
+    /// The thread that panics waits, also where the panic is caught further up: keep the time short where that is common. Of threads that
+    /// panic at once, one flushes. Nothing is done for a panic inside of what this crate calls (a value's `Debug`, a sampler, a
+    /// [`Processor`]), which is caught, nor on the exporter's thread.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let builder = tracing_otlp::layer().with_flush_on_panic(Duration::from_secs(2));
+    /// # drop(builder);
+    /// ```
+    pub fn with_flush_on_panic(mut self, timeout: Duration) -> Self {
+        self.hooks.flush_on_panic = Some(timeout);
+        self
+    }
+
+    /// A record of each span that has been open for so long, once, while it is still open. Default: none, since a span is exported when it
+    /// ends, and one that hangs, or is open when the process dies, is never seen.
+    ///
+    /// The record is a span of its own, `still open: <name>`, a child of the one that is open, with its attributes so far and as long as that has
+    /// lasted. So a backend shows where the trace hangs, and has no span twice: the open one itself comes when it ends, under
+    /// its own id. A log record would need a pipeline of logs; the span sent early would be a duplicate of what follows.
+    ///
+    /// The exporter looks at each flush interval ([`Batch::with_interval`]), not the application's threads. Spans that are not sampled have none. The
+    /// record goes through no [`Processor`]: what is in the span has gone through it.
+    pub fn with_long_running(mut self, bound: Duration) -> Self {
+        self.hooks.long_running = Some(bound);
+        self
+    }
+
+    /// A say over what leaves the process: a [`Processor`] of one's own, or a [`Redaction`](crate::Redaction). Called more than once, it
+    /// adds one; they are called in this order. Default: none, and nothing is paid for it.
+    ///
+    /// ```
+    /// use tracing_otlp::Redaction;
+    ///
+    /// let builder = tracing_otlp::layer().with_processor(Redaction::new());
+    /// # drop(builder);
+    /// ```
+    pub fn with_processor(mut self, processor: impl Processor) -> Self {
+        self.hooks.processors.push(Box::new(processor));
         self
     }
 

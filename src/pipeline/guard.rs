@@ -11,10 +11,10 @@ use super::explain::Explanation;
 use crate::config;
 use crate::error::Error;
 use crate::export::{Mailbox, Reply};
-use crate::layer::Parts;
+use crate::layer::{OpenSpans, Parts, SpanSnapshot};
+use crate::pattern::Pattern;
 use crate::queue::Stream;
 use crate::report::Report;
-use crate::sampler::Pattern;
 use crate::say::{Level, tell};
 use crate::signal::Signal;
 use crate::stats::{Counts, DropReason, Ledger, Stats};
@@ -25,6 +25,7 @@ pub(super) struct Shared {
     /// `None` where the pipeline is switched off: there is no exporter.
     pub(super) mailbox: Option<Arc<Mailbox>>,
     pub(super) outlets: Vec<Outlet>,
+    pub(super) open_spans: OpenSpans,
     pub(super) explanation: Explanation,
     /// What a layer is made of beside its parts.
     #[cfg(feature = "_bridge")]
@@ -190,9 +191,36 @@ impl Handle {
         &self.0.parts
     }
 
+    /// The spans that are open and recorded, the oldest first: what a program does at the moment, or what it hangs in.
+    ///
+    /// Nobody is stopped for it. Spans are copied in 64 groups, as a rule those of one thread together, and threads that work on a span of
+    /// the group that is being copied wait for that long (about 0.1 ms for a thousand spans). So what is in one group is of one moment, and the whole is
+    /// not: a child may be missing whose parent is there. It takes as much memory as the open spans.
+    ///
+    /// ```
+    /// # fn show(handle: &tracing_otlp::Handle) {
+    /// for span in handle.open_spans().iter().take(10) {
+    ///     println!("{span}");
+    /// }
+    /// # }
+    /// ```
+    pub fn open_spans(&self) -> Vec<SpanSnapshot> {
+        self.0.open_spans.snapshots()
+    }
+
     /// What the pipeline was built with, and who said so. No secret is in it.
     pub fn explain(&self) -> Explanation {
         self.0.explanation.clone()
+    }
+
+    pub(super) fn of(shared: Arc<Shared>) -> Self {
+        Self(shared)
+    }
+
+    /// As [`Handle::flush`]; `None` where the exporter has stopped or never was.
+    pub(super) fn flush_if_it_runs(&self, timeout: Duration) -> Option<Result<Report, Error>> {
+        let reply = self.post(false, timeout)?;
+        Some(await_reply("flush", &reply, timeout))
     }
 
     /// A flush after the end: well, unless the end left records undelivered, or some came later.

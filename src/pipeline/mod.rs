@@ -9,6 +9,7 @@ mod guard;
 mod init;
 #[cfg(feature = "opentelemetry-0_33")]
 mod interop;
+mod panic;
 mod resolve;
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub(crate) const RANDOM: u32 = 0x02;
 pub(crate) const HEAD: usize = 43;
 
 /// Who a span is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ids {
     pub(crate) trace: TraceId,
     pub(crate) span: SpanId,
@@ -166,6 +166,34 @@ pub(crate) fn name_and_kind(span: &[u8]) -> (Option<&str>, SpanKind) {
         }
     }
     (name, kind)
+}
+
+/// The status and its description, as far as they are written.
+pub(crate) fn status_of(span: &[u8]) -> (Code, &str) {
+    let (mut code, mut message) = (Code::Unset, "");
+    let mut reader = Reader::new(wire::fields(span, STATUS).last().unwrap_or_default());
+    while let Ok(Some((field, content))) = reader.next() {
+        match (field, content) {
+            (2, Content::Bytes(text)) => message = std::str::from_utf8(text).unwrap_or_default(),
+            (3, Content::Varint(1)) => code = Code::Ok,
+            (3, Content::Varint(2)) => code = Code::Error,
+            _ => {}
+        }
+    }
+    (code, message)
+}
+
+/// Appends the attributes of another span.
+pub(crate) fn copy_attributes(out: &mut Vec<u8>, span: &[u8]) {
+    for attribute in wire::fields(span, SPAN_ATTRIBUTE) {
+        wire::put_len(out, SPAN_ATTRIBUTE, attribute);
+    }
+}
+
+/// The name of an event, as far as it is written.
+pub(crate) fn event_name_of(event: &[u8]) -> Option<&str> {
+    let name = wire::fields(event, EVENT_NAME).last()?;
+    std::str::from_utf8(name).ok()
 }
 
 /// A span's tracestate; nothing where there is none.

@@ -183,6 +183,21 @@ fn put_nested(out: &mut Vec<u8>, tag: u8, write: impl FnOnce(&mut Vec<u8>)) {
     wire::set_len(out, start);
 }
 
+/// A message's attribute of this key, which is written first in its `KeyValue`.
+pub(crate) fn attribute<'a>(message: &'a [u8], tag: u8, key: &str) -> Option<Value<'a>> {
+    let has_key = |pair: &&[u8]| {
+        let first = Reader::new(pair).next();
+        matches!(first, Ok(Some((1, Content::Bytes(bytes)))) if bytes == key.as_bytes())
+    };
+    let (_, value) = read_attribute(wire::fields(message, tag).find(has_key)?).ok()?;
+    Some(value)
+}
+
+/// All attributes of a message. Each is decoded as it is asked for.
+pub(crate) fn attributes(message: &[u8], tag: u8) -> impl Iterator<Item = (&str, Value<'_>)> {
+    wire::fields(message, tag).filter_map(|pair| read_attribute(pair).ok())
+}
+
 /// The key and the value of a `KeyValue`.
 pub(crate) fn read_attribute(message: &[u8]) -> Result<(&str, Value<'_>), Malformed> {
     let (mut key, mut value) = ("", Value::Empty);

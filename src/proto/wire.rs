@@ -213,6 +213,21 @@ fn any_field(rest: &[u8]) -> Option<(usize, usize)> {
     Some((len, len - bytes))
 }
 
+/// The contents of a message's fields with this tag. What is no protobuf ends it.
+pub(crate) fn fields(message: &[u8], tag: u8) -> impl Iterator<Item = &[u8]> {
+    let wanted = u32::from(tag >> 3);
+    let mut reader = Reader::new(message);
+    std::iter::from_fn(move || {
+        while let Ok(Some((field, content))) = reader.next() {
+            match content {
+                Content::Bytes(bytes) if field == wanted => return Some(bytes),
+                _ => {}
+            }
+        }
+        None
+    })
+}
+
 #[cfg(all(test, not(otlp_loom)))]
 mod tests {
     use proptest::prelude::*;

@@ -4,8 +4,8 @@ use crate::context::SpanContext;
 use crate::id::{SpanId, TraceId};
 use crate::model::{SpanKind, Value};
 use crate::proto::trace::{LINKS, SPAN_ATTRIBUTE};
-use crate::proto::value::read_attribute;
-use crate::proto::wire::{Content, Reader};
+use crate::proto::value;
+use crate::proto::wire::{Content, Reader, fields};
 
 /// A span that is about to start, as a sampler sees it. Attributes are those that the span has so far: what is recorded later
 /// cannot be seen (specification, adding attributes).
@@ -58,26 +58,17 @@ impl<'a> Candidate<'a> {
 
     /// The attribute of this key. Nothing is allocated unless it is an array or a map.
     pub fn attribute(&self, key: &str) -> Option<Value<'a>> {
-        let message = self
-            .attribute_messages()
-            .find(|message| is_of(message, key));
-        let (_, value) = read_attribute(message?).ok()?;
-        Some(value)
+        value::attribute(self.record, SPAN_ATTRIBUTE, key)
     }
 
     /// All attributes, in the order in which they were set. Each is decoded as it is asked for.
     pub fn attributes(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
-        let messages = self.attribute_messages();
-        messages.filter_map(|message| read_attribute(message).ok())
+        value::attributes(self.record, SPAN_ATTRIBUTE)
     }
 
     /// The spans that it is linked to.
     pub fn links(&self) -> impl Iterator<Item = (TraceId, SpanId)> + use<'a> {
         fields(self.record, LINKS).filter_map(link)
-    }
-
-    fn attribute_messages(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        fields(self.record, SPAN_ATTRIBUTE)
     }
 
     /// The parent, as far as the early decision needs it.
@@ -107,26 +98,6 @@ impl std::fmt::Debug for Candidate<'_> {
             .field("target", &self.target)
             .finish_non_exhaustive()
     }
-}
-
-/// The contents of a message's fields with this tag. What is no protobuf ends it.
-fn fields(message: &[u8], tag: u8) -> impl Iterator<Item = &[u8]> {
-    let wanted = u32::from(tag >> 3);
-    let mut reader = Reader::new(message);
-    std::iter::from_fn(move || {
-        while let Ok(Some((field, content))) = reader.next() {
-            match content {
-                Content::Bytes(bytes) if field == wanted => return Some(bytes),
-                _ => {}
-            }
-        }
-        None
-    })
-}
-
-/// Whether a `KeyValue` has this key, which is written first.
-fn is_of(message: &[u8], key: &str) -> bool {
-    matches!(Reader::new(message).next(), Ok(Some((1, Content::Bytes(bytes)))) if bytes == key.as_bytes())
 }
 
 fn link(message: &[u8]) -> Option<(TraceId, SpanId)> {

@@ -15,7 +15,6 @@ mod early;
 mod named;
 mod ot;
 mod parent_based;
-mod pattern;
 mod probability;
 mod question;
 mod rate;
@@ -32,7 +31,6 @@ pub use self::composable::Composable;
 pub use self::decision::{Decision, Sampling};
 pub(crate) use self::named::Named;
 pub use self::parent_based::ParentBased;
-pub(crate) use self::pattern::Pattern;
 pub use self::rules::Rule;
 pub use self::shared::Sampler;
 

@@ -3,10 +3,10 @@
 use super::Decide;
 use super::candidate::Candidate;
 use super::decision::Sampling;
-use super::pattern::Pattern;
 use super::question::Question;
 use super::shared::Sampler;
 use crate::model::{SpanKind, Value};
+use crate::pattern::Pattern;
 
 /// Which spans a sampler decides about, in [`Sampler::rules`] and [`Composable::rules`](crate::Composable::rules). All of its
 /// conditions must hold; without any, it holds for every span.

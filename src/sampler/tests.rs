@@ -11,6 +11,7 @@ use self::support::*;
 use super::*;
 use crate::id::TraceId;
 use crate::model::{SpanKind, Value};
+use crate::pattern::Pattern;
 
 #[test]
 fn spec_4_1_the_default_follows_the_parent_and_samples_every_root() {

@@ -54,6 +54,8 @@ reasons! {
     TooLarge = "too_large",
     /// The collector said that it does not take this signal at all, and is left in peace for a while.
     NoPipeline = "no_pipeline",
+    /// A [`Processor`](crate::Processor) has discarded it.
+    Processor = "processor",
 }
 
 const REASONS: usize = DropReason::ALL.len();
@@ -94,6 +96,7 @@ pub(crate) struct Ledger {
     truncated: AtomicU64,
     limited: AtomicU64,
     panics: AtomicU64,
+    processor_panics: AtomicU64,
     /// Written once a request, by the exporter.
     details: Mutex<Details>,
 }
@@ -178,6 +181,10 @@ impl Ledger {
         add(&self.panics, 1);
     }
 
+    pub(crate) fn processor_panicked(&self) {
+        add(&self.processor_panics, 1);
+    }
+
     /// What the exporter has in its hands, and what of that is on its way.
     pub(crate) fn exporter_holds(&self, records: u64, in_flight: u64) {
         self.exporter_holds.store(records, Ordering::Relaxed);
@@ -226,6 +233,7 @@ impl Ledger {
             truncated: get(&self.truncated),
             limited: get(&self.limited),
             panics: get(&self.panics),
+            processor_panics: get(&self.processor_panics),
         }
     }
 }
@@ -269,6 +277,7 @@ pub struct Stats {
     truncated: u64,
     limited: u64,
     panics: u64,
+    processor_panics: u64,
 }
 
 impl Stats {
@@ -398,6 +407,11 @@ impl Stats {
     /// Panics of the exporter that were caught.
     pub fn panics(&self) -> u64 {
         self.panics
+    }
+
+    /// Panics of a [`Processor`](crate::Processor) that were caught.
+    pub fn processor_panics(&self) -> u64 {
+        self.processor_panics
     }
 
     /// Whether accepted = delivered + rejected + dropped + held.

@@ -37,6 +37,7 @@ impl Stats {
         self.truncated += other.truncated;
         self.limited += other.limited;
         self.panics += other.panics;
+        self.processor_panics += other.processor_panics;
     }
 
     /// A stream's: what the application's threads counted, and what became of it at each destination.
@@ -57,6 +58,7 @@ impl Stats {
             truncated: 0,
             limited: 0,
             panics: 0,
+            processor_panics: 0,
             ..self.clone()
         }
     }

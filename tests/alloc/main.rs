@@ -21,9 +21,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use tracing::field::Empty;
 use tracing::{Span, debug, error, info, info_span};
 use tracing_otlp::{
-    Baggage, Candidate, Context, Decision, Errors, IdGenerator, Limits, ParentBased, Rule, Sampler,
-    Sampling, ShouldSample, SpanContext, SpanExt, SpanId, SpanKind, Status, TraceFlags, TraceId,
-    TraceState, with_remote_parent,
+    Baggage, Candidate, Context, Decision, Errors, IdGenerator, Limits, ParentBased, Processor,
+    Record, Redaction, Rule, Sampler, Sampling, ShouldSample, SpanContext, SpanExt, SpanId,
+    SpanKind, Status, TraceFlags, TraceId, TraceState, with_remote_parent,
 };
 use tracing_subscriber::prelude::*;
 
@@ -105,6 +105,54 @@ fn spans_events_and_records_allocate_nothing() {
             text = include_str!("main.rs").get(..1500)
         ))
     });
+}
+
+/// Says something of each span.
+struct Adds;
+
+impl Processor for Adds {
+    fn on_start(&self, span: &mut Record<'_>) {
+        span.set_attribute("started", 1);
+    }
+
+    fn on_end(&self, record: &mut Record<'_>) {
+        if record.attribute("started").is_some() {
+            record.set_attribute("ended", "well");
+            record.set_name("named");
+        }
+    }
+}
+
+#[test]
+fn processors_that_replace_nothing_allocate_nothing() {
+    let redacted =
+        |name, spans| steady(name, spans).with(|builder| builder.with_processor(Redaction::new()));
+    redacted("redacted request", 2).assert(request);
+    redacted("redacted texts", 1).assert(|| {
+        let text = "to a.person, who has 4 numbers: 1234 5678";
+        let span = info_span!("span", shown = %text, told = ?text, late = Empty);
+        span.record("late", text);
+        span.set_attribute("set", text);
+        span.update_name(text);
+        span.add_event(text, [("text", text.into())]);
+        span.in_scope(|| info!(text, "{text}"));
+        span.set_status(Status::Ok);
+    });
+    steady("processed request", 2)
+        .with(|builder| builder.with_processor(Adds))
+        .assert(request);
+    steady("discarded", 0)
+        .with(|builder| builder.with_processor(Discards))
+        .assert(request);
+}
+
+/// Wants no span.
+struct Discards;
+
+impl Processor for Discards {
+    fn on_end(&self, record: &mut Record<'_>) {
+        record.discard();
+    }
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from lower ranks.
-const RANKS: [(&str, u8); 26] = [
+const RANKS: [(&str, u8); 28] = [
     ("id", 0),
     ("model", 0),
+    ("pattern", 0),
     ("percent", 0),
     ("problem", 0),
     ("quiet", 0),
@@ -23,6 +24,7 @@ const RANKS: [(&str, u8); 26] = [
     ("stats", 1),
     ("config", 2),
     ("queue", 2),
+    ("redaction", 2),
     ("resource", 2),
     ("sampler", 2),
     ("env", 3),

@@ -20,6 +20,8 @@ pub(crate) const SPANS: u64 = 2_000;
 pub(crate) const LATE: u64 = 100;
 /// What the stopped child records before it is stopped, and once more afterwards.
 pub(crate) const BEFORE: u64 = 100;
+/// How long a panic waits for its flush.
+pub(crate) const PANIC: Duration = Duration::from_millis(1_500);
 /// Threads that end as soon as they have recorded.
 pub(crate) const SHORT: u64 = 10_000;
 
@@ -33,6 +35,8 @@ pub(crate) fn run(name: &str) {
         "guard_leaked" => guard_leaked(),
         "panic_in_main" => panic_in_main(),
         "panic_in_thread" => panic_in_thread(),
+        "abort_in_a_panic" => abort_in_a_panic(),
+        "panics_that_wait_for_nothing" => panics_that_wait_for_nothing(),
         "exit" => exit(),
         "exit_amid_everything" => exit_amid_everything(),
         "current_thread" => in_runtime(&mut tokio::runtime::Builder::new_current_thread()),
@@ -310,4 +314,44 @@ fn tell(handle: &Handle) {
     println!("balanced {}", u64::from(stats.is_balanced()));
     println!("end");
     std::io::stdout().flush().expect("a parent that listens");
+}
+
+/// As with `panic = "abort"`: the hook that was there before ends the process.
+fn abort_in_a_panic() {
+    std::panic::set_hook(Box::new(|_| std::process::abort()));
+    let _guard = start(|builder| builder.with_flush_on_panic(Duration::from_secs(30)));
+    record(0..10);
+    std::thread::spawn(|| panic!("on purpose"))
+        .join()
+        .unwrap_err();
+}
+
+struct Panics;
+
+impl std::fmt::Debug for Panics {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("on purpose")
+    }
+}
+
+/// Panics in front of a collector that never answers: which of them wait for it, in milliseconds.
+fn panics_that_wait_for_nothing() {
+    let guard = start(|builder| builder.with_flush_on_panic(PANIC));
+    record(0..10);
+    let timed = |name: &str, work: &dyn Fn()| {
+        let begun = std::time::Instant::now();
+        work();
+        println!("{name} {}", begun.elapsed().as_millis());
+    };
+    timed("inside", &|| {
+        drop(tracing::info_span!("span", value = ?Panics))
+    });
+    let in_a_thread = || {
+        std::thread::spawn(|| panic!("on purpose"))
+            .join()
+            .unwrap_err()
+    };
+    timed("outside", &|| drop(in_a_thread()));
+    drop(guard);
+    timed("afterwards", &|| drop(in_a_thread()));
 }

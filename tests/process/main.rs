@@ -23,13 +23,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use child::{Child, NAME};
-use children::{BEFORE, LATE, MEMORY, SHORT, SHUTDOWN, SPANS, THREADS};
+use children::{BEFORE, LATE, MEMORY, PANIC, SHORT, SHUTDOWN, SPANS, THREADS};
 use collector::{Collector, Manner};
 
 /// For a process to start and to end, on a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
 
-const TESTS: [(&str, fn()); 11] = [
+const TESTS: [(&str, fn()); 13] = [
     (
         "f38_a_thread_that_cannot_be_started_is_an_error",
         f38_a_thread_that_cannot_be_started_is_an_error,
@@ -51,6 +51,14 @@ const TESTS: [(&str, fn()); 11] = [
         f41_a_guard_that_is_leaked_holds_up_nothing,
     ),
     ("f41_exit_never_waits", f41_exit_never_waits),
+    (
+        "r19_what_ended_before_a_panic_is_sent_before_the_process_aborts",
+        r19_what_ended_before_a_panic_is_sent_before_the_process_aborts,
+    ),
+    (
+        "r19_a_panic_waits_so_long_at_most_and_not_where_it_is_caught_by_us",
+        r19_a_panic_waits_so_long_at_most_and_not_where_it_is_caught_by_us,
+    ),
     (
         "f28_a_process_that_was_stopped_sends_its_batch_once_more",
         f28_a_process_that_was_stopped_sends_its_batch_once_more,
@@ -122,6 +130,27 @@ fn f41_a_guard_that_is_kept_delivers_everything() {
         assert_eq!(ended.code, Some(code), "{name}: {}", ended.errors);
         assert_eq!(taken(&collector), 10, "{name}: {}", ended.errors);
     }
+}
+
+fn r19_what_ended_before_a_panic_is_sent_before_the_process_aborts() {
+    let collector = Collector::start();
+    let child = Child::start("abort_in_a_panic", &collector);
+    let ended = child.end(Duration::from_secs(30));
+    assert_eq!(ended.code, None, "a signal ends it: {}", ended.errors);
+    assert_eq!(taken(&collector), 10, "{}", ended.errors);
+}
+
+fn r19_a_panic_waits_so_long_at_most_and_not_where_it_is_caught_by_us() {
+    let collector = Collector::start();
+    collector.answers(|_| Manner::Hang);
+    let child = Child::start("panics_that_wait_for_nothing", &collector);
+    let ended = child.end(PANIC + SHUTDOWN + 5 * SLACK);
+    let wait = PANIC.as_millis() as u64;
+    let within = |name: &str| ended.number(name) < wait;
+    assert!(within("inside") && within("afterwards"), "{}", ended.errors);
+    let outside = ended.number("outside");
+    let most = wait + SLACK.as_millis() as u64;
+    assert!((wait..most).contains(&outside), "{outside} ms");
 }
 
 fn f41_a_black_hole_holds_a_process_up_for_the_guards_time() {

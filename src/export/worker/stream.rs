@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use super::Watch;
+use super::chore::Chore;
 use super::outlet::{self, Outlet};
 use crate::export::Outgoing;
 use crate::export::transport::Transport;
@@ -17,6 +18,7 @@ use crate::stats::DropReason;
 pub(super) struct Stream {
     source: queue::Stream,
     outlets: Vec<Outlet>,
+    chores: Vec<Chore>,
     voice: Voice,
     /// Records that the layer had dropped when people were last told.
     told: u64,
@@ -33,10 +35,11 @@ pub(super) enum Errand {
 }
 
 impl Stream {
-    pub(super) fn new(source: queue::Stream, on_error: Option<Hook>) -> Self {
+    pub(super) fn new(source: queue::Stream, on_error: Option<Hook>, chores: Vec<Chore>) -> Self {
         Self {
             source,
             outlets: Vec::new(),
+            chores,
             voice: Voice::new(on_error, None),
             told: 0,
             told_limited: 0,
@@ -73,6 +76,7 @@ impl Stream {
                     return Some(Errand::Resolve { id, report });
                 }
                 Some(outlet::Errand::Sweep { close }) => {
+                    self.do_chores(close);
                     self.collect(Some(close));
                     self.outlets.get_mut(at)?.swept();
                     self.look_at_the_layer();
@@ -81,6 +85,14 @@ impl Stream {
             }
         }
         None
+    }
+
+    fn do_chores(&self, close: bool) {
+        for chore in &self.chores {
+            if !chore.run(close) {
+                self.panicked();
+            }
+        }
     }
 
     /// Takes over what is in the ring, and in the lanes when they are swept, for every outlet.

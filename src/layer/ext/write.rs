@@ -1,6 +1,7 @@
 //! What a program says to a span beside its fields: written into scratch space, where the program's code may run, and merged into
 //! the span afterwards.
 
+use std::borrow::Cow;
 use std::mem;
 use std::time::SystemTime;
 
@@ -8,10 +9,12 @@ use super::reach::At;
 use crate::clock;
 use crate::context::SpanContext;
 use crate::layer::OtlpLayer;
+use crate::layer::processor::{Draft, Form, Processors};
 use crate::layer::scratch::{self, Scratch};
 use crate::layer::shard::Account;
-use crate::layer::span::{OpenSpan, SpanBounds};
+use crate::layer::span::{OpenSpan, Place, SpanBounds};
 use crate::layer::user;
+use crate::layer::written::Written;
 use crate::model::{Status, Value};
 use crate::proto::common;
 use crate::proto::trace::{self, HAS_IS_REMOTE, IS_REMOTE, Ids};
@@ -24,8 +27,8 @@ pub(in crate::layer) fn set_attribute<'v>(at: At<'_>, key: &str, value: impl Int
         return;
     };
     scratch::with(|scratch| {
-        let mut attributes = Attributes::new(scratch, trace::SPAN_ATTRIBUTE, bounds);
-        let outcome = quiet::guarded(|| attributes.stage(key, &value.into()));
+        let mut attributes = Attributes::new(scratch, trace::SPAN_ATTRIBUTE, &bounds);
+        let outcome = quiet::guarded(|| attributes.stage(key, value.into()));
         let truncated = attributes.truncated;
         if outcome.is_ok() && !scratch.formatted.is_empty() {
             mem::swap(&mut scratch.record, &mut scratch.formatted);
@@ -35,8 +38,14 @@ pub(in crate::layer) fn set_attribute<'v>(at: At<'_>, key: &str, value: impl Int
 }
 
 pub(in crate::layer) fn set_status(at: At<'_>, status: Status) {
-    change(at, move |span, bounds, account| {
-        span.put_status(&status, bounds, account);
+    if quiet::gate() != Gate::Open {
+        return;
+    }
+    at.with(move |layer, id| {
+        let status = layer.hooked_status(status);
+        layer.store.update(id, |span, account| {
+            span.put_status(&status, &layer.bounds, account);
+        })
     });
 }
 
@@ -44,6 +53,7 @@ pub(in crate::layer) fn update_name(at: At<'_>, name: &str) {
     let Some(bounds) = ask(at, |layer, id| layer.span_bounds(id)) else {
         return;
     };
+    let name = &*bounds.hooked_text("otel.name", name);
     scratch::with(|scratch| {
         let kept = user::fitting(name, bounds.bytes);
         trace::put_name(&mut scratch.record, kept);
@@ -60,20 +70,28 @@ pub(in crate::layer) fn add_event<'a>(
     attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>,
 ) {
     // The time is that of the call, before the program's iterator runs.
-    let Some((now, bounds)) = ask(at, |layer, id| layer.time_of_event(id)) else {
+    let Some((place, now, bounds)) = ask(at, |layer, id| layer.time_of_event(id)) else {
         return;
     };
     let time = time.map_or(now, clock::unix_nanos);
+    let name = &*bounds.hooked_text("message", name);
     scratch::with(|scratch| {
         trace::put_event_time(&mut scratch.record, time);
         let kept = user::fitting(name, bounds.bytes);
         trace::put_event_name(&mut scratch.record, kept);
-        let mut written = Attributes::new(scratch, trace::EVENT_ATTRIBUTE, bounds);
+        let mut written = Attributes::new(scratch, trace::EVENT_ATTRIBUTE, &bounds);
         written.truncated = u32::from(kept.len() < name.len());
         if quiet::guarded(|| written.put_all(attributes)).is_err() {
             return;
         }
-        let Attributes {
+        let mut written = Written {
+            attributes: written.count,
+            dropped: written.dropped,
+            truncated: written.truncated,
+            ..Written::default()
+        };
+        let is_kept = bounds.end_event(&place.ids, &mut written, scratch);
+        let Written {
             dropped, truncated, ..
         } = written;
         trace::put_event_dropped(&mut scratch.record, dropped);
@@ -83,7 +101,11 @@ pub(in crate::layer) fn add_event<'a>(
             truncated,
             move |span, event, bounds, account| {
                 span.is_limited |= dropped > 0;
-                span.put_event(event, bounds, account);
+                if is_kept {
+                    span.put_event(event, bounds, account);
+                } else {
+                    span.written.discarded = span.written.discarded.saturating_add(1);
+                }
                 0
             },
         );
@@ -100,7 +122,7 @@ pub(in crate::layer) fn add_link<'a>(
     };
     scratch::with(|scratch| {
         put_link_head(&mut scratch.record, to);
-        let mut written = Attributes::new(scratch, trace::LINK_ATTRIBUTE, bounds);
+        let mut written = Attributes::new(scratch, trace::LINK_ATTRIBUTE, &bounds);
         if quiet::guarded(|| written.put_all(attributes)).is_err() {
             return;
         }
@@ -160,18 +182,6 @@ fn merge(
     }
 }
 
-/// Changes a span by what is at hand.
-fn change(at: At<'_>, work: impl FnOnce(&mut OpenSpan, &SpanBounds, &mut Account) + 'static) {
-    if quiet::gate() != Gate::Open {
-        return;
-    }
-    at.with(move |layer, id| {
-        layer
-            .store
-            .update(id, |span, account| work(span, &layer.bounds, account))
-    });
-}
-
 impl OtlpLayer {
     /// Links a span to one that it follows from, which starts.
     pub(in crate::layer) fn link(&self, id: u64, follows: u64) {
@@ -199,6 +209,7 @@ impl OtlpLayer {
     /// The bounds of what is said to a span; `None` for one that is not recorded.
     fn span_bounds(&self, id: u64) -> Option<Room> {
         self.store.update(id, |_, _| Room {
+            processors: self.parts.processors.clone(),
             attributes: self.bounds.attributes,
             bytes: self.bounds.bytes,
             value: self.bounds.value,
@@ -206,21 +217,23 @@ impl OtlpLayer {
     }
 
     /// The time of an event that is recorded now, and its bounds. The span starts.
-    fn time_of_event(&self, id: u64) -> Option<(u64, Room)> {
+    fn time_of_event(&self, id: u64) -> Option<(Place, u64, Room)> {
         let place = self.settle(id)?;
         let room = self.room(id)?;
         let bounds = Room {
+            processors: self.parts.processors.clone(),
             attributes: self.event_bounds.attributes,
             bytes: self.event_bounds.bytes.min(room),
             value: self.bounds.value,
         };
-        Some((self.parts.clock.at(place.epoch), bounds))
+        Some((place, self.parts.clock.at(place.epoch), bounds))
     }
 
     /// The bounds of a link.
     fn link_bounds(&self, id: u64) -> Option<Room> {
         let bytes = self.room(id)?;
         Some(Room {
+            processors: self.parts.processors.clone(),
             attributes: self.bounds.attributes_per_link,
             bytes,
             value: self.bounds.value,
@@ -228,7 +241,7 @@ impl OtlpLayer {
     }
 
     /// How many bytes a span has left for an event or a link.
-    fn room(&self, id: u64) -> Option<usize> {
+    pub(in crate::layer) fn room(&self, id: u64) -> Option<usize> {
         /// More than the tags, lengths and counts around them.
         const FRAME: usize = 48;
         self.store.update(id, |span, _| {
@@ -239,25 +252,58 @@ impl OtlpLayer {
 }
 
 /// What is said to a span has so much room.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Room {
+    processors: Option<Processors>,
     attributes: u32,
     bytes: usize,
     value: ValueBounds,
+}
+
+impl Room {
+    /// A text as the processors leave it.
+    fn hooked_text<'t>(&self, key: &str, text: &'t str) -> Cow<'t, str> {
+        match &self.processors {
+            None => Cow::Borrowed(text),
+            Some(processors) => processors.text(key, text, self.bytes),
+        }
+    }
+
+    /// Shows an event to the processors; says whether it is kept.
+    fn end_event(&self, ids: &Ids, written: &mut Written, scratch: &mut Scratch) -> bool {
+        let Some(processors) = &self.processors else {
+            return true;
+        };
+        let Scratch { record, spare, .. } = scratch;
+        let is_kept = processors.end(Draft {
+            form: Form::EVENT,
+            metadata: None,
+            ids: *ids,
+            end: None,
+            message: record,
+            written,
+            attributes: self.attributes,
+            bytes: self.bytes,
+            value: self.value,
+            spare,
+        });
+        spare.keep_small();
+        is_kept
+    }
 }
 
 /// Attributes that come by name, on their way into the scratch space.
 struct Attributes<'s> {
     scratch: &'s mut Scratch,
     tag: u8,
-    bounds: Room,
+    bounds: &'s Room,
     count: u32,
     dropped: u32,
     truncated: u32,
 }
 
 impl<'s> Attributes<'s> {
-    fn new(scratch: &'s mut Scratch, tag: u8, bounds: Room) -> Self {
+    fn new(scratch: &'s mut Scratch, tag: u8, bounds: &'s Room) -> Self {
         Self {
             scratch,
             tag,
@@ -271,13 +317,13 @@ impl<'s> Attributes<'s> {
     /// Appends each of them. A key stands once, with the last of its values; one that is too many is counted.
     fn put_all<'a>(&mut self, attributes: impl IntoIterator<Item = (&'a str, Value<'a>)>) {
         for (key, value) in attributes {
-            self.stage(key, &value);
+            self.stage(key, value);
             self.put_staged();
         }
     }
 
     /// Encodes an attribute, cut to the room there is, where it does not stand in anything's way yet. One without a key is none.
-    fn stage(&mut self, key: &str, value: &Value<'_>) {
+    fn stage(&mut self, key: &str, mut value: Value<'_>) {
         /// More than the tags and lengths of an attribute with a text.
         const FRAME: usize = 24;
         let Self {
@@ -288,12 +334,15 @@ impl<'s> Attributes<'s> {
         } = self;
         scratch.is_touched = true;
         scratch.formatted.clear();
+        if let Some(processors) = &bounds.processors {
+            processors.value(key, &mut value, bounds.bytes);
+        }
         let taken = scratch.record.len() + FRAME;
         let bounds = ValueBounds {
             bytes: bounds.bytes.saturating_sub(taken),
             ..bounds.value
         };
-        let is_cut = value::put_attribute(&mut scratch.formatted, *tag, key, value, &bounds);
+        let is_cut = value::put_attribute(&mut scratch.formatted, *tag, key, &value, &bounds);
         // A key that is longer than all the room leaves the attribute out.
         let counted = if scratch.formatted.is_empty() {
             &mut self.dropped

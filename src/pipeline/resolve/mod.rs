@@ -12,12 +12,13 @@ mod sampler;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod tls;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing_subscriber::filter::Targets;
 
 use super::assemble::Plan;
-use super::builder::{Builder, Events, Recorded};
+use super::builder::{Builder, Events, Hooks, Recorded};
 use super::explain::Explanation;
 use crate::config::{
     self, Batch, Config, Errors, ExceptionSignal, FIRST_REQUEST, LogSettings, Logs, MAX_REQUEST,
@@ -26,7 +27,8 @@ use crate::config::{
 use crate::context::{Propagator, Propagators};
 use crate::env::Environment;
 use crate::error::Error;
-use crate::sampler::Pattern;
+use crate::id_generator::IdGenerator;
+use crate::pattern::Pattern;
 use crate::signal::Signal;
 
 pub(super) use self::batch::sizes;
@@ -83,7 +85,6 @@ pub(super) fn plan(
     let sampler = sampler::sampler(builder.sampler, environment, explained)?;
     let disabled_targets = builder.disabled_targets.unwrap_or_default();
     state_filter(builder.filter.as_ref(), &disabled_targets, explained);
-    state_generator(builder.id_generator.is_some(), explained);
     Ok(Plan {
         config,
         record,
@@ -91,7 +92,8 @@ pub(super) fn plan(
         sampler,
         propagators: propagators(builder.propagators, environment, explained),
         disabled_targets,
-        id_generator: builder.id_generator,
+        id_generator: id_generator(builder.id_generator, explained),
+        hooks: hooks(builder.hooks, explained),
         carriers,
         on_error: builder.on_error,
         explanation,
@@ -153,11 +155,31 @@ fn logs(
     settings
 }
 
-fn state_generator(is_given: bool, explained: &mut Explanation) {
-    if is_given {
+fn id_generator(
+    code: Option<Arc<dyn IdGenerator>>,
+    explained: &mut Explanation,
+) -> Option<Arc<dyn IdGenerator>> {
+    if code.is_some() {
         let origin = Origin::Code("Builder::with_id_generator");
         explained.state("id_generator", "one of the program's own", origin);
     }
+    code
+}
+
+fn hooks(hooks: Hooks, explained: &mut Explanation) -> Hooks {
+    if !hooks.processors.is_empty() {
+        let origin = Origin::Code("Builder::with_processor");
+        explained.state("processors", hooks.processors.len(), origin);
+    }
+    if let Some(timeout) = hooks.flush_on_panic {
+        let origin = Origin::Code("Builder::with_flush_on_panic");
+        explained.state("flush_on_panic", format!("{timeout:?}"), origin);
+    }
+    if let Some(bound) = hooks.long_running {
+        let origin = Origin::Code("Builder::with_long_running");
+        explained.state("long_running", format!("{bound:?}"), origin);
+    }
+    hooks
 }
 
 fn propagators(

@@ -222,7 +222,7 @@ fn spec_4_22_and_4_24_what_the_code_says_of_ids_and_targets_is_explained() {
     #[derive(Debug)]
     struct Fixed;
 
-    impl crate::IdGenerator for Fixed {
+    impl IdGenerator for Fixed {
         fn trace_id(&self) -> crate::TraceId {
             crate::TraceId::from_bytes([1; 16]).unwrap()
         }

@@ -65,6 +65,21 @@ pub struct Settings {
     pub limits: Limits,
     /// Whether spans say how long they were entered, and how long not.
     pub busy_and_idle: bool,
+    /// What ours asks of each record before it leaves.
+    pub hook: Option<Hook>,
+}
+
+/// A processor of ours.
+#[derive(Clone, Copy, Debug)]
+pub enum Hook {
+    /// Looks at spans that begin.
+    Start,
+    /// Looks at values.
+    Value,
+    /// Looks at spans that end.
+    End,
+    /// Redacts secrets, of which there are none.
+    Redaction,
 }
 
 /// A sampler that is parent-based, as those that programs use are.
@@ -102,6 +117,7 @@ impl Settings {
             sampler: Sampler::On,
             limits: Limits::default(),
             busy_and_idle: false,
+            hook: None,
         }
     }
 }

@@ -1,10 +1,15 @@
 //! The layer of `tracing-otlp`.
 
+use std::hint::black_box;
 use std::time::Duration;
 
-use tracing_otlp::{Answer, Guard, Request, Rule, Sending, Transport};
+use tracing_otlp::{
+    Answer, Guard, Processor, Record, Redaction, Request, Rule, Sending, Transport, Value,
+};
 
-use super::{Destination, HEALTH, Limits, Running, SERVICE, Sampler, Settings, install_layer};
+use super::{
+    Destination, HEALTH, Hook, Limits, Running, SERVICE, Sampler, Settings, install_layer,
+};
 use crate::sink::Sink;
 
 /// As long as the peers get.
@@ -21,6 +26,11 @@ pub(super) fn install(settings: &Settings) -> Box<dyn Running> {
         .with_sampler(sampler(settings.sampler))
         .with_limits(limits(settings.limits))
         .with_busy_and_idle(settings.busy_and_idle);
+    let builder = match settings.hook {
+        None => builder,
+        Some(Hook::Redaction) => builder.with_processor(Redaction::new()),
+        Some(hook) => builder.with_processor(Looks(hook)),
+    };
     let builder = match &settings.destination {
         Destination::Sink(sink) => builder.with_transport(SinkTransport(sink.clone())),
         Destination::Collector(endpoint) => builder
@@ -31,6 +41,29 @@ pub(super) fn install(settings: &Settings) -> Box<dyn Running> {
     let (layer, guard) = builder.build().expect("the configuration is valid");
     install_layer(layer, settings);
     Box::new(Ours(guard))
+}
+
+/// A processor that looks, and changes nothing.
+struct Looks(Hook);
+
+impl Processor for Looks {
+    fn on_start(&self, span: &mut Record<'_>) {
+        if matches!(self.0, Hook::Start) {
+            black_box(span.attribute("http.request.method"));
+        }
+    }
+
+    fn on_value(&self, key: &str, value: &mut Value<'_>) {
+        if matches!(self.0, Hook::Value) {
+            black_box((key, value));
+        }
+    }
+
+    fn on_end(&self, record: &mut Record<'_>) {
+        if matches!(self.0, Hook::End) {
+            black_box(record.attribute("http.request.method"));
+        }
+    }
 }
 
 fn sampler(sampler: Sampler) -> tracing_otlp::Sampler {

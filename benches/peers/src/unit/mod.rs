@@ -11,7 +11,7 @@ mod by_tracing;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::stack::{Destination, Limits, Sampler, Settings, Stack};
+use crate::stack::{Destination, Hook, Limits, Sampler, Settings, Stack};
 
 /// One unit of work, for some stacks.
 #[derive(Clone, Copy, Debug)]
@@ -48,11 +48,19 @@ pub enum Variant {
     Limited,
     /// Spans of 1 KiB.
     Small,
+    /// A processor sees spans that begin,
+    StartHook,
+    /// or each value,
+    ValueHook,
+    /// or what ends.
+    EndHook,
+    /// Secrets are redacted.
+    Redaction,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Sampled,
         Self::None,
         Self::Hundredth,
@@ -60,6 +68,10 @@ impl Variant {
         Self::BusyAndIdle,
         Self::Limited,
         Self::Small,
+        Self::StartHook,
+        Self::ValueHook,
+        Self::EndHook,
+        Self::Redaction,
     ];
 
     /// Its name in arguments.
@@ -72,6 +84,10 @@ impl Variant {
             Self::BusyAndIdle => "busy_and_idle",
             Self::Limited => "limited",
             Self::Small => "small",
+            Self::StartHook => "start_hook",
+            Self::ValueHook => "value_hook",
+            Self::EndHook => "end_hook",
+            Self::Redaction => "redaction",
         }
     }
 
@@ -86,7 +102,15 @@ impl Variant {
             limits,
             ..settings.clone()
         };
+        let hooked_by = |hook| Settings {
+            hook: Some(hook),
+            ..settings.clone()
+        };
         match self {
+            Self::StartHook => hooked_by(Hook::Start),
+            Self::ValueHook => hooked_by(Hook::Value),
+            Self::EndHook => hooked_by(Hook::End),
+            Self::Redaction => hooked_by(Hook::Redaction),
             Self::Sampled => settings,
             Self::None => sampled_by(Sampler::Ratio(0.0)),
             Self::Hundredth => sampled_by(Sampler::Ratio(0.01)),
@@ -168,6 +192,12 @@ impl Unit {
         Self::of("8 of the 16 attributes", Variant::Limited, by_tracing::attributes).exports().beside(ATTRIBUTES),
         Self::of("4 of the 8 events", Variant::Limited, by_tracing::events).exports().beside(EVENTS),
         Self::of("the span cut at 1 KiB", Variant::Small, by_tracing::large).ours_alone().exports().beside(LARGE),
+        Self::of("a processor that looks at spans that begin", Variant::StartHook, by_tracing::span).ours_alone().exports().beside(SPAN),
+        Self::of("a processor that looks at values", Variant::ValueHook, by_tracing::span).ours_alone().exports().beside(SPAN),
+        Self::of("a processor that looks at spans that end", Variant::EndHook, by_tracing::span).ours_alone().exports().beside(SPAN),
+        Self::of("redaction of two attributes", Variant::Redaction, by_tracing::span).ours_alone().exports().beside(SPAN),
+        Self::of("redaction of the text of 100 characters", Variant::Redaction, by_tracing::text).ours_alone().exports().beside(TEXT),
+        Self::of("redaction of 8 events", Variant::Redaction, by_tracing::events).ours_alone().exports().beside(EVENTS),
     ];
 
     /// The units of a variant, or those that the no-op layer runs: all of them, for it has no settings.

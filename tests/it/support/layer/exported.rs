@@ -28,6 +28,10 @@ impl Deref for Exported {
 }
 
 impl Exported {
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
     /// Code and message; an absent status is an empty one.
     pub(crate) fn status(&self) -> (i32, &str) {
         self.span

@@ -12,13 +12,27 @@ impl Pattern {
     }
 
     /// Whether it stands for any text.
-    pub(super) fn is_any(&self) -> bool {
+    pub(crate) fn is_any(&self) -> bool {
         &*self.0 == "*"
     }
 
     /// Whether it stands for this text. Takes at most the product of both lengths, and no memory: after a mismatch, the
     /// last `*` takes one character more, and none before it needs to.
     pub(crate) fn matches(&self, text: &str) -> bool {
+        self.matches_by(text, |wanted, found| wanted == found)
+    }
+
+    /// As [`Pattern::matches`] for keys that people and programs spell differently: upper and lower case are alike, and so are `-`
+    /// and `_`.
+    pub(crate) fn matches_key(&self, key: &str) -> bool {
+        let plain = |c: char| match c {
+            '_' => '-',
+            other => other.to_ascii_lowercase(),
+        };
+        self.matches_by(key, |wanted, found| plain(wanted) == plain(found))
+    }
+
+    fn matches_by(&self, text: &str, is_alike: impl Fn(char, char) -> bool) -> bool {
         let (mut pattern, mut rest) = (self.0.chars(), text.chars());
         let mut retry: Option<(std::str::Chars<'_>, std::str::Chars<'_>)> = None;
         loop {
@@ -28,7 +42,7 @@ impl Pattern {
                     continue;
                 }
                 (None, None) => return true,
-                (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {
+                (Some(wanted), Some(found)) if wanted == '?' || is_alike(wanted, found) => {
                     rest.next();
                     continue;
                 }
@@ -92,6 +106,9 @@ mod tests {
         assert!(matches("h?llo", "hällo") && !matches("h?llo", "hllo"));
         assert!(matches("", "") && !matches("", "a") && matches("*", ""));
         assert!(!matches("Hyper", "hyper"));
+        let key = |pattern: &str, text: &str| Pattern::new(pattern).matches_key(text);
+        assert!(key("X-Api*", "x_api_key") && key("*PASSWORD", "db.password"));
+        assert!(!key("x-api", "x-api-key") && !key("x.api", "x-api"));
         let long = "a".repeat(10_000);
         assert!(!matches(&format!("{}b", "a*".repeat(50)), &long));
     }
