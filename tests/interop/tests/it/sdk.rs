@@ -38,7 +38,7 @@ impl ShouldSample for ByName {
         let of_parent = parent.map(|parent| parent.span().span_context().clone());
         assert!(of_parent.is_none_or(|parent| parent.trace_id() == trace_id));
         assert_eq!(
-            (kind, &*attributes[0].key.as_str()),
+            (kind, attributes[0].key.as_str()),
             (&SpanKind::Client, "first")
         );
         SamplingResult {
