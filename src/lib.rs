@@ -171,6 +171,11 @@
 //! With the feature `opentelemetry-0_33`, spans of this crate and of OpenTelemetry's API are in the same traces, whichever is inside the other; see
 //! `bridge::opentelemetry_0_33`. With `tracing-opentelemetry-0_34`, middlewares that use that crate's `OpenTelemetrySpanExt` find spans of this crate.
 //!
+//! # Several destinations
+//!
+//! [`Builder::with_exporter`] may be called more than once: each record is encoded once and goes to every [`Exporter`] that wants its
+//! signal, and one that is slow or dead delays no other. [`Handle::stats_of_destination`] has the ledger of one.
+//!
 //! # Environment
 //!
 //! Code beats the environment, which beats the default. A wrong value in the code is an error of [`Builder::build`]; one in the
@@ -256,7 +261,7 @@ pub use self::layer::{
 pub use self::model::{SpanKind, Status, Value};
 #[cfg(feature = "init")]
 pub use self::pipeline::init;
-pub use self::pipeline::{Builder, Events, Explanation, Guard, Handle, layer};
+pub use self::pipeline::{Builder, Events, Explanation, Exporter, Guard, Handle, layer};
 pub use self::problem::{Problem, ProblemKind};
 pub use self::redaction::{Redaction, Secret};
 pub use self::report::Report;

@@ -24,6 +24,7 @@ mod headers;
 mod mailbox;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod otlp;
+mod share;
 mod text;
 mod transport;
 mod voice;

@@ -5,7 +5,6 @@
 //! is slow or dead delays no other.
 
 mod chore;
-mod memory;
 mod outlet;
 mod replies;
 mod stream;
@@ -26,6 +25,7 @@ use self::replies::Replies;
 use self::stream::{Errand, Stream};
 use super::core::{Nanos, Tuning};
 use super::mailbox::{Command, Mailbox};
+use super::share;
 use super::transport::Transport;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -228,7 +228,13 @@ impl Worker {
     }
 
     fn make_room(&mut self) {
-        memory::make_room(&self.settings.budget, &mut self.streams);
+        self.streams.iter_mut().for_each(Stream::keep_shares);
+        let budget = &self.settings.budget;
+        let outlets = self.streams.iter_mut().flat_map(Stream::outlets);
+        let mut outlets: Vec<&mut Outlet> = outlets.collect();
+        let exceeds = |part, of| budget.exceeds(part, of);
+        share::make_room(budget.limit(), exceeds, &mut outlets);
+        outlets.into_iter().for_each(|outlet| outlet.book_evicted());
     }
 
     /// Waits for whatever comes first: enough in a queue, mail, the timer, an answer.

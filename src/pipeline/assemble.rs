@@ -138,6 +138,9 @@ fn stream(signal: Signal, config: &Config, budget: &Arc<Budget>) -> Stream {
 /// What goes out, and how it is known to a handle.
 fn ways(config: &Config, carriers: Vec<Carrier>) -> (Vec<Way>, Vec<Outlet>) {
     let all: usize = carriers.iter().map(|carrier| carrier.carried.len()).sum();
+    let mut names = carriers.iter().flat_map(|carrier| &carrier.carried);
+    let first = names.next().map(|carried| Arc::clone(&carried.destination));
+    let are_several = names.any(|carried| Some(&carried.destination) != first.as_ref());
     let (mut ways, mut outlets) = (Vec::new(), Vec::new());
     for Carrier {
         transport, carried, ..
@@ -149,10 +152,11 @@ fn ways(config: &Config, carriers: Vec<Carrier>) -> (Vec<Way>, Vec<Outlet>) {
                 tuning: tuning(&carried, config, all),
                 resource: config.resource.encode(),
                 ledger: Arc::clone(&carried.ledger),
-                label: (all > 1).then(|| carried.signal.to_string()),
+                label: label(&carried, all, are_several),
             });
             outlets.push(Outlet {
                 signal: carried.signal,
+                destination: carried.destination,
                 ledger: carried.ledger,
             });
         }
@@ -162,6 +166,20 @@ fn ways(config: &Config, carriers: Vec<Carrier>) -> (Vec<Way>, Vec<Outlet>) {
         });
     }
     (ways, outlets)
+}
+
+/// What one of so many outlets is called in lines for people.
+fn label(carried: &Carried, outlets: usize, are_several: bool) -> Option<String> {
+    let Carried {
+        signal,
+        destination,
+        ..
+    } = carried;
+    match (are_several, outlets > 1) {
+        (true, _) => Some(format!("{destination}, {signal}")),
+        (false, true) => Some(signal.to_string()),
+        (false, false) => None,
+    }
 }
 
 /// How one of so many outlets works.

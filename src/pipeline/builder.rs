@@ -8,6 +8,7 @@ use tracing_subscriber::filter::Targets;
 use super::assemble::{Plan, assemble};
 use super::destination::Wanted;
 use super::explain::Explanation;
+use super::exporter::Exporter;
 use super::guard::Guard;
 use super::resolve;
 use crate::config::{Batch, Concurrency, Errors, Limits, Logs};
@@ -75,6 +76,7 @@ pub struct Builder {
     pub(super) id_generator: Option<Arc<dyn IdGenerator>>,
     pub(super) hooks: Hooks,
     pub(super) transport: Option<Box<dyn Transport>>,
+    pub(super) exporters: Vec<Exporter>,
     pub(super) on_error: Option<Hook>,
     #[cfg(feature = "_bridge")]
     pub(super) context_activation: Option<bool>,
@@ -433,6 +435,17 @@ impl Builder {
     /// neither has `OTEL_TRACES_EXPORTER`.
     pub fn with_transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Box::new(transport));
+        self
+    }
+
+    /// One of several destinations, up to 16: each record is encoded once, and goes to every one of them. Each has its own retries, back-off
+    /// and ledger, and one that is slow or dead delays no other: it holds at most its share of the memory limit, and gives up its
+    /// oldest records then. Settings of batches, concurrency and limits are common to all.
+    ///
+    /// With this, everything about destinations is said in an [`Exporter`]: `build` fails where the builder says something about one
+    /// too, as by [`Builder::with_endpoint`]. A record counts once for each destination in [`Handle::stats`](crate::Handle::stats).
+    pub fn with_exporter(mut self, exporter: Exporter) -> Self {
+        self.exporters.push(exporter);
         self
     }
 

@@ -11,8 +11,9 @@ use crate::signal::Signal;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explanation {
     lines: Vec<Line>,
-    /// What the names of further lines begin with.
+    /// What the names of further lines begin with, and of those of one of several exporters.
     section: String,
+    exporter: String,
     warnings: Vec<String>,
 }
 
@@ -54,10 +55,17 @@ impl Explanation {
 
     /// The lines from now on are about this signal.
     pub(super) fn turn_to(&mut self, signal: Signal) {
-        self.section = match signal {
-            Signal::Traces => String::new(),
-            Signal::Logs => "logs.".to_owned(),
+        let of_signal = match signal {
+            Signal::Traces => "",
+            Signal::Logs => "logs.",
         };
+        self.section = format!("{}{of_signal}", self.exporter);
+    }
+
+    /// The lines from now on are about one of several exporters, or about the pipeline.
+    pub(super) fn turn_to_exporter(&mut self, name: Option<&str>) {
+        self.exporter = name.map_or(String::new(), |name| format!("exporter {name}: "));
+        self.turn_to(Signal::Traces);
     }
 
     /// States a setting, and gives its value back.

@@ -36,6 +36,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Outlet {
     pub(super) signal: Signal,
+    pub(super) destination: Arc<str>,
     /// What became of its records behind the queue.
     pub(super) ledger: Arc<Ledger>,
 }
@@ -144,17 +145,28 @@ impl Handle {
         (self.0.parts.clone(), self.0.rules)
     }
 
-    /// The ledger now: the sum over all signals.
+    /// The ledger now: the sum over all signals and destinations. A record counts once for each destination that it goes to, so
+    /// that each of them balances, and the sum does.
     pub fn stats(&self) -> Stats {
-        self.sum(|_| true)
+        self.sum(|_| true, |_| true)
     }
 
-    /// The ledger of one signal now.
+    /// The ledger of one signal now, over all destinations.
     pub fn stats_of(&self, signal: Signal) -> Stats {
-        self.sum(|stream| stream.signal == signal)
+        self.sum(|stream| stream.signal == signal, |_| true)
     }
 
-    fn sum(&self, of: impl Fn(&Stream) -> bool) -> Stats {
+    /// The ledger of one destination now, over all signals that it gets; `None` where no [`Exporter`](crate::Exporter) has that
+    /// name, or it gets nothing. What was dropped before the exporter had it is in each destination's.
+    pub fn stats_of_destination(&self, name: &str) -> Option<Stats> {
+        let is_it = |outlet: &Outlet| *outlet.destination == *name;
+        let outlets = || self.0.outlets.iter().filter(|outlet| is_it(outlet));
+        let gets = |stream: &Stream| outlets().any(|outlet| outlet.signal == stream.signal);
+        outlets().next()?;
+        Some(self.sum(gets, is_it))
+    }
+
+    fn sum(&self, of: impl Fn(&Stream) -> bool, at: impl Fn(&Outlet) -> bool) -> Stats {
         let mut sum = Stats::default();
         let Parts { traces, logs, .. } = &self.0.parts;
         for stream in std::iter::once(traces)
@@ -162,7 +174,7 @@ impl Handle {
             .filter(|stream| of(stream))
         {
             let outlets = self.0.outlets.iter();
-            let outlets = outlets.filter(|outlet| outlet.signal == stream.signal);
+            let outlets = outlets.filter(|outlet| outlet.signal == stream.signal && at(outlet));
             let behind = outlets.map(|outlet| outlet.ledger.snapshot(Counts::default()));
             sum.add(&Stats::of_stream(&stream.stats(), behind));
         }

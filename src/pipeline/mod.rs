@@ -4,6 +4,7 @@ mod assemble;
 mod builder;
 mod destination;
 mod explain;
+mod exporter;
 mod guard;
 #[cfg(feature = "init")]
 mod init;
@@ -18,6 +19,7 @@ mod tests_of_signals;
 
 pub use self::builder::{Builder, Events, layer};
 pub use self::explain::Explanation;
+pub use self::exporter::Exporter;
 pub use self::guard::{Guard, Handle};
 #[cfg(feature = "init")]
 pub use self::init::init;

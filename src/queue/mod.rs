@@ -171,6 +171,12 @@ impl Queue {
             <= self.sizes.max_records
     }
 
+    /// Records that may wait, wherever they are.
+    #[cfg(not(otlp_loom))]
+    pub(crate) fn max_records(&self) -> usize {
+        self.sizes.max_records
+    }
+
     /// Wakes the exporter if it would find anything; not otherwise, since this is called for each record that is refused.
     fn wake_to_drain(&self) {
         if self.ring_bytes.load(Ordering::Relaxed) > 0 {

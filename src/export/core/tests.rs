@@ -439,6 +439,9 @@ fn p11_a_dead_collector_is_called_seldom() {
     world.assert_balanced();
 }
 
+mod destinations {
+    mod tests;
+}
 mod flow {
     mod tests;
 }

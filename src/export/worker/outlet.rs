@@ -10,6 +10,7 @@ use super::Watch;
 use crate::export::Outgoing;
 use crate::export::books::Books;
 use crate::export::core::{Action, Core, Event, Nanos, Settled};
+use crate::export::share::Holder;
 use crate::export::transport::{Answer, Failure, Request, Sending, Transport};
 use crate::export::voice::Voice;
 use crate::problem::Hook;
@@ -54,6 +55,16 @@ pub(super) enum Errand {
     Sweep { close: bool },
     /// A flush or shutdown is done here.
     Resolve { id: u64, report: Report },
+}
+
+impl Holder for &mut Outlet {
+    fn charge(&self) -> usize {
+        self.core.charge()
+    }
+
+    fn evict(&mut self) -> bool {
+        Outlet::evict(self)
+    }
 }
 
 impl Outlet {
@@ -138,21 +149,10 @@ impl Outlet {
         }
     }
 
-    /// What it holds of the memory.
-    pub(super) fn charge(&self) -> usize {
-        self.core.charge()
-    }
-
-    /// Gives up its oldest records; `false` where it has none to give.
-    pub(super) fn evict(&mut self) -> bool {
-        let Some((records, chunk)) = self.core.evict() else {
-            return false;
-        };
-        self.evicted += records;
-        if let Some(chunk) = chunk {
-            self.queue.discard(chunk);
-        }
-        true
+    /// Gives up its oldest records until it holds so many at most.
+    pub(super) fn keep_to(&mut self, records: usize) {
+        let records = u64::try_from(records).unwrap_or(u64::MAX);
+        while self.core.holds() > records && self.evict() {}
     }
 
     /// Books what was given up.
@@ -212,6 +212,17 @@ impl Outlet {
         let dropped = self.core.holds();
         self.books.left_behind(dropped);
         dropped
+    }
+
+    fn evict(&mut self) -> bool {
+        let Some((records, chunk)) = self.core.evict() else {
+            return false;
+        };
+        self.evicted += records;
+        if let Some(chunk) = chunk {
+            self.queue.discard(chunk);
+        }
+        true
     }
 
     fn send(&mut self, id: u64, mut request: Request) {

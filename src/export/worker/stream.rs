@@ -117,6 +117,17 @@ impl Stream {
         }
     }
 
+    /// Where the queue is limited by records, each of several outlets holds its share of them, so that one that is dead does not
+    /// fill the queue for all.
+    pub(super) fn keep_shares(&mut self) {
+        let outlets = self.outlets.len();
+        if outlets > 1 {
+            let share = self.source.queue.max_records() / outlets;
+            let all = self.outlets.iter_mut();
+            all.for_each(|outlet| outlet.keep_to(share));
+        }
+    }
+
     pub(super) fn take_in(&mut self) {
         self.outlets.iter_mut().for_each(Outlet::take_in);
     }

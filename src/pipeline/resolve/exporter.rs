@@ -4,20 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch;
-use crate::config::{Exporter, Origin, Setting};
+use crate::config::{Exporter as Kind, Origin, Setting, within};
 use crate::env::Environment;
 use crate::error::Error;
 use crate::export::Transport;
 use crate::pipeline::destination::Wanted;
 use crate::pipeline::explain::Explanation;
+use crate::pipeline::exporter::Exporter;
 use crate::signal::Signal;
 use crate::stats::Ledger;
+
+/// What the single destination is called.
+const ONLY: &str = "default";
+
+/// More than these are not one pipeline's.
+const MOST: usize = 16;
 
 /// What the code says about the way out.
 pub(super) struct Way {
     pub(super) disabled: Option<bool>,
-    pub(super) transport: Option<Box<dyn Transport>>,
-    pub(super) destination: Wanted,
+    pub(super) exporters: Vec<Exporter>,
     /// Those that there are records of.
     pub(super) signals: Vec<Signal>,
     /// How large the requests in flight of one signal become together.
@@ -41,9 +47,43 @@ impl Carrier {
 /// One signal on its way to one destination.
 pub(in crate::pipeline) struct Carried {
     pub(in crate::pipeline) signal: Signal,
+    /// The destination's name.
+    pub(in crate::pipeline) destination: Arc<str>,
     /// One attempt's deadline.
     pub(in crate::pipeline) timeout: Duration,
     pub(in crate::pipeline) ledger: Arc<Ledger>,
+}
+
+/// The destinations that the code describes: the builder's own, or several.
+pub(super) fn described(
+    destination: Wanted,
+    transport: Option<Box<dyn Transport>>,
+    several: Vec<Exporter>,
+) -> Result<Vec<Exporter>, Error> {
+    const METHOD: &str = "Builder::with_exporter";
+    if several.is_empty() {
+        return Ok(vec![Exporter {
+            destination,
+            transport,
+            ..Exporter::from_environment(ONLY)
+        }]);
+    }
+    within(METHOD, several.len(), 1, MOST)?;
+    if transport.is_some() || !destination.is_empty() {
+        return Err(Error::config(format!(
+            "{METHOD}: with it, everything about a destination is said in its Exporter, and not by with_endpoint and the like"
+        )));
+    }
+    for (number, exporter) in several.iter().enumerate() {
+        let is_same = |other: &Exporter| other.name == exporter.name;
+        if exporter.name.trim().is_empty() || several.iter().take(number).any(is_same) {
+            return Err(Error::config(format!(
+                "{METHOD}: {:?} is no name, or that of another one",
+                exporter.name
+            )));
+        }
+    }
+    Ok(several)
 }
 
 /// Nothing where nothing is exported.
@@ -61,122 +101,165 @@ pub(super) fn carriers(
     if explained.settle("disabled", disabled) {
         return Ok(Vec::new());
     }
-    if let Some(transport) = way.transport {
-        let origin = Origin::Code("Builder::with_transport");
-        explained.state("exporter", "a transport of the program's own", origin);
-        let carried = taken(&*transport, &way.signals, explained)
-            .into_iter()
-            .map(|signal| carried(signal, way.destination.timeout, environment, explained));
-        let carrier = Carrier {
-            carried: carried.collect(),
-            transport,
-            footprint: 0,
-        };
-        explained.turn_to(Signal::Traces);
-        let is_needed = !carrier.carried.is_empty();
-        return Ok(is_needed.then_some(carrier).into_iter().collect());
-    }
+    let (nothing, are_several) = (Environment::default(), way.exporters.len() > 1);
     let mut carriers = Vec::new();
-    for signal in &way.signals {
-        explained.turn_to(*signal);
-        carriers.extend(carrier(*signal, &way, environment, explained)?);
+    for mut exporter in way.exporters {
+        let name = exporter.name.clone();
+        explained.turn_to_exporter((are_several || name != ONLY).then_some(&name));
+        let environment = if exporter.from_environment {
+            environment
+        } else {
+            &nothing
+        };
+        let wants = |signal: &Signal| exporter.wants(*signal);
+        let signals: Vec<Signal> = way.signals.iter().copied().filter(wants).collect();
+        let to = To {
+            name: Arc::from(name.as_str()),
+            transport: exporter.transport.take(),
+            code: exporter.destination,
+            signals,
+            bytes_in_flight: way.bytes_in_flight,
+        };
+        let found = to.carriers(environment, explained);
+        // Which of several it is; what is wrong with it names the method.
+        carriers.extend(found.map_err(|error| match are_several {
+            true => Error::config(format!("exporter {name:?}: {error}")),
+            false => error,
+        })?);
     }
-    explained.turn_to(Signal::Traces);
+    explained.turn_to_exporter(None);
     Ok(carriers)
 }
 
-/// Those of the signals that a transport of the user's own takes.
-fn taken(
-    transport: &dyn Transport,
-    signals: &[Signal],
-    explained: &mut Explanation,
-) -> Vec<Signal> {
-    let takes = |signal: &Signal| transport.takes(*signal);
-    let (taken, others): (Vec<Signal>, Vec<Signal>) = signals.iter().copied().partition(takes);
-    for signal in others {
-        explained.warn(format!(
-            "the transport takes no {signal}, so they are not recorded"
-        ));
+/// One destination.
+struct To {
+    name: Arc<str>,
+    transport: Option<Box<dyn Transport>>,
+    code: Wanted,
+    signals: Vec<Signal>,
+    bytes_in_flight: [usize; Signal::ALL.len()],
+}
+
+impl To {
+    fn carriers(
+        mut self,
+        environment: &Environment,
+        explained: &mut Explanation,
+    ) -> Result<Vec<Carrier>, Error> {
+        if let Some(transport) = self.transport.take() {
+            let carrier = self.by_transport(transport, environment, explained);
+            let is_needed = !carrier.carried.is_empty();
+            return Ok(is_needed.then_some(carrier).into_iter().collect());
+        }
+        let mut carriers = Vec::new();
+        for signal in &self.signals {
+            explained.turn_to(*signal);
+            carriers.extend(self.by_what_is_built_in(*signal, environment, explained)?);
+        }
+        Ok(carriers)
     }
-    taken
-}
 
-/// The way of one signal by what is built in.
-fn carrier(
-    signal: Signal,
-    way: &Way,
-    environment: &Environment,
-    explained: &mut Explanation,
-) -> Result<Option<Carrier>, Error> {
-    let exporter = chosen(signal, &way.destination, environment);
-    let bytes = way.bytes_in_flight[signal as usize];
-    let ledger = Arc::<Ledger>::default();
-    let made = match exporter.value {
-        Exporter::None => {
-            explained.state("exporter", Exporter::None.name(), exporter.origin);
-            return Ok(None);
-        }
-        Exporter::Otlp => Err(exporter.origin),
-        Exporter::Stdout => match stdout(bytes) {
-            Ok(stdout) => {
-                explained.state("exporter", Exporter::Stdout.name(), exporter.origin);
-                Ok(stdout)
+    /// All signals by a transport of the user's own, as far as it takes them.
+    fn by_transport(
+        &self,
+        transport: Box<dyn Transport>,
+        environment: &Environment,
+        explained: &mut Explanation,
+    ) -> Carrier {
+        let origin = Origin::Code("Builder::with_transport");
+        explained.state("exporter", "a transport of the program's own", origin);
+        let mut carried = Vec::new();
+        for signal in &self.signals {
+            if transport.takes(*signal) {
+                carried.push(self.carried(*signal, environment, explained));
+            } else {
+                explained.warn(format!(
+                    "the transport takes no {signal}, so they are not recorded"
+                ));
             }
-            Err(error) => {
-                let (who, name) = (exporter.origin, exporter.value.name());
-                explained.warn(format!("{who}={name:?} is ignored: {error}"));
-                Err(Origin::Default)
-            }
-        },
-    };
-    let (transport, footprint) = match made {
-        Ok(made) => made,
-        Err(origin) => {
-            explained.state("exporter", Exporter::Otlp.name(), origin);
-            let code = way.destination.clone();
-            otlp(code, (signal, bytes), &ledger, environment, explained)?
         }
-    };
-    let timeout = way.destination.timeout;
-    let carried = Carried {
-        ledger,
-        ..carried(signal, timeout, environment, explained)
-    };
-    Ok(Some(Carrier {
-        transport,
-        footprint,
-        carried: vec![carried],
-    }))
-}
+        Carrier {
+            transport,
+            footprint: 0,
+            carried,
+        }
+    }
 
-fn carried(
-    signal: Signal,
-    timeout: Option<Duration>,
-    environment: &Environment,
-    explained: &mut Explanation,
-) -> Carried {
-    explained.turn_to(signal);
-    let timeout = batch::timeout(timeout, environment.of(signal));
-    let timeout = explained.settle("timeout", timeout);
-    Carried {
-        signal,
-        timeout,
-        ledger: Arc::default(),
+    fn by_what_is_built_in(
+        &self,
+        signal: Signal,
+        environment: &Environment,
+        explained: &mut Explanation,
+    ) -> Result<Option<Carrier>, Error> {
+        let exporter = chosen(signal, &self.code, environment);
+        let bytes = self.bytes_in_flight[signal as usize];
+        let ledger = Arc::<Ledger>::default();
+        let made = match exporter.value {
+            Kind::None => {
+                explained.state("exporter", Kind::None.name(), exporter.origin);
+                return Ok(None);
+            }
+            Kind::Otlp => Err(exporter.origin),
+            Kind::Stdout => match stdout(bytes) {
+                Ok(stdout) => {
+                    explained.state("exporter", Kind::Stdout.name(), exporter.origin);
+                    Ok(stdout)
+                }
+                Err(error) => {
+                    let (who, name) = (exporter.origin, exporter.value.name());
+                    explained.warn(format!("{who}={name:?} is ignored: {error}"));
+                    Err(Origin::Default)
+                }
+            },
+        };
+        let (transport, footprint) = match made {
+            Ok(made) => made,
+            Err(origin) => {
+                explained.state("exporter", Kind::Otlp.name(), origin);
+                let code = self.code.clone();
+                otlp(code, (signal, bytes), &ledger, environment, explained)?
+            }
+        };
+        let carried = Carried {
+            ledger,
+            ..self.carried(signal, environment, explained)
+        };
+        Ok(Some(Carrier {
+            transport,
+            footprint,
+            carried: vec![carried],
+        }))
+    }
+
+    fn carried(
+        &self,
+        signal: Signal,
+        environment: &Environment,
+        explained: &mut Explanation,
+    ) -> Carried {
+        explained.turn_to(signal);
+        let timeout = batch::timeout(self.code.timeout, environment.of(signal));
+        Carried {
+            signal,
+            destination: Arc::clone(&self.name),
+            timeout: explained.settle("timeout", timeout),
+            ledger: Arc::default(),
+        }
     }
 }
 
 /// Code that names a destination has chosen.
-fn chosen(signal: Signal, code: &Wanted, environment: &Environment) -> Setting<Exporter> {
+fn chosen(signal: Signal, code: &Wanted, environment: &Environment) -> Setting<Kind> {
     let method = match (code.endpoint_of(signal), &code.endpoint) {
         ((Some(_), method), _) => Some(method),
         ((None, _), Some(_)) => Some("Builder::with_endpoint"),
         ((None, _), None) => None,
     };
     Setting::resolve(
-        method.map(|_| Exporter::Otlp),
+        method.map(|_| Kind::Otlp),
         method.unwrap_or_default(),
         environment.of(signal).exporter,
-        Exporter::Otlp,
+        Kind::Otlp,
     )
 }
 

@@ -54,11 +54,12 @@ pub(super) fn plan(
     let concurrency = Setting::of_code(concurrency, CONCURRENCY, default.concurrency);
     let signals = builder.record.signals();
     let requests = concurrency.value.most().max(1);
-    let room = Room::new(memory.value, requests, signals.len());
+    let (own, transport) = (builder.destination, builder.transport);
+    let exporters = exporter::described(own, transport, builder.exporters)?;
+    let room = Room::new(memory.value, requests, signals.len() * exporters.len());
     let way = exporter::Way {
         disabled: builder.disabled,
-        transport: builder.transport,
-        destination: builder.destination,
+        exporters,
         signals: signals.clone(),
         bytes_in_flight: [builder.batch, builder.logs.batch].map(|batch| room.in_flight(batch)),
     };
@@ -110,12 +111,12 @@ struct Room {
 }
 
 impl Room {
-    fn new(memory: usize, requests: usize, signals: usize) -> Self {
+    fn new(memory: usize, requests: usize, outlets: usize) -> Self {
         Self {
             memory,
             requests,
             // One request has half of what several have together.
-            encoded: memory / ENCODED / (requests * signals).div_ceil(2),
+            encoded: memory / ENCODED / (requests * outlets).div_ceil(2),
         }
     }
 
@@ -315,6 +316,10 @@ fn record(
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+#[path = "exporters/tests.rs"]
+mod tests_of_exporters;
 
 #[cfg(test)]
 #[path = "logs/tests.rs"]

@@ -7,6 +7,7 @@ mod batches;
 mod children;
 mod copies;
 mod credentials;
+mod destinations;
 mod diagnosis;
 mod endings;
 mod endpoints;
