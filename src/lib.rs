@@ -138,6 +138,13 @@
 //! meanwhile on request ([`Builder::with_long_running`]). [`Builder::with_flush_on_panic`] sends what has ended
 //! before a panic goes on.
 //!
+//! # Which traces are kept
+//!
+//! A sampler decides when a span begins, and cannot know how it ends. With the feature `tail`, `Builder::with_tail_sampling` has a
+//! second word: the spans of a trace in this process are held as bytes, within bounds of room and time, until its first span closes. The
+//! trace is kept when a span failed, when it was slow, when a rule holds for a span as it ended, or as one in so many; else it is
+//! dropped and counted. `Tail` has the rules, and a table of what happens when. Log records are not held.
+//!
 //! # Across processes
 //!
 //! A server takes the caller's context out of the request and puts its span below; a client writes its span's context into the
@@ -200,6 +207,7 @@
 //! | `opentelemetry-0_33` | off | `bridge::opentelemetry_0_33`: one trace with what uses the crate `opentelemetry` |
 //! | `tracing-opentelemetry-0_34` | off | `bridge::tracing_opentelemetry_0_34`: its `OpenTelemetrySpanExt` on spans of this crate; with `opentelemetry-0_33` |
 //! | `opentelemetry-sdk-0_33` | off | `bridge::opentelemetry_sdk_0_33`: samplers, id generators, resources and span exporters of OpenTelemetry's SDK |
+//! | `tail` | off | `Builder::with_tail_sampling`: traces are kept or dropped when they are over |
 //! | `testing` | off | the module `testing`: an in-memory transport that gives decoded spans |
 //!
 //! A feature adds, and changes nothing that works without it. What needs one that is not enabled is a wrong value, and the
@@ -266,6 +274,8 @@ pub use self::problem::{Problem, ProblemKind};
 pub use self::redaction::{Redaction, Secret};
 pub use self::report::Report;
 pub use self::resource::Detector;
+#[cfg(feature = "tail")]
+pub use self::sampler::Tail;
 pub use self::sampler::{
     Candidate, Composable, Decision, ParentBased, Rule, Sampler, Sampling, ShouldSample,
 };

@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::scratch;
 use super::shard::Account;
 use super::span::OpenSpan;
+use super::tail::Decided;
 use crate::model::Value;
 use crate::proto::trace;
 use crate::queue::{self, Scope};
@@ -44,6 +45,9 @@ impl OtlpLayer {
     #[cold]
     pub(super) fn unwound(&self, id: u64) {
         if !self.config.errors.panics {
+            if self.parts.holder.is_on() {
+                self.store.update(id, |span, _| span.member.fail());
+            }
             return;
         }
         scratch::with(|scratch| {
@@ -66,8 +70,12 @@ impl OtlpLayer {
                 self.end_of(span, account)
             });
         }
-        self.store
-            .close(id, |span, account| self.end(span, account))
+        let mut decided = Decided::NOTHING;
+        let is_closed = self.store.close(id, |span, account| {
+            decided = self.end(id, span, account);
+        });
+        self.carry_out(decided);
+        is_closed
     }
 
     /// Closes a span that nothing has started until now.
@@ -83,17 +91,22 @@ impl OtlpLayer {
 
     /// The last of an open span: its end, and into the chunk.
     #[inline]
-    fn end(&self, span: &mut OpenSpan, account: &mut Account) {
+    fn end(&self, id: u64, span: &mut OpenSpan, account: &mut Account) -> Decided {
+        let end;
         if self.tracks | span.has_more_to_tell() {
-            self.end_slowly(span, account);
+            end = self.end_slowly(span, account);
         } else {
-            let end = self.parts.clock.at(span.place.epoch);
+            end = self.parts.clock.at(span.place.epoch);
             trace::put_end(&mut span.record, end);
         }
+        if self.parts.holder.is_on() {
+            return self.end_in_trace(id, span, end, true);
+        }
         self.hand_over(span, Scope::named(span.metadata.target()));
+        Decided::NOTHING
     }
 
-    /// The last of a span that ends at a time of its own, in a scope of its own.
+    /// The last of a span that ends at a time of its own, in a scope of its own. It is no part of a local trace.
     #[cfg(feature = "_bridge")]
     pub(super) fn finish_by_hand(&self, span: &mut OpenSpan, scope: Scope, end: u64) {
         // The clocks of those who say when it began and ended may differ.
@@ -116,11 +129,12 @@ impl OtlpLayer {
         self.parts.traces.append(&record);
     }
 
-    /// The end of a span of which more is to be told.
+    /// The end of a span of which more is to be told; returns when that was.
     #[inline(never)]
-    fn end_slowly(&self, span: &mut OpenSpan, account: &mut Account) {
+    fn end_slowly(&self, span: &mut OpenSpan, account: &mut Account) -> u64 {
         let end = self.end_of(span, account);
         self.finish(span, end);
+        end
     }
 
     /// When a span ends, which is now as a rule. What is known only then is written.

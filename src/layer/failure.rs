@@ -51,6 +51,7 @@ impl OtlpLayer {
         let Errors {
             status, error_type, ..
         } = self.config.errors;
+        span.member.fail();
         if !status {
             return;
         }

@@ -133,11 +133,19 @@ impl OtlpLayer {
             Taken::Nothing => return true,
             Taken::Span(span, end) => (span, end),
         };
-        if self.keeps(processors, &mut span, end) {
+        let is_kept = self.keeps(processors, &mut span, end);
+        if is_kept {
             self.finish(&mut span, end);
+        }
+        if scope.is_none() && self.parts.holder.is_on() {
+            // Also where it is discarded: with it, its trace may be over.
+            let decided = self.end_in_trace(id, &span, end, is_kept);
+            self.carry_out(decided);
+        } else if is_kept {
             let named = || queue::Scope::named(span.metadata.target());
             self.hand_over(&span, scope.unwrap_or_else(named));
-        } else if span.place.ids.flags & self.exported != 0 {
+        }
+        if !is_kept && span.place.ids.flags & self.exported != 0 {
             self.parts.traces.ledger.refuse(DropReason::Processor);
         }
         self.store.give_back(id, span);

@@ -30,6 +30,8 @@ mod stack;
 mod start;
 mod store;
 mod table;
+#[cfg_attr(not(feature = "tail"), path = "tail/none.rs")]
+mod tail;
 mod thread;
 mod user;
 mod visit;
@@ -66,6 +68,7 @@ use self::scratch::Scratch;
 use self::span::{Place, SpanBounds};
 use self::stack::Mirror;
 use self::store::Store;
+pub(crate) use self::tail::Holder;
 use self::visit::{Bounds, Fields};
 use self::written::Written;
 use crate::clock::Clock;
@@ -124,6 +127,8 @@ pub(crate) struct Parts {
     pub(crate) id_generator: Option<Arc<dyn IdGenerator>>,
     /// `None` where there are none.
     pub(crate) processors: Option<Processors>,
+    /// The traces that tail sampling holds, if it is on.
+    pub(crate) holder: Holder,
 }
 
 impl fmt::Debug for OtlpLayer {
@@ -145,9 +150,7 @@ impl OtlpLayer {
             record_bytes: bytes,
             ..
         } = limits;
-        // The rest is for chunks: an eighth, or what the largest record takes.
-        let limit = parts.budget.limit();
-        let share = limit.saturating_sub((limit / 8).max(bytes + queue::CHUNK));
+        let share = share(parts.budget.limit(), bytes);
         let tracks = config.end_at_last_exit || config.busy_and_idle;
         let exported = if parts.exports_spans { SAMPLED } else { 0 };
         let is_hooked = parts.processors.is_some();
@@ -311,6 +314,11 @@ impl OtlpLayer {
         });
         self.truncated(cut.unwrap_or(0).max(truncated));
     }
+}
+
+/// How far what is not in chunks may fill the memory limit. The rest is for chunks: an eighth, or what the largest record takes.
+pub(crate) fn share(limit: usize, record_bytes: usize) -> usize {
+    limit.saturating_sub((limit / 8).max(record_bytes + queue::CHUNK))
 }
 
 /// Ids of the program's own generator; returns the random flag if it says so.

@@ -87,7 +87,7 @@ impl OtlpLayer {
             written: &fields.written,
         };
         let record = &mut fields.scratch.record;
-        if !self.keep_span(id, &opened, record) {
+        if !self.keep_span(id, parent, &opened, record) {
             self.keep_lost(New::of(template, attributes, id, parent, place), None);
         }
         scratch::put_back(scratch);
@@ -277,20 +277,29 @@ impl OtlpLayer {
             is_late: new.template.is_late,
             written,
         };
-        if !self.keep_span(new.id, &opened, record) {
+        if !self.keep_span(new.id, new.parent, &opened, record) {
             self.keep_lost(new, extra);
         }
     }
 
     /// `false`: there is no room for it.
     #[inline(always)]
-    fn keep_span(&self, id: u64, opened: &Opened<'_>, record: &mut Vec<u8>) -> bool {
+    fn keep_span(
+        &self,
+        id: u64,
+        parent: Option<Above>,
+        opened: &Opened<'_>,
+        record: &mut Vec<u8>,
+    ) -> bool {
         if !self.store.open(id, opened, record) {
             return false;
         }
         self.mirror.created(id, opened.place);
         if self.tracks {
             self.begin_activity(id);
+        }
+        if self.parts.holder.is_on() {
+            self.join_trace(id, parent.map(|parent| parent.id));
         }
         true
     }

@@ -10,6 +10,7 @@ use super::activity::Activity;
 use super::fresh::Start;
 use super::span::{Extra, OpenSpan, Place};
 use super::table::Table;
+use super::tail::Member;
 use super::written::Written;
 use crate::context::TraceState;
 use crate::id::SpanId;
@@ -268,6 +269,7 @@ impl Shard {
                 dropped_events: 0,
                 dropped_links: 0,
                 activity: Activity::default(),
+                member: Member::default(),
                 charge,
             }));
         };
@@ -282,8 +284,7 @@ impl Shard {
             span.extra = extra.clone();
         }
         span.metadata = metadata;
-        span.is_late = is_late;
-        span.is_limited = false;
+        (span.is_late, span.is_limited) = (is_late, false);
         span.written = *written;
         (
             span.events,
@@ -291,6 +292,7 @@ impl Shard {
             span.dropped_events,
             span.dropped_links,
         ) = (0, 0, 0, 0);
+        span.member = Member::default();
         span.charge = charge;
         Some(span)
     }

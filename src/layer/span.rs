@@ -5,6 +5,7 @@ use tracing_core::Metadata;
 use super::activity::Activity;
 use super::fresh::Start;
 use super::scratch;
+use super::tail::Member;
 use super::user;
 use super::visit::{Mark, What};
 use super::written::{ErrorType, Written};
@@ -97,6 +98,7 @@ pub(super) struct OpenSpan {
     pub(super) dropped_links: u32,
     /// Only kept where the pipeline wants to know.
     pub(super) activity: Activity,
+    pub(super) member: Member,
     /// What this span takes of the budget.
     pub(super) charge: usize,
 }
@@ -291,6 +293,7 @@ impl OpenSpan {
     /// Takes another place. The few bytes of a parent are not worth a charge.
     pub(super) fn set_place(&mut self, place: Place, parent: Option<SpanId>) {
         self.place = place;
+        self.member.leave();
         trace::set_ids(&mut self.record, &place.ids, parent);
     }
 

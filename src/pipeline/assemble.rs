@@ -16,11 +16,13 @@ use crate::context::Propagators;
 use crate::error::Error;
 use crate::export::{self, Chore, Mailbox, Outgoing, Settings, Size, Tuning, Way};
 use crate::id_generator::IdGenerator;
-use crate::layer::{Filter, OtlpLayer, Parts, Processors};
+use crate::layer::{Filter, Holder, OtlpLayer, Parts, Processors};
 use crate::pattern::Pattern;
 use crate::problem::Hook;
 use crate::queue::{Budget, Pool, Queue, Stream};
 use crate::sampler::Sampler;
+#[cfg(feature = "tail")]
+use crate::sampler::Tail;
 use crate::signal::Signal;
 
 /// What was decided before the pipeline starts.
@@ -32,6 +34,8 @@ pub(super) struct Plan {
     pub(super) propagators: Propagators,
     pub(super) disabled_targets: Vec<Pattern>,
     pub(super) id_generator: Option<Arc<dyn IdGenerator>>,
+    #[cfg(feature = "tail")]
+    pub(super) tail: Option<Tail>,
     /// None: nothing is recorded, and no exporter is started.
     pub(super) carriers: Vec<Carrier>,
     pub(super) hooks: Hooks,
@@ -49,6 +53,8 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         propagators,
         disabled_targets,
         id_generator,
+        #[cfg(feature = "tail")]
+        tail,
         carriers,
         hooks,
         on_error,
@@ -65,12 +71,13 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         ..parts
     };
     reserve(&config, &carriers, &parts.budget);
-    // Where nothing is exported, nothing passes: a filter that names nothing.
-    let filter = if carriers.is_empty() {
-        Some(Targets::new())
-    } else {
-        filter
+    #[cfg(feature = "tail")]
+    let parts = Parts {
+        holder: Holder::new(tail.as_ref(), config.limits.record_bytes, &parts),
+        ..parts
     };
+    // Where nothing is exported, nothing passes: a filter that names nothing.
+    let filter = carriers.is_empty().then(Targets::new).or(filter);
     if let Some(filter) = filter {
         parts.filter.set(filter);
     }
@@ -122,6 +129,7 @@ fn parts(config: &Config, has_logs: bool) -> Parts {
         propagators: Propagators::default(),
         id_generator: None,
         processors: None,
+        holder: Holder::default(),
     }
 }
 
@@ -209,6 +217,10 @@ fn tuning(carried: &Carried, config: &Config, outlets: usize) -> Tuning {
 /// What the layer has to do from time to time.
 fn on_sweep(parts: &Parts, layer: &OtlpLayer, long_running: Option<Duration>) -> Vec<Chore> {
     let mut chores = Vec::new();
+    if parts.holder.is_on() {
+        let (holder, clock) = (parts.holder.clone(), Arc::clone(&parts.clock));
+        chores.push(Chore::new(move |close| holder.sweep(clock.at(0), close)));
+    }
     if let Some(bound) = long_running {
         let (open_spans, traces) = (layer.open_spans(), parts.traces.clone());
         chores.push(Chore::new(move |_| open_spans.tell_of_long(bound, &traces)));

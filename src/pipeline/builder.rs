@@ -23,6 +23,8 @@ use crate::pattern::Pattern;
 use crate::problem::{Hook, Problem};
 use crate::resource::Detector;
 use crate::sampler::Sampler;
+#[cfg(feature = "tail")]
+use crate::sampler::Tail;
 use crate::say::{self, Level, say};
 use crate::signal::Signal;
 
@@ -72,6 +74,8 @@ pub struct Builder {
     pub(super) filter: Option<Targets>,
     pub(super) disabled_targets: Option<Vec<Pattern>>,
     pub(super) sampler: Option<Sampler>,
+    #[cfg(feature = "tail")]
+    pub(super) tail: Option<Tail>,
     pub(super) propagators: Option<Vec<Propagator>>,
     pub(super) id_generator: Option<Arc<dyn IdGenerator>>,
     pub(super) hooks: Hooks,
@@ -396,6 +400,25 @@ impl Builder {
     /// ```
     pub fn with_processor(mut self, processor: impl Processor) -> Self {
         self.hooks.processors.push(Box::new(processor));
+        self
+    }
+
+    /// Which traces are kept when they are over, of what the sampler has let through; until then their spans are held. What
+    /// [`Tail`] has to say of room and time holds. Default: all are kept, and nothing is held.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tracing_otlp::Tail;
+    ///
+    /// // What fails or is slow, and one in a hundred.
+    /// let tail = Tail::default().with_slower_than(Duration::from_secs(1)).with_ratio(0.01);
+    /// let builder = tracing_otlp::layer().with_tail_sampling(tail);
+    /// # drop(builder);
+    /// ```
+    #[cfg(feature = "tail")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tail")))]
+    pub fn with_tail_sampling(mut self, tail: Tail) -> Self {
+        self.tail = Some(tail);
         self
     }
 

@@ -93,7 +93,8 @@ pub struct Handle(Arc<Shared>);
 const GRACE: Duration = Duration::from_millis(40);
 
 impl Handle {
-    /// Sends everything that ended before the call, and blocks until that is done or the time is over.
+    /// Sends everything that ended before the call, and blocks until that is done or the time is over. What tail sampling holds
+    /// is not decided about by a flush.
     ///
     /// # Errors
     ///
@@ -168,7 +169,12 @@ impl Handle {
 
     fn sum(&self, of: impl Fn(&Stream) -> bool, at: impl Fn(&Outlet) -> bool) -> Stats {
         let mut sum = Stats::default();
-        let Parts { traces, logs, .. } = &self.0.parts;
+        let Parts {
+            traces,
+            logs,
+            holder,
+            ..
+        } = &self.0.parts;
         for stream in std::iter::once(traces)
             .chain(logs)
             .filter(|stream| of(stream))
@@ -176,7 +182,11 @@ impl Handle {
             let outlets = self.0.outlets.iter();
             let outlets = outlets.filter(|outlet| outlet.signal == stream.signal && at(outlet));
             let behind = outlets.map(|outlet| outlet.ledger.snapshot(Counts::default()));
-            sum.add(&Stats::of_stream(&stream.stats(), behind));
+            let held = match stream.signal {
+                Signal::Traces => holder.held(),
+                _ => 0,
+            };
+            sum.add(&Stats::of_stream(&stream.stats().waiting(held), behind));
         }
         sum
     }

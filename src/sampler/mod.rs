@@ -21,6 +21,8 @@ mod rate;
 mod ratio;
 mod rules;
 mod shared;
+#[cfg(feature = "tail")]
+mod tail;
 mod voice;
 
 use std::fmt;
@@ -33,6 +35,10 @@ pub(crate) use self::named::Named;
 pub use self::parent_based::ParentBased;
 pub use self::rules::Rule;
 pub use self::shared::Sampler;
+#[cfg(feature = "tail")]
+pub(crate) use self::tail::Judge;
+#[cfg(feature = "tail")]
+pub use self::tail::Tail;
 
 /// A sampler of one's own, for [`Sampler::custom`].
 ///

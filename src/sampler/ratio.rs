@@ -17,9 +17,10 @@ pub(super) struct Ratio {
 
 impl Ratio {
     pub(super) fn new(ratio: f64) -> Self {
-        // A cast of what is out of range stops at its ends; of no number, it is 0.
-        let bound = (ratio.clamp(0.0, 1.0) * (1_u64 << 63) as f64) as u64;
-        Self { ratio, bound }
+        Self {
+            ratio,
+            bound: bound(ratio),
+        }
     }
 }
 
@@ -46,6 +47,12 @@ impl Decide for Ratio {
     fn problem(&self) -> Option<String> {
         description::problem("Sampler::ratio", self.ratio)
     }
+}
+
+/// What the 63 bits are below for this ratio.
+pub(super) fn bound(ratio: f64) -> u64 {
+    // A cast of what is out of range stops at its ends; of no number, it is 0.
+    (ratio.clamp(0.0, 1.0) * (1_u64 << 63) as f64) as u64
 }
 
 #[inline]

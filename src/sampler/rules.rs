@@ -8,8 +8,8 @@ use super::shared::Sampler;
 use crate::model::{SpanKind, Value};
 use crate::pattern::Pattern;
 
-/// Which spans a sampler decides about, in [`Sampler::rules`] and [`Composable::rules`](crate::Composable::rules). All of its
-/// conditions must hold; without any, it holds for every span.
+/// Which spans a sampler decides about, in [`Sampler::rules`] and [`Composable::rules`](crate::Composable::rules), or whose traces
+/// tail sampling keeps (`Tail::with_rule`). All of its conditions must hold; without any, it holds for every span.
 ///
 /// In texts, `*` stands for any characters or none, and `?` for any one.
 ///
@@ -80,7 +80,7 @@ impl<S> Rule<S> {
         self
     }
 
-    /// An attribute that the span has when it starts. A text may have wildcards, and holds for texts alone; but `*` holds for
+    /// An attribute that the span has when a sampler is asked, or for tail sampling when it ends. A text may have wildcards, and holds for texts alone; but `*` holds for
     /// any value. Any other value must be the same, and of the same type: `1` is not `1.0`.
     pub fn field(mut self, key: impl Into<String>, value: impl Into<Value<'static>>) -> Self {
         let expected = match value.into() {
@@ -105,16 +105,20 @@ impl<S> Rule<S> {
 
     /// Its sampler, if it holds for this span.
     pub(super) fn holds(&self, span: &Candidate<'_>) -> Option<&S> {
+        self.sampler.as_ref().filter(|_| self.matches(span))
+    }
+
+    /// Whether its conditions hold for this span.
+    pub(super) fn matches(&self, span: &Candidate<'_>) -> bool {
         let has =
             |pattern: &Option<Pattern>, text| pattern.as_ref().is_none_or(|p| p.matches(text));
-        let holds = self.kind.is_none_or(|kind| kind == span.kind)
+        self.kind.is_none_or(|kind| kind == span.kind)
             && has(&self.target, span.target)
             && has(&self.name, span.name)
             && self
                 .fields
                 .iter()
-                .all(|(key, expected)| expected.holds(span.attribute(key)));
-        self.sampler.as_ref().filter(|_| holds)
+                .all(|(key, expected)| expected.holds(span.attribute(key)))
     }
 
     pub(super) fn delegate(&self) -> Option<&S> {
@@ -123,6 +127,12 @@ impl<S> Rule<S> {
 
     /// As in `name=a* kind=Server -> AlwaysOnSampler`.
     pub(super) fn description(&self, sampler: impl Fn(&S) -> String) -> String {
+        let sampler = self.sampler.as_ref().map(sampler).unwrap_or_default();
+        format!("{}->{sampler}", self.conditions())
+    }
+
+    /// As in `[name=a* kind=Server]`.
+    pub(super) fn conditions(&self) -> String {
         let name = self.name.iter().map(|name| format!("name={name}"));
         let target = self.target.iter().map(|target| format!("target={target}"));
         let kind = self.kind.iter().map(|kind| format!("kind={kind:?}"));
@@ -131,8 +141,7 @@ impl<S> Rule<S> {
             Expected::Other(value) => format!("{key}={value:?}"),
         });
         let conditions: Vec<_> = name.chain(target).chain(kind).chain(fields).collect();
-        let sampler = self.sampler.as_ref().map(sampler).unwrap_or_default();
-        format!("[{}]->{sampler}", conditions.join(" "))
+        format!("[{}]", conditions.join(" "))
     }
 }
 

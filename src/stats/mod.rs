@@ -52,6 +52,10 @@ reasons! {
     ExporterPanic = "exporter_panic",
     /// The collector calls it too large, by itself and shortened to a quarter of the record limit.
     TooLarge = "too_large",
+    /// Tail sampling did not keep its trace (`Builder::with_tail_sampling`).
+    TailSampled = "tail_sampled",
+    /// Its trace was decided about before it was over, since tail sampling's room was used up, and nothing known by then kept it.
+    TailOverflow = "tail_overflow",
     /// The collector said that it does not take this signal at all, and is left in peace for a while.
     NoPipeline = "no_pipeline",
     /// A [`Processor`](crate::Processor) has discarded it.
@@ -106,6 +110,21 @@ impl Ledger {
     pub(crate) fn refuse(&self, reason: DropReason) {
         add(&self.refused, 1);
         self.dropped(reason, 1);
+    }
+
+    /// As [`Ledger::refuse`], for so many records.
+    #[cfg(feature = "tail")]
+    pub(crate) fn refuse_all(&self, reason: DropReason, records: u64) {
+        add(&self.refused, records);
+        self.dropped(reason, records);
+    }
+
+    /// Tail sampling did not keep so many records, of which people need not be told: they wanted it so.
+    #[cfg(feature = "tail")]
+    pub(crate) fn sampled_out(&self, records: u64) {
+        if records > 0 {
+            self.dropped(DropReason::TailSampled, records);
+        }
     }
 
     /// Records were dropped after a lane had counted them.
@@ -210,7 +229,8 @@ impl Ledger {
         let details = lock(&self.details);
         let (records_per_second, bytes_per_second) = details.rate();
         Stats {
-            accepted: appended + get(&self.refused),
+            // What tail sampling drops was never in a lane, and is no refusal.
+            accepted: appended + get(&self.refused) + dropped[DropReason::TailSampled as usize],
             delivered: get(&self.delivered),
             rejected: get(&self.rejected),
             dropped,
@@ -281,6 +301,13 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// With records that are held before they reach a lane.
+    pub(crate) fn waiting(mut self, records: u64) -> Self {
+        self.accepted += records;
+        self.held += records;
+        self
+    }
+
     /// Records that ended, or were refused when they began; each is in exactly one of the other numbers.
     pub fn accepted(&self) -> u64 {
         self.accepted
@@ -306,7 +333,7 @@ impl Stats {
         self.dropped[reason as usize]
     }
 
-    /// Records in lanes, queue, backlog and requests in flight.
+    /// Records in lanes, queue, backlog and requests in flight, and those that tail sampling has not decided about.
     pub fn held(&self) -> u64 {
         self.held
     }

@@ -158,6 +158,7 @@ impl Stream {
 
     /// The end; gives the number of records that were not delivered.
     pub(super) fn leave(&mut self) -> u64 {
+        self.do_chores(true);
         let queued = self.source.queue.abandon();
         self.source.ledger.dropped(DropReason::Shutdown, queued);
         let outlets = self.outlets.iter_mut();

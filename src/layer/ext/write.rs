@@ -74,6 +74,8 @@ pub(in crate::layer) fn add_event<'a>(
         return;
     };
     let time = time.map_or(now, clock::unix_nanos);
+    // "The name of the event MUST be `exception`" (specification, exceptions).
+    let is_exception = name == "exception";
     let name = &*bounds.hooked_text("message", name);
     scratch::with(|scratch| {
         trace::put_event_time(&mut scratch.record, time);
@@ -101,6 +103,9 @@ pub(in crate::layer) fn add_event<'a>(
             truncated,
             move |span, event, bounds, account| {
                 span.is_limited |= dropped > 0;
+                if is_exception {
+                    span.member.fail();
+                }
                 if is_kept {
                     span.put_event(event, bounds, account);
                 } else {

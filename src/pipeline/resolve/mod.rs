@@ -82,19 +82,19 @@ pub(super) fn plan(
         hold_on_config_error: hold_on_config_error(builder.hold_on_config_error, explained),
     };
     config.validate()?;
-    let record = record(&builder.record, environment, explained);
-    let sampler = sampler::sampler(builder.sampler, environment, explained)?;
     let disabled_targets = builder.disabled_targets.unwrap_or_default();
     state_filter(builder.filter.as_ref(), &disabled_targets, explained);
     Ok(Plan {
         config,
-        record,
+        record: record(&builder.record, environment, explained),
         filter: builder.filter,
-        sampler,
+        sampler: sampler::sampler(builder.sampler, environment, explained)?,
         propagators: propagators(builder.propagators, environment, explained),
         disabled_targets,
         id_generator: id_generator(builder.id_generator, explained),
         hooks: hooks(builder.hooks, explained),
+        #[cfg(feature = "tail")]
+        tail: sampler::tail(builder.tail, memory.value, explained)?,
         carriers,
         on_error: builder.on_error,
         explanation,

@@ -4,6 +4,8 @@ use crate::config::{Origin, Setting};
 use crate::env::Environment;
 use crate::error::Error;
 use crate::pipeline::explain::Explanation;
+#[cfg(feature = "tail")]
+use crate::sampler::Tail;
 use crate::sampler::{Named, Sampler};
 
 const METHOD: &str = "Builder::with_sampler";
@@ -23,6 +25,26 @@ pub(super) fn sampler(
     };
     let setting = Setting::resolve(code, METHOD, said, Sampler::default());
     Ok(explained.settle("sampler", setting))
+}
+
+/// Tail sampling, which the code alone switches on.
+#[cfg(feature = "tail")]
+pub(super) fn tail(
+    code: Option<Tail>,
+    memory: usize,
+    explained: &mut Explanation,
+) -> Result<Option<Tail>, Error> {
+    const METHOD: &str = "Builder::with_tail_sampling";
+    let Some(tail) = &code else {
+        explained.state("tail_sampling", "off", Origin::Default);
+        return Ok(None);
+    };
+    if let Some(problem) = tail.problem(memory) {
+        return Err(Error::config(format!("{METHOD}: {problem}")));
+    }
+    let text = format!("{tail}, in {} bytes", tail.room(memory));
+    explained.state("tail_sampling", text, Origin::Code(METHOD));
+    Ok(code)
 }
 
 /// "`OTEL_TRACES_SAMPLER_ARG`: the specified value will only be used if `OTEL_TRACES_SAMPLER` is set [...] Invalid or

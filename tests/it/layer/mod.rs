@@ -35,6 +35,7 @@ mod sampling;
 mod spec;
 mod special;
 mod starting;
+mod tail;
 mod threads;
 mod time;
 mod user_code;
