@@ -50,7 +50,7 @@
 //!  #[instrument] -> callbacks                                    (own current_thread runtime)
 //!    new_span: ids, constants, fields -> bytes
 //!    record:   bytes replaced or appended
-//!    event:    bytes into its span
+//!    event:    bytes into its span, or a log record into the lane of logs
 //!    close:    append to this thread's lane ---> ring of chunks ---> batch = list of Bytes, by size
 //!              (a chunk of framed records)       (bounded, Bytes)       -> gRPC | HTTP | file | your own
 //!                                                                       -> retry or split the same Bytes
@@ -91,8 +91,17 @@
 //! - Spans, under the instrumentation scope of their target, with `code.file.path`, `code.module.name` and
 //!   `code.line.number`, and with `target`, `level`, `thread.id` and `thread.name` on request.
 //! - The fields `otel.name`, `otel.kind`, `otel.status_code` and `otel.status_description` set what they say.
-//! - Events become span events, named by their message, with `level` and `target`. An event of the level ERROR sets its span's
-//!   status, unless that is set. Events outside of spans are left out.
+//! - Events become span events, with `level` and `target`, log records, both, or nothing ([`Builder::with_events`], and by target and
+//!   level [`Builder::with_event_rule`]). A span event is named by its message; a log has that as its body. An event of the level
+//!   ERROR sets its span's status in each case, unless that is set.
+//! - A log record has a severity, both times, the ids of the event's explicit parent or the current span, and that span's trace flags,
+//!   sampled or not; its scope is the target. Where there is no span of this process, the ids are those of [`with_remote_parent`].
+//!   Outside of spans, span events are left out, and log records have no ids. [`Logs`] has their limits, a minimum severity, and
+//!   the attributes of the spans around them on request.
+//! - An event that the program names, by a field `event.name` or by `name:`, has that name: as the log's event name, and as the name
+//!   of the span event, whose message is then an attribute.
+//! - Records of the crate `log` that come over `tracing-log` have their own target, file, line and module, in logs and span events
+//!   alike.
 //! - An event with an `error` and no message, as `#[instrument(err)]` makes it, is an exception: it is named so, and describes its
 //!   span's status. A span that fails has an `error.type`. A field of type `dyn Error` also gives `<field>.chain`, the texts of its
 //!   sources, `exception.message` and `exception.stacktrace`. [`Errors`] has the rules, and a switch for each.
@@ -203,11 +212,13 @@
 //! | `tls` | on | `https` endpoints, by rustls with ring and the system's roots |
 //! | `bundled-roots` | off | `Tls::with_bundled_roots`: Mozilla's roots, for systems that have none |
 //! | `aws-lc` | off | aws-lc instead of ring, where the program has not installed a provider |
+//! | `fmt` | on | `WithTraceIds`: the ids of a trace on the lines that `tracing_subscriber::fmt` writes |
 //! | `init` | on | `init()` and `Builder::init`: a whole subscriber in one line |
 //! | `opentelemetry-0_33` | off | `bridge::opentelemetry_0_33`: one trace with what uses the crate `opentelemetry` |
 //! | `tracing-opentelemetry-0_34` | off | `bridge::tracing_opentelemetry_0_34`: its `OpenTelemetrySpanExt` on spans of this crate; with `opentelemetry-0_33` |
 //! | `opentelemetry-sdk-0_33` | off | `bridge::opentelemetry_sdk_0_33`: samplers, id generators, resources and span exporters of OpenTelemetry's SDK |
 //! | `tail` | off | `Builder::with_tail_sampling`: traces are kept or dropped when they are over |
+//! | `log` | off | with `init()`, records of the crate `log` are recorded too |
 //! | `testing` | off | the module `testing`: an in-memory transport that gives decoded spans |
 //!
 //! A feature adds, and changes nothing that works without it. What needs one that is not enabled is a wrong value, and the
@@ -262,14 +273,16 @@ pub use self::export::File;
 pub use self::export::{Answer, Failure, Request, Sending, Transport};
 pub use self::id::{SpanId, TraceId};
 pub use self::id_generator::IdGenerator;
+#[cfg(feature = "fmt")]
+pub use self::layer::WithTraceIds;
 pub use self::layer::{
-    OtlpLayer, ProcessedRecord as Record, Processor, RecordKind, SpanExt, SpanSnapshot, extract,
-    inject, with_remote_parent, with_remote_parent_async,
+    EventRule, Events, OtlpLayer, ProcessedRecord as Record, Processor, RecordKind, SpanExt,
+    SpanSnapshot, extract, inject, with_remote_parent, with_remote_parent_async,
 };
-pub use self::model::{SpanKind, Status, Value};
+pub use self::model::{Severity, SpanKind, Status, Value};
 #[cfg(feature = "init")]
 pub use self::pipeline::init;
-pub use self::pipeline::{Builder, Events, Explanation, Exporter, Guard, Handle, layer};
+pub use self::pipeline::{Builder, Explanation, Exporter, Guard, Handle, layer};
 pub use self::problem::{Problem, ProblemKind};
 pub use self::redaction::{Redaction, Secret};
 pub use self::report::Report;

@@ -1,4 +1,4 @@
-//! What a program says of a span, as plain values: an attribute's value, a kind, a status.
+//! What a program says of a span or a log, as plain values: an attribute's value, a kind, a status, a severity.
 
 use std::borrow::Cow;
 
@@ -183,5 +183,28 @@ impl Status {
     /// Failed, for this reason.
     pub fn error(description: impl Into<Cow<'static, str>>) -> Self {
         Self::Error(description.into())
+    }
+}
+
+/// How bad it is what a log tells (logs data model, severity fields). Each of `tracing`'s levels is the least of its range, as in
+/// `Severity::from(tracing::Level::WARN)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Severity(u8);
+
+impl Severity {
+    /// 1
+    pub const TRACE: Self = Self(1);
+    /// 5
+    pub const DEBUG: Self = Self(5);
+    /// 9
+    pub const INFO: Self = Self(9);
+    /// 13
+    pub const WARN: Self = Self(13);
+    /// 17
+    pub const ERROR: Self = Self(17);
+
+    /// OTLP's number, 1 to 24.
+    pub fn number(self) -> u8 {
+        self.0
     }
 }

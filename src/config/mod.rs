@@ -249,7 +249,6 @@ pub(crate) struct Record {
     pub(crate) target: bool,
     pub(crate) level: bool,
     pub(crate) threads: bool,
-    pub(crate) events: bool,
     /// A span ends when it is left last, not when it is closed.
     pub(crate) end_at_last_exit: bool,
     /// How long a span was entered, and how long it was not.
@@ -265,7 +264,6 @@ impl Default for Record {
             target: false,
             level: false,
             threads: false,
-            events: true,
             end_at_last_exit: false,
             busy_and_idle: false,
             errors: Errors::default(),

@@ -1,18 +1,21 @@
 //! Callsite templates: what is known of a callsite before it is used, encoded once.
 //!
-//! A template holds the constant part of each record (name, kind, location, target) as bytes to copy, and for each field
-//! its encoded key, so that recording a value is an index and a copy.
+//! A template holds the constant part of each record (name, kind, severity, location, target) as bytes to copy, and for each
+//! field its encoded key, so that recording a value is an index and a copy. Where an event becomes a log record, with or without
+//! a span event, is decided here too.
 
 use std::sync::OnceLock;
 
 use tracing_core::{Metadata, field::Field};
 
 use super::filter::Filter;
+use super::log_crate;
+use super::route::{Events, Route, Routing};
 use crate::config;
-use crate::model::SpanKind;
+use crate::model::{Severity, SpanKind};
 use crate::proto::common::{self, Prefix};
-use crate::proto::trace;
 use crate::proto::value::beginning;
+use crate::proto::{logs, trace};
 use crate::sync::{AtomicU64, Ordering};
 
 /// What a field means.
@@ -29,8 +32,12 @@ pub(super) enum Role {
     StatusCode,
     /// `otel.status_description`
     StatusDescription,
-    /// `message` of an event: its name.
+    /// `message` of an event, or its `event.name`: the span event's name.
     Message,
+    /// `message` of an event: the log record's body.
+    Body,
+    /// `event.name` of an event: the log record's event name.
+    EventName,
     /// `error` of an event without a message, such as `#[instrument(err)]` makes: where it is a text, the event is an
     /// exception.
     Exception,
@@ -67,9 +74,36 @@ pub(super) struct Known {
     pub(super) prefix: Prefix,
 }
 
+/// What a template's records are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Span,
+    SpanEvent,
+    Log,
+}
+
+impl Kind {
+    /// The tag of its attributes.
+    fn tag(self) -> u8 {
+        match self {
+            Self::Span => trace::SPAN_ATTRIBUTE,
+            Self::SpanEvent => trace::EVENT_ATTRIBUTE,
+            Self::Log => logs::LOG_ATTRIBUTE,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Template {
     pub(super) metadata: &'static Metadata<'static>,
+    /// The target, which is the scope's name. As a rule the callsite's own.
+    pub(super) target: &'static str,
+    /// What becomes of an event, or of a span's exceptions.
+    pub(super) route: Route,
+    /// What the callsite's own `name:` says of its events.
+    pub(super) event_name: Option<&'static str>,
+    /// The tag of its attributes.
+    pub(super) tag: u8,
     /// The constant part of a record, behind a span's head or an event's time.
     pub(super) constants: Box<[u8]>,
     pub(super) constant_attributes: u32,
@@ -152,7 +186,7 @@ impl Template {
 
     #[cold]
     fn ask(&self, filter: &Filter) -> bool {
-        let (generation, enabled) = filter.decide(self.metadata);
+        let (generation, enabled) = filter.decide(self.target, self.metadata.level());
         self.filtered
             .store(generation << 1 | u64::from(enabled), Ordering::Relaxed);
         enabled
@@ -162,10 +196,13 @@ impl Template {
 /// Builds one template.
 struct Builder<'a> {
     metadata: &'static Metadata<'static>,
+    target: &'static str,
+    /// Whether it is one of the crate `log`, whose fields tell where it comes from.
+    is_foreign: bool,
+    kind: Kind,
     config: &'a config::Record,
     limit: u32,
     value_length: usize,
-    tag: u8,
     constants: Vec<u8>,
     count: u32,
     dropped: u32,
@@ -173,9 +210,9 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn build(mut self) -> Template {
+    fn build(mut self, route: Route) -> Template {
         let metadata = self.metadata;
-        let is_span = metadata.is_span();
+        let is_span = self.kind == Kind::Span;
         let (late_name, late_kind) = (self.declares("otel.name"), self.declares("otel.kind"));
         if is_span && !late_name {
             trace::put_name(&mut self.constants, metadata.name());
@@ -183,9 +220,13 @@ impl Builder<'_> {
         if is_span && !late_kind {
             trace::put_kind(&mut self.constants, SpanKind::Internal);
         }
-        self.put_attributes(is_span);
+        if self.kind == Kind::Log {
+            let level = *metadata.level();
+            logs::put_severity(&mut self.constants, Severity::from(level), level.as_str());
+        }
+        self.put_attributes();
         let thread_bits = super::thread::KEYS.map(|key| self.bit(key));
-        let is_exception = !is_span && self.declares("error") && !self.declares("message");
+        let is_exception = is_exception(metadata);
         let errors = self.config.errors;
         let derives = |key: &str| errors.exceptions && !self.declares(key);
         let derives = Derives {
@@ -197,12 +238,16 @@ impl Builder<'_> {
         let fields: Box<[Known]> = metadata
             .fields()
             .iter()
-            .map(|field| self.field(&field, is_span))
+            .map(|field| self.field(&field))
             .collect();
         let quick_bits = self.quick_bits(&fields);
         let error_type_bit = self.bit("error.type");
         Template {
             metadata,
+            target: self.target,
+            route,
+            event_name: own_name(metadata),
+            tag: self.kind.tag(),
             constants: self.constants.into(),
             constant_attributes: self.count,
             constant_dropped: self.dropped,
@@ -235,19 +280,26 @@ impl Builder<'_> {
     }
 
     fn declares(&self, name: &str) -> bool {
-        self.metadata.fields().field(name).is_some()
+        declares(self.metadata, name)
     }
 
-    fn put_attributes(&mut self, is_span: bool) {
-        let (metadata, length) = (self.metadata, self.value_length);
-        if self.config.level || !is_span {
+    fn put_attributes(&mut self) {
+        let (metadata, target, length) = (self.metadata, self.target, self.value_length);
+        // A log record has its severity and its scope.
+        let has = |asked: bool| match self.kind {
+            Kind::Span => asked,
+            Kind::SpanEvent => true,
+            Kind::Log => false,
+        };
+        let (has_level, has_target) = (has(self.config.level), has(self.config.target));
+        if has_level {
             self.put("level", |out, prefix| {
                 common::put_str(out, prefix, beginning(metadata.level().as_str(), length))
             });
         }
-        if self.config.target || !is_span {
+        if has_target {
             self.put("target", |out, prefix| {
-                common::put_str(out, prefix, beginning(metadata.target(), length))
+                common::put_str(out, prefix, beginning(target, length))
             });
         }
         if !self.config.location {
@@ -276,30 +328,45 @@ impl Builder<'_> {
             return;
         }
         self.count += 1;
-        value(&mut self.constants, &Prefix::new(self.tag, key));
+        value(&mut self.constants, &Prefix::new(self.kind.tag(), key));
         self.bits |= self.bit(key);
     }
 
-    fn field(&self, field: &Field, is_span: bool) -> Known {
-        let name = field.name();
-        let errors = self.config.errors.status || self.config.errors.exceptions;
-        let role = match (is_span, name) {
-            (_, "") => Role::Nameless,
-            (true, "otel.name") => Role::Name,
-            (true, "otel.kind") => Role::Kind,
-            (true, "otel.status_code") => Role::StatusCode,
-            (true, "otel.status_description") => Role::StatusDescription,
-            (false, "message") => Role::Message,
-            (false, "error") if errors && !self.declares("message") => Role::Exception,
-            (false, "error.type") if errors => Role::ErrorType,
-            (false, "exception.type") if errors => Role::ExceptionType,
-            _ => Role::Attribute,
-        };
-        Known {
-            role,
-            bit: self.bit(name),
-            prefix: Prefix::new(self.tag, name),
+    fn field(&self, field: &Field) -> Known {
+        let mut name = field.name();
+        if self.is_foreign {
+            name = log_crate::key(name, self.config.location);
         }
+        Known {
+            role: self.role(name),
+            bit: self.bit(field.name()),
+            prefix: Prefix::new(self.kind.tag(), name),
+        }
+    }
+
+    fn role(&self, name: &str) -> Role {
+        let errors = self.config.errors.status || self.config.errors.exceptions;
+        let is_span = self.kind == Kind::Span;
+        match (self.kind, name) {
+            (_, "") => Role::Nameless,
+            (Kind::Span, "otel.name") => Role::Name,
+            (Kind::Span, "otel.kind") => Role::Kind,
+            (Kind::Span, "otel.status_code") => Role::StatusCode,
+            (Kind::Span, "otel.status_description") => Role::StatusDescription,
+            (Kind::SpanEvent, "message") if !self.has_own_name() => Role::Message,
+            (Kind::SpanEvent, "event.name") => Role::Message,
+            (Kind::Log, "message") => Role::Body,
+            (Kind::Log, "event.name") => Role::EventName,
+            (_, "error") if !is_span && errors && !self.declares("message") => Role::Exception,
+            (_, "error.type") if !is_span && errors => Role::ErrorType,
+            (_, "exception.type") if !is_span && errors => Role::ExceptionType,
+            _ => Role::Attribute,
+        }
+    }
+
+    /// Whether the program has named its events.
+    fn has_own_name(&self) -> bool {
+        self.declares("event.name") || own_name(self.metadata).is_some()
     }
 
     /// The bit of the first field of this name; 0 where there is none.
@@ -310,6 +377,27 @@ impl Builder<'_> {
             .position(|field| field.name() == name)
             .map_or(0, bit)
     }
+}
+
+fn declares(metadata: &Metadata<'_>, name: &str) -> bool {
+    metadata.fields().field(name).is_some()
+}
+
+/// Whether a callsite's events are exceptions, where their `error` is a text.
+fn is_exception(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event() && declares(metadata, "error") && !declares(metadata, "message")
+}
+
+/// The name that the program gave an event by `name:`. Without one, `tracing` makes a name of the place in the source, which
+/// is no event's.
+fn own_name(metadata: &'static Metadata<'static>) -> Option<&'static str> {
+    let is_made = |name: &str| {
+        let place = name.strip_prefix("event ")?.rsplit_once(':')?;
+        Some(metadata.file() == Some(place.0) && metadata.line() == place.1.parse().ok())
+    };
+    let name = metadata.name();
+    let is_own = metadata.is_event() && !log_crate::is_bridge(metadata);
+    (is_own && !name.is_empty() && is_made(name) != Some(true)).then_some(name)
 }
 
 /// The bit of the key with this number.
@@ -326,8 +414,13 @@ fn bit(number: usize) -> u64 {
 pub(super) struct Templates {
     // Of a known length: no bounds are checked.
     buckets: Box<[Link; BUCKETS]>,
+    /// Of the crate `log`: by level and target.
+    foreign: Box<[Link; FOREIGN]>,
     config: config::Record,
     limits: config::Limits,
+    /// Those of log records.
+    logs: config::Limits,
+    routing: Routing,
 }
 
 type Link = OnceLock<Box<Node>>;
@@ -338,13 +431,25 @@ struct Node {
 }
 
 const BUCKETS: usize = 1024;
+const FOREIGN: usize = 64;
+/// Targets of the crate `log` may be made while the program runs: a chain has so many templates, and what is beyond has the
+/// target of the bridge.
+const MOST_FOREIGN: usize = 32;
 
 impl Templates {
-    pub(super) fn new(config: config::Record, limits: config::Limits) -> Self {
+    pub(super) fn new(
+        config: config::Record,
+        limits: config::Limits,
+        logs: config::Limits,
+        routing: Routing,
+    ) -> Self {
         Self {
             buckets: Box::new([const { Link::new() }; BUCKETS]),
+            foreign: Box::new([const { Link::new() }; FOREIGN]),
             config,
             limits,
+            logs,
+            routing,
         }
     }
 
@@ -369,33 +474,98 @@ impl Templates {
     #[cold]
     #[inline(never)]
     fn add<'l>(&self, link: &'l Link, metadata: &'static Metadata<'static>) -> &'l Node {
-        link.get_or_init(|| self.node(metadata))
+        link.get_or_init(|| node(self.template(metadata)))
     }
 
-    fn node(&self, metadata: &'static Metadata<'static>) -> Box<Node> {
-        let is_span = metadata.is_span();
-        let builder = Builder {
+    /// The template of an event of the crate `log` by its own target; `None` where there are too many of them.
+    pub(super) fn foreign(
+        &self,
+        metadata: &'static Metadata<'static>,
+        target: &str,
+    ) -> Option<&Template> {
+        let mut link = &self.foreign[log_crate::hash(metadata.level(), target) % FOREIGN];
+        for _ in 0..MOST_FOREIGN {
+            let node = match link.get() {
+                Some(node) => node,
+                None => {
+                    let target = log_crate::keep(target)?;
+                    link.get_or_init(|| node(self.event(metadata, target, true)))
+                }
+            };
+            let template = &node.template;
+            if std::ptr::eq(template.metadata, metadata) && template.target == target {
+                return Some(template);
+            }
+            link = &node.next;
+        }
+        None
+    }
+
+    fn template(&self, metadata: &'static Metadata<'static>) -> Template {
+        let target = metadata.target();
+        if metadata.is_span() {
+            let route = self.routing.of_panics(target);
+            let builder = self.builder(metadata, target, false, Kind::Span);
+            return builder.build(route);
+        }
+        if log_crate::is_bridge(metadata) {
+            let rest = self.event(metadata, target, true);
+            let builder = self.builder(metadata, target, true, Kind::SpanEvent);
+            return builder.build(Route::Foreign(Box::new(rest)));
+        }
+        self.event(metadata, target, false)
+    }
+
+    fn event(
+        &self,
+        metadata: &'static Metadata<'static>,
+        target: &'static str,
+        is_foreign: bool,
+    ) -> Template {
+        let builder = |kind| self.builder(metadata, target, is_foreign, kind);
+        let log = || builder(Kind::Log).build(Route::Log);
+        let events = self
+            .routing
+            .of(target, metadata.level(), is_exception(metadata));
+        match events {
+            Events::SpanEvents => builder(Kind::SpanEvent).build(Route::SpanEvent),
+            Events::Logs => log(),
+            Events::Both => builder(Kind::SpanEvent).build(Route::Both(Some(Box::new(log())))),
+            Events::Off => builder(Kind::SpanEvent).build(Route::Off),
+        }
+    }
+
+    fn builder(
+        &self,
+        metadata: &'static Metadata<'static>,
+        target: &'static str,
+        is_foreign: bool,
+        kind: Kind,
+    ) -> Builder<'_> {
+        let (limit, values) = match kind {
+            Kind::Span => (self.limits.attributes, self.limits.value()),
+            Kind::SpanEvent => (self.limits.attributes_per_event, self.limits.value()),
+            Kind::Log => (self.logs.attributes, self.logs.value()),
+        };
+        Builder {
             metadata,
+            target,
+            is_foreign,
+            kind,
             config: &self.config,
-            limit: if is_span {
-                self.limits.attributes
-            } else {
-                self.limits.attributes_per_event
-            },
-            value_length: self.limits.value().length,
-            tag: if is_span {
-                trace::SPAN_ATTRIBUTE
-            } else {
-                trace::EVENT_ATTRIBUTE
-            },
+            limit,
+            value_length: values.length,
             constants: Vec::new(),
             count: 0,
             dropped: 0,
             bits: 0,
-        };
-        Box::new(Node {
-            template: builder.build(),
-            next: Link::new(),
-        })
+        }
     }
+}
+
+fn node(template: Template) -> Box<Node> {
+    Box::new(Node {
+        template,
+        next: Link::new(),
+    })
 }

@@ -51,14 +51,22 @@ impl OtlpLayer {
             return;
         }
         scratch::with(|scratch| {
-            self.store.update(id, |span, account| {
+            let told = self.store.update(id, |span, account| {
                 self.fail(span, &Failure::PANIC, account);
-                if self.config.errors.exceptions {
-                    let now = self.parts.clock.at(span.place.epoch);
+                let template = self.templates.get(span.metadata);
+                let now = self.parts.clock.at(span.place.epoch);
+                if self.config.errors.exceptions && template.has_span_event() {
                     self.put_panic_event(&mut scratch.record, now);
                     span.put_event(&scratch.record, &self.bounds, account);
                 }
+                (template, span.place.ids, now)
             });
+            if let Some((template, ids, now)) = told
+                && self.config.errors.exceptions
+            {
+                scratch.record.clear();
+                self.log_panic(template, &ids, now, scratch);
+            }
         });
     }
 

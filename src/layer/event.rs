@@ -5,17 +5,40 @@ use tracing_core::{Event, Level};
 use super::OtlpLayer;
 use super::callsite::Template;
 use super::failure::Failure;
-use super::scratch::{Noted, Scratch};
+use super::scratch::{self, Noted, Scratch};
 use super::shard::Account;
-use super::span::OpenSpan;
+use super::span::{OpenSpan, Place};
 use super::visit::{Bounds, Fields};
 use super::written::Written;
 use crate::proto::trace;
+use crate::quiet::Gate;
 
 /// An event that is cut to fit has at least so many bytes beside its constants, or is left out.
 pub(super) const LEAST: usize = 64;
 
 impl OtlpLayer {
+    /// An event in a span that is recorded, at this time.
+    #[inline]
+    pub(super) fn on_span_event(
+        &self,
+        template: &Template,
+        event: &Event<'_>,
+        id: u64,
+        place: &Place,
+        time: u64,
+        gate: Gate,
+    ) {
+        if gate == Gate::TooDeep {
+            return self.store.drop_event(id);
+        }
+        if self.is_hooked {
+            return self.add_event_hooked(template, event, id, place, time);
+        }
+        let mut scratch = scratch::take();
+        self.add_event(template, event, id, time, &mut scratch);
+        scratch::put_back(scratch);
+    }
+
     /// Writes an event and appends it to its span.
     #[inline]
     pub(super) fn add_event(
@@ -106,8 +129,8 @@ impl OtlpLayer {
         written
     }
 
-    /// The name of an event that has no message: "the name of the event MUST be `exception`" (specification, exceptions), or
-    /// the callsite's.
+    /// The name of an event of which no field has given one: "the name of the event MUST be `exception`" (specification,
+    /// exceptions), or the callsite's.
     fn event_name(&self, template: &Template, scratch: &Scratch) -> &'static str {
         if scratch.noted.is_exception && self.config.errors.exceptions {
             "exception"
@@ -148,7 +171,7 @@ impl OtlpLayer {
 
     /// What an event tells of its span.
     #[cold]
-    fn remark(
+    pub(super) fn remark(
         &self,
         template: &Template,
         span: &mut OpenSpan,

@@ -64,22 +64,27 @@ impl OtlpLayer {
 
     /// Appends the exception event of a panic, as far as its limits go: "the name of the event MUST be `exception`".
     pub(super) fn put_panic_event(&self, out: &mut Vec<u8>, time: u64) {
-        const MESSAGE: &str = "the thread panicked while the span was entered";
         trace::put_event_time(out, time);
-        let attributes = [
-            (EXCEPTION_TYPE, Failure::PANIC.error_type),
-            (EXCEPTION_MESSAGE, MESSAGE),
-        ];
-        let mut dropped = self.event_bounds.attributes;
-        dropped = (attributes.len() as u32).saturating_sub(dropped);
-        let kept = attributes.len() - dropped as usize;
-        for (key, text) in attributes.into_iter().take(kept) {
-            let text = beginning(text, self.bounds.value.length);
-            common::put_text_at(out, trace::EVENT_ATTRIBUTE, key, text);
-        }
+        let (most, length) = (self.event_bounds.attributes, self.bounds.value.length);
+        let dropped = put_panic_attributes(out, trace::EVENT_ATTRIBUTE, most, length);
         trace::put_event_name(out, "exception");
         trace::put_event_dropped(out, dropped);
     }
+}
+
+/// The attributes of a panic, at most so many and of so many characters each. Returns how many were left out.
+pub(super) fn put_panic_attributes(out: &mut Vec<u8>, tag: u8, most: u32, length: usize) -> u32 {
+    const MESSAGE: &str = "the thread panicked while the span was entered";
+    let attributes = [
+        (EXCEPTION_TYPE, Failure::PANIC.error_type),
+        (EXCEPTION_MESSAGE, MESSAGE),
+    ];
+    let dropped = (attributes.len() as u32).saturating_sub(most);
+    let kept = attributes.len() - dropped as usize;
+    for (key, text) in attributes.into_iter().take(kept) {
+        common::put_text_at(out, tag, key, beginning(text, length));
+    }
+    dropped
 }
 
 impl OpenSpan {

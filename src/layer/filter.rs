@@ -5,7 +5,7 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use tracing_core::Metadata;
+use tracing_core::Level;
 use tracing_subscriber::filter::Targets;
 
 use crate::pattern::Pattern;
@@ -49,19 +49,18 @@ impl Filter {
         self.generation.load(Ordering::Relaxed)
     }
 
-    /// The answer for a callsite, and the generation of the filter that gave it.
-    pub(super) fn decide(&self, metadata: &Metadata<'_>) -> (u64, bool) {
-        (self.generation(), self.wants(metadata))
+    /// The answer for a callsite of this target and level, and the generation of the filter that gave it.
+    pub(super) fn decide(&self, target: &str, level: &Level) -> (u64, bool) {
+        (self.generation(), self.wants(target, level))
     }
 
     /// Whether this is recorded.
-    pub(super) fn wants(&self, metadata: &Metadata<'_>) -> bool {
+    pub(super) fn wants(&self, target: &str, level: &Level) -> bool {
         let wanted = self.wanted.read().unwrap_or_else(PoisonError::into_inner);
-        let target = metadata.target();
         let is_wanted = wanted
             .targets
             .as_ref()
-            .is_none_or(|targets| targets.would_enable(target, metadata.level()));
+            .is_none_or(|targets| targets.would_enable(target, level));
         let is_disabled = || {
             wanted
                 .disabled

@@ -16,8 +16,8 @@ use super::scratch::{self, Scratch};
 use super::shard::{Bare, Opened};
 use super::span::Place;
 use super::written::Written;
-use super::{OtlpLayer, Parts};
-use crate::config;
+use super::{OtlpLayer, Parts, Routing};
+use crate::config::{self, LogSettings};
 use crate::context::Context;
 use crate::model::{SpanKind, Value};
 use crate::proto::value::{self, ValueBounds};
@@ -65,7 +65,13 @@ impl Manual {
             ..record
         };
         Self {
-            layer: OtlpLayer::new(parts, record, limits),
+            layer: OtlpLayer::new(
+                parts,
+                record,
+                limits,
+                Routing::default(),
+                &LogSettings::default(),
+            ),
             begun: AtomicU64::new(0),
         }
     }
@@ -84,7 +90,12 @@ impl Manual {
         describe: impl FnOnce(&Far),
     ) -> Option<(Context, Option<Far>)> {
         let metadata = &begun.scope.metadata;
-        if !self.layer.parts.filter.wants(metadata) {
+        if !self
+            .layer
+            .parts
+            .filter
+            .wants(metadata.target(), metadata.level())
+        {
             return None;
         }
         let mut place = Place::NOWHERE;

@@ -16,6 +16,8 @@ mod far;
 mod filter;
 mod fresh;
 mod hooks;
+mod log;
+mod log_crate;
 #[cfg(feature = "_bridge")]
 mod manual;
 mod open;
@@ -23,6 +25,7 @@ mod open_spans;
 mod panics;
 mod processor;
 mod registry;
+mod route;
 mod scratch;
 mod shard;
 mod span;
@@ -51,11 +54,14 @@ use tracing_subscriber::registry::LookupSpan;
 
 pub(crate) use self::ambient::{Ambient, Guest};
 use self::callsite::{Template, Templates};
+#[cfg(feature = "fmt")]
+pub use self::ext::WithTraceIds;
 pub use self::ext::{SpanExt, extract, inject, with_remote_parent, with_remote_parent_async};
 #[cfg(feature = "_bridge")]
 pub(crate) use self::far::Far;
 pub(crate) use self::filter::Filter;
 use self::fresh::Entered;
+use self::log::Logs;
 #[cfg(feature = "_bridge")]
 pub(crate) use self::manual::{Begun, Manual, Scope};
 use self::open::{Above, New};
@@ -64,6 +70,8 @@ pub use self::open_spans::SpanSnapshot;
 pub(crate) use self::processor::Processors;
 pub use self::processor::{Processor, Record as ProcessedRecord, RecordKind};
 use self::registry::Home;
+pub(crate) use self::route::Routing;
+pub use self::route::{EventRule, Events};
 use self::scratch::Scratch;
 use self::span::{Place, SpanBounds};
 use self::stack::Mirror;
@@ -94,6 +102,10 @@ pub struct OtlpLayer {
     bounds: SpanBounds,
     event_bounds: Bounds,
     config: config::Record,
+    /// Whether anything becomes of any event.
+    has_events: bool,
+    /// `None` where there are no log records.
+    logs: Option<Logs>,
     /// Whether entering and leaving a span is noted in the span.
     tracks: bool,
     /// Whether entering and leaving a span is noted anywhere.
@@ -140,7 +152,17 @@ impl fmt::Debug for OtlpLayer {
 }
 
 impl OtlpLayer {
-    pub(crate) fn new(parts: Parts, config: config::Record, limits: config::Limits) -> Self {
+    pub(crate) fn new(
+        parts: Parts,
+        config: config::Record,
+        limits: config::Limits,
+        mut routing: Routing,
+        log_settings: &config::LogSettings,
+    ) -> Self {
+        let logs = parts.logs.clone();
+        if logs.is_none() {
+            routing = routing.without_logs();
+        }
         let config::Limits {
             attributes,
             events,
@@ -155,7 +177,9 @@ impl OtlpLayer {
         let exported = if parts.exports_spans { SAMPLED } else { 0 };
         let is_hooked = parts.processors.is_some();
         Self {
-            templates: Templates::new(config, limits),
+            has_events: routing.has_any(),
+            templates: Templates::new(config, limits, log_settings.limits, routing),
+            logs: logs.map(|stream| Logs::new(stream, log_settings, &limits, &config)),
             store: Store::new(&parts.budget, share),
             home: Home::default(),
             parts,
@@ -194,7 +218,11 @@ impl OtlpLayer {
     fn sees_all(&self) -> bool {
         dispatcher::get_default(|dispatch| {
             let found = dispatch.downcast_ref::<Self>();
-            found.is_some_and(|found| std::ptr::eq(found, self))
+            let sees_all = found.is_some_and(|found| std::ptr::eq(found, self));
+            if sees_all {
+                self.home.set(dispatch);
+            }
+            sees_all
         })
     }
 
@@ -345,7 +373,7 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.config.events || metadata.is_span() {
+        if self.has_events || metadata.is_span() {
             self.templates.get(metadata);
         }
         // Never less than always: for a plain layer, anything else would switch the callsite off for all layers.
@@ -406,10 +434,13 @@ where
     #[inline]
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let gate = quiet::gate();
-        if gate == Gate::Quiet || !self.config.events {
+        if gate == Gate::Quiet || !self.has_events {
             return;
         }
         let template = self.templates.get(event.metadata());
+        if !template.is_span_event_alone() {
+            return self.on_routed_event(template, event, &context, gate);
+        }
         if !template.passes(&self.parts.filter) {
             return;
         }

@@ -5,6 +5,8 @@
 //! event there is no such reference, so the dispatcher is asked, which sees every span.
 
 use std::sync::OnceLock;
+#[cfg(feature = "fmt")]
+use std::sync::{Mutex, PoisonError};
 
 use tracing_core::dispatcher::{self, Dispatch, WeakDispatch};
 use tracing_core::span::{Attributes, Id};
@@ -22,6 +24,26 @@ use super::stack::Current;
 #[derive(Debug, Default)]
 pub(super) struct Home(OnceLock<WeakDispatch>);
 
+/// The dispatchers of all layers, for who writes lines for people.
+#[cfg(feature = "fmt")]
+static HOMES: Mutex<Vec<WeakDispatch>> = Mutex::new(Vec::new());
+
+#[cfg(feature = "fmt")]
+fn list(dispatch: &Dispatch) {
+    // Whoever is the last to know a dispatcher drops it, which is not to be under the lock.
+    let mut alive = Vec::new();
+    let mut homes = HOMES.lock().unwrap_or_else(PoisonError::into_inner);
+    homes.retain(|home| home.upgrade().map(|home| alive.push(home)).is_some());
+    homes.push(dispatch.downgrade());
+    drop(homes);
+}
+
+#[cfg(feature = "fmt")]
+pub(super) fn homes() -> impl Iterator<Item = Dispatch> {
+    let homes = HOMES.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    homes.into_iter().filter_map(|home| home.upgrade())
+}
+
 /// Lies in the extensions of one span while [`Home::look`] compares two ways to it: the address of that one's `Home`.
 #[derive(Debug, PartialEq)]
 struct Here(usize);
@@ -30,7 +52,11 @@ impl Home {
     /// `Option` and `Vec` do not tell their layers of the dispatcher; then [`Home::catch`] finds it.
     pub(super) fn set(&self, dispatch: &Dispatch) {
         // Whoever comes first sets the same.
-        let _ = self.0.set(dispatch.downgrade());
+        let _is_first = self.0.set(dispatch.downgrade()).is_ok();
+        #[cfg(feature = "fmt")]
+        if _is_first {
+            list(dispatch);
+        }
     }
 
     /// The dispatcher, as far as it is known.
@@ -164,4 +190,15 @@ where
         }
     };
     take(found, place)
+}
+
+/// Shows a span of ours and its ancestors, from the inside out.
+pub(super) fn each_ancestor<S>(id: u64, context: &Context<'_, S>, mut see: impl FnMut(u64))
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let Some(span) = context.span(&Id::from_u64(id)) else {
+        return;
+    };
+    span.scope().for_each(|span| see(span.id().into_u64()));
 }

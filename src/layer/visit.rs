@@ -17,6 +17,7 @@ use super::user::{self, Most};
 use super::written::Written;
 use crate::model::SpanKind;
 use crate::proto::common::{self, Prefix};
+use crate::proto::logs;
 use crate::proto::trace::{self, Code};
 use crate::proto::value::beginning;
 
@@ -274,6 +275,17 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
                 self.event_name();
                 trace::put_event_name(&mut self.scratch.record, value);
             }
+            Role::Body => {
+                self.body(known);
+                logs::put_body(&mut self.scratch.record, value);
+            }
+            Role::EventName => {
+                if self.written.name {
+                    logs::cut_event_name(&mut self.scratch.record);
+                }
+                self.written.name = true;
+                logs::put_event_name(&mut self.scratch.record, value);
+            }
             _ => {}
         }
     }
@@ -295,6 +307,13 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
             trace::cut_event_name(&mut self.scratch.record);
         }
         self.written.name = true;
+    }
+
+    fn body(&mut self, known: &Known) {
+        if self.written.may_have(known.bit) {
+            logs::cut_body(&mut self.scratch.record);
+        }
+        self.written.keys |= known.bit;
     }
 
     /// Formats a value with the user's code, within bounds.
@@ -324,6 +343,11 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
                 self.event_name();
                 let write = |out: &mut Vec<u8>| cut = user::write(out, most, value);
                 trace::put_event_name_with(&mut self.scratch.record, write);
+            }
+            Role::Body => {
+                self.body(known);
+                let write = |out: &mut Vec<u8>| cut = user::write(out, most, value);
+                logs::put_body_with(&mut self.scratch.record, write);
             }
             _ => {
                 let most = self.longest(known.role);

@@ -16,7 +16,7 @@ use crate::context::Propagators;
 use crate::error::Error;
 use crate::export::{self, Chore, Mailbox, Outgoing, Settings, Size, Tuning, Way};
 use crate::id_generator::IdGenerator;
-use crate::layer::{Filter, Holder, OtlpLayer, Parts, Processors};
+use crate::layer::{Filter, Holder, OtlpLayer, Parts, Processors, Routing};
 use crate::pattern::Pattern;
 use crate::problem::Hook;
 use crate::queue::{Budget, Pool, Queue, Stream};
@@ -29,6 +29,7 @@ use crate::signal::Signal;
 pub(super) struct Plan {
     pub(super) config: Config,
     pub(super) record: config::Record,
+    pub(super) routing: Routing,
     pub(super) filter: Option<Targets>,
     pub(super) sampler: Sampler,
     pub(super) propagators: Propagators,
@@ -48,6 +49,7 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
     let Plan {
         config,
         record,
+        routing,
         filter,
         sampler,
         propagators,
@@ -85,7 +87,7 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         parts.filter.disable(disabled_targets);
     }
     let (ways, outlets) = ways(&config, carriers);
-    let layer = OtlpLayer::new(parts.clone(), record, config.limits);
+    let layer = OtlpLayer::new(parts.clone(), record, config.limits, routing, &config.logs);
     let on_sweep = on_sweep(&parts, &layer, hooks.long_running);
     let mailbox = (!ways.is_empty())
         .then(|| start(&parts, ways, on_error, on_sweep))

@@ -17,7 +17,7 @@ use crate::env::{self, Environment};
 use crate::error::Error;
 use crate::export::Transport;
 use crate::id_generator::IdGenerator;
-use crate::layer::{OtlpLayer, Processor};
+use crate::layer::{EventRule, Events, OtlpLayer, Processor};
 use crate::model::Value;
 use crate::pattern::Pattern;
 use crate::problem::{Hook, Problem};
@@ -26,7 +26,6 @@ use crate::sampler::Sampler;
 #[cfg(feature = "tail")]
 use crate::sampler::Tail;
 use crate::say::{self, Level, say};
-use crate::signal::Signal;
 
 /// Begins a pipeline: a layer and the exporter behind it.
 ///
@@ -42,17 +41,6 @@ use crate::signal::Signal;
 /// ```
 pub fn layer() -> Builder {
     Builder::default()
-}
-
-/// What becomes of events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Events {
-    /// Events become span events of the span they are recorded in. An event outside any span is left out.
-    #[default]
-    SpanEvents,
-    /// Events are left out.
-    Off,
 }
 
 /// Settings of a pipeline. What is not set here comes from the [environment](crate::environment) (`OTEL_*`), else it has its
@@ -111,23 +99,10 @@ pub(super) struct Recorded {
     pub(super) level: Option<bool>,
     pub(super) threads: Option<bool>,
     pub(super) events: Option<Events>,
-    /// Makes a stream of log records, which no event becomes yet.
-    #[cfg(test)]
-    pub(super) logs: bool,
+    pub(super) event_rules: Vec<EventRule>,
     pub(super) end_at_last_exit: Option<bool>,
     pub(super) busy_and_idle: Option<bool>,
     pub(super) errors: Option<Errors>,
-}
-
-impl Recorded {
-    /// The signals that there are records of.
-    pub(super) fn signals(&self) -> Vec<Signal> {
-        #[cfg(test)]
-        if self.logs {
-            return Signal::ALL.to_vec();
-        }
-        vec![Signal::Traces]
-    }
 }
 
 impl std::fmt::Debug for Builder {
@@ -213,13 +188,6 @@ impl Builder {
         self
     }
 
-    /// Makes a stream of log records, which no event becomes yet.
-    #[cfg(test)]
-    pub(super) fn with_a_stream_of_logs(mut self) -> Self {
-        self.record.logs = true;
-        self
-    }
-
     /// What errors say of spans and events. Default [`Errors::default`].
     pub fn with_errors(mut self, errors: Errors) -> Self {
         self.record.errors = Some(errors);
@@ -296,9 +264,17 @@ impl Builder {
         self
     }
 
-    /// What becomes of events. Default [`Events::SpanEvents`].
+    /// What becomes of events: span events, log records, both, or nothing. Default [`Events::SpanEvents`]; of exceptions, what
+    /// `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN` says.
     pub fn with_events(mut self, events: Events) -> Self {
         self.record.events = Some(events);
+        self
+    }
+
+    /// What becomes of some events, by their target and level. Of several rules the first one that an event meets holds, before
+    /// [`Builder::with_events`]. Decided once for each callsite, so that an event costs nothing more. Default: none.
+    pub fn with_event_rule(mut self, rule: EventRule) -> Self {
+        self.record.event_rules.push(rule);
         self
     }
 

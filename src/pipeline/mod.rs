@@ -17,7 +17,7 @@ mod resolve;
 #[path = "signals/tests.rs"]
 mod tests_of_signals;
 
-pub use self::builder::{Builder, Events, layer};
+pub use self::builder::{Builder, layer};
 pub use self::explain::Explanation;
 pub use self::exporter::Exporter;
 pub use self::guard::{Guard, Handle};

@@ -1,11 +1,12 @@
 //! The wire: primitives, and one OTLP message a file (opentelemetry-proto 1.11).
 //!
-//! We write these messages ourselves, since a span is written front to back as it happens and no generated type can be
+//! We write these messages ourselves, since a record is written front to back as it happens and no generated type can be
 //! half written. prost's types are the oracle of the tests and nothing more.
 
 pub(crate) mod common;
 #[cfg(any(feature = "http-json", feature = "file"))]
 pub(crate) mod json;
+pub(crate) mod logs;
 pub(crate) mod request;
 pub(crate) mod resource;
 #[cfg(any(feature = "grpc", feature = "http", test, fuzzing))]

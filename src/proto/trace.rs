@@ -322,13 +322,13 @@ pub(crate) fn cut_event_name(event: &mut Vec<u8>) {
     cut(event, EVENT_NAME, &[]);
 }
 
-/// Cuts the attribute with this tag and encoded key out of a span or an event; says whether there was one.
+/// Cuts the attribute with this tag and encoded key out of a span, an event or a log record; says whether there was one.
 pub(crate) fn cut_attribute(message: &mut Vec<u8>, tag: u8, key: &[u8]) -> bool {
     cut(message, tag, key)
 }
 
 /// Cuts the first field with this tag whose content begins so, behind a span's head.
-fn cut(message: &mut Vec<u8>, tag: u8, beginning: &[u8]) -> bool {
+pub(super) fn cut(message: &mut Vec<u8>, tag: u8, beginning: &[u8]) -> bool {
     let start = if has_head(message) { HEAD } else { 0 };
     let Some(found) = message
         .get(start..)

@@ -21,9 +21,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use tracing::field::Empty;
 use tracing::{Span, debug, error, info, info_span};
 use tracing_otlp::{
-    Baggage, Candidate, Context, Decision, Errors, IdGenerator, Limits, ParentBased, Processor,
-    Record, Redaction, Rule, Sampler, Sampling, ShouldSample, SpanContext, SpanExt, SpanId,
-    SpanKind, Status, TraceFlags, TraceId, TraceState, with_remote_parent,
+    Baggage, Builder, Candidate, Context, Decision, Errors, Events, IdGenerator, Limits, Logs,
+    ParentBased, Processor, Record, Redaction, Rule, Sampler, Sampling, ShouldSample, SpanContext,
+    SpanExt, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState, with_remote_parent,
 };
 use tracing_subscriber::prelude::*;
 
@@ -47,6 +47,36 @@ fn request() {
     );
     let _inner = inner.enter();
     info!(rows = 3, "found");
+}
+
+fn of_crate_log() {
+    let record = &mut log::Record::builder();
+    let record = record
+        .target("other")
+        .line(Some(7))
+        .file(Some("src/other.rs"));
+    tracing_log::format_trace(&record.args(format_args!("hello")).build()).unwrap();
+}
+
+#[test]
+fn logs_allocate_nothing() {
+    let as_events =
+        |name, records, events| steady(name, records).with(|builder| builder.with_events(events));
+    let logs = |name, records| as_events(name, records, Events::Logs);
+    logs("log", 1).assert(|| info!(rows = 3, path = "/users", "found {}", 3));
+    logs("log in a span", 3).assert(request);
+    logs("exception", 2).assert(|| info_span!("span").in_scope(|| error!(error = "no")));
+    logs("event", 1).assert(|| info!(event.name = "order.placed", items = 3));
+    logs("log of the crate log", 1).assert(of_crate_log);
+    as_events("span event and log", 3, Events::Both).assert(request);
+    let spans = Logs::default().with_all_span_fields();
+    logs("span fields", 3)
+        .with(|builder| builder.with_logs(spans))
+        .assert(request);
+    let never = |builder: Builder| builder.with_sampler(Sampler::always_off());
+    logs("log in a span that is not sampled", 1)
+        .with(never)
+        .assert(request);
 }
 
 #[test]

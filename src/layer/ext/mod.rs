@@ -6,6 +6,8 @@
 mod carry;
 mod reach;
 pub(super) mod remote;
+#[cfg(feature = "fmt")]
+mod shown;
 mod stray;
 pub(super) mod write;
 
@@ -17,6 +19,8 @@ pub use self::carry::{extract, inject};
 pub(super) use self::reach::{At, answers, default_dispatch};
 pub(super) use self::remote::{current as remote_parent, is_attached as is_remote_parent_attached};
 pub use self::remote::{with_remote_parent, with_remote_parent_async};
+#[cfg(feature = "fmt")]
+pub use self::shown::WithTraceIds;
 use crate::context::{Context, SpanContext};
 use crate::error::Error;
 use crate::id::{SpanId, TraceId};

@@ -20,8 +20,12 @@ use tracing_core::dispatcher;
 use tracing_core::span::Id;
 use tracing_subscriber::Registry;
 use tracing_subscriber::registry::LookupSpan;
+#[cfg(feature = "fmt")]
+use tracing_subscriber::registry::SpanRef;
 
 use super::stray;
+#[cfg(feature = "fmt")]
+use crate::context::Context;
 use crate::layer::OtlpLayer;
 
 /// The Registry's ids are indices of a slab, plus one. Some bits of an index hold the number of a thread, and they are one more than
@@ -126,6 +130,37 @@ pub(super) fn nearest<T: 'static>(
         let dispatch = default_dispatch();
         upwards(&dispatch, dispatch.current_span().id()?, work)
     })
+}
+
+/// The context of a span, or of its nearest ancestor that is recorded, while an event is dispatched. `span` is the same span as
+/// another layer of its subscriber knows it.
+///
+/// A dispatcher that is a thread's own is hidden meanwhile. Then it is looked for among those of all layers of this crate: it is
+/// the one whose Registry has the very same span.
+#[cfg(feature = "fmt")]
+pub(super) fn while_dispatched<'s, R>(
+    id: &Id,
+    span: impl FnOnce() -> Option<SpanRef<'s, R>>,
+) -> Option<Context>
+where
+    R: LookupSpan<'s> + 's,
+{
+    /// Lies in the extensions of the span while it is looked for.
+    struct Looked;
+    let dispatch = default_dispatch();
+    if dispatch.is::<Registry>() {
+        return upwards(&dispatch, id, OtlpLayer::context_of);
+    }
+    let span = span()?;
+    span.extensions_mut().replace(Looked);
+    let is_its = |dispatch: &Dispatch| {
+        let registry = dispatch.downcast_ref::<Registry>();
+        let found = registry.and_then(|registry| registry.span(id));
+        found.is_some_and(|found| found.extensions().get::<Looked>().is_some())
+    };
+    let dispatch = crate::layer::registry::homes().find(is_its);
+    span.extensions_mut().remove::<Looked>();
+    upwards(&dispatch?, id, OtlpLayer::context_of)
 }
 
 /// A copy, so that what is done with it may record.

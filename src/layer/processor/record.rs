@@ -12,6 +12,7 @@ use crate::layer::user;
 use crate::layer::written::{ErrorType, Written};
 use crate::model::{SpanKind, Status, Value};
 use crate::proto::common;
+use crate::proto::logs;
 use crate::proto::trace::{self, Code, Ids};
 use crate::proto::value::{self, ValueBounds};
 use crate::proto::wire::{Content, Reader};
@@ -27,6 +28,9 @@ pub enum RecordKind {
     Span,
     /// An event of a span.
     Event,
+    /// A log record. Its name is that of the event, where it has one; its body went through [`Processor::on_value`](super::Processor)
+    /// as `message`.
+    Log,
 }
 
 /// How a record is encoded.
@@ -50,6 +54,12 @@ impl Form {
         kind: RecordKind::Event,
         attribute: trace::EVENT_ATTRIBUTE,
         name_key: "message",
+    };
+
+    pub(in crate::layer) const LOG: Self = Self {
+        kind: RecordKind::Log,
+        attribute: logs::LOG_ATTRIBUTE,
+        name_key: "event.name",
     };
 }
 
@@ -117,6 +127,7 @@ impl<'a> Record<'a> {
         let name = match self.kind() {
             RecordKind::Span => trace::name_and_kind(message).0,
             RecordKind::Event => trace::event_name_of(message),
+            RecordKind::Log => logs::event_name_of(message),
         };
         let callsite = self.draft.metadata.map(Metadata::name);
         name.or(callsite).unwrap_or_default()
@@ -248,12 +259,14 @@ impl<'a> Record<'a> {
         match form.kind {
             RecordKind::Span => trace::cut_name(message),
             RecordKind::Event => trace::cut_event_name(message),
+            RecordKind::Log => logs::cut_event_name(message),
         }
         let kept = user::fitting(&name, bytes.saturating_sub(message.len() + FRAME));
         written.truncated += u32::from(kept.len() < name.len());
         match form.kind {
             RecordKind::Span => trace::put_name(message, kept),
             RecordKind::Event => trace::put_event_name(message, kept),
+            RecordKind::Log => logs::put_event_name(message, kept),
         }
     }
 

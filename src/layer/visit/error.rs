@@ -86,7 +86,7 @@ impl<const LATE: bool> Fields<'_, LATE> {
         }
         let text = std::mem::take(&mut self.scratch.noted.error_type);
         self.derive(
-            trace::EVENT_ATTRIBUTE,
+            self.template.tag,
             EXCEPTION_TYPE,
             std::str::from_utf8(&text).unwrap_or_default(),
         );

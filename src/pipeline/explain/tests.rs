@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use crate::config::{Batch, Compression, Concurrency, Errors, Limits, Protocol, Tls};
 use crate::context::Propagator;
-use crate::pipeline::builder::{Builder, Events, layer};
+use crate::layer::Events;
+use crate::pipeline::builder::{Builder, layer};
 use crate::sampler::Sampler;
 use crate::testing::InMemory;
 

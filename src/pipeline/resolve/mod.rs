@@ -3,6 +3,7 @@
 mod batch;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod destination;
+mod events;
 mod exporter;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod headers;
@@ -18,11 +19,10 @@ use std::time::Duration;
 use tracing_subscriber::filter::Targets;
 
 use super::assemble::Plan;
-use super::builder::{Builder, Events, Hooks, Recorded};
+use super::builder::{Builder, Hooks, Recorded};
 use super::explain::Explanation;
 use crate::config::{
-    self, Batch, Config, Errors, ExceptionSignal, FIRST_REQUEST, LogSettings, Logs, MAX_REQUEST,
-    Origin, Setting,
+    self, Batch, Config, Errors, FIRST_REQUEST, LogSettings, Logs, MAX_REQUEST, Origin, Setting,
 };
 use crate::context::{Propagator, Propagators};
 use crate::env::Environment;
@@ -50,9 +50,9 @@ pub(super) fn plan(
     let default = Config::default();
     let resource = resource::of_process(builder.resource, environment, explained)?;
     let memory = Setting::of_code(builder.memory, "Builder::with_memory_limit", default.memory);
-    let concurrency = builder.concurrency;
-    let concurrency = Setting::of_code(concurrency, CONCURRENCY, default.concurrency);
-    let signals = builder.record.signals();
+    let concurrency = Setting::of_code(builder.concurrency, CONCURRENCY, default.concurrency);
+    let routing = events::routing(&builder.record, &builder.logs, environment, explained);
+    let signals = routing.signals();
     let requests = concurrency.value.most().max(1);
     let (own, transport) = (builder.destination, builder.transport);
     let exporters = exporter::described(own, transport, builder.exporters)?;
@@ -86,7 +86,8 @@ pub(super) fn plan(
     state_filter(builder.filter.as_ref(), &disabled_targets, explained);
     Ok(Plan {
         config,
-        record: record(&builder.record, environment, explained),
+        record: record(&builder.record, explained),
+        routing,
         filter: builder.filter,
         sampler: sampler::sampler(builder.sampler, environment, explained)?,
         propagators: propagators(builder.propagators, environment, explained),
@@ -151,7 +152,24 @@ fn logs(
     let settings = LogSettings {
         batch: batch::resolve(batch, own, largest, explained),
         limits: limits::of_logs(code.limits, own, explained),
+        is_trace_based: code.is_trace_based,
+        span_fields: code.span_fields,
     };
+    if let Some(severity) = code.minimum_severity {
+        let origin = Origin::Code("Logs::with_minimum_severity");
+        explained.state("minimum_severity", severity.number(), origin);
+    }
+    if settings.is_trace_based {
+        explained.state("trace_based", true, Origin::Code("Logs::with_trace_based"));
+    }
+    if let Some(keys) = &settings.span_fields {
+        let shown = if keys.is_empty() {
+            "all".to_owned()
+        } else {
+            keys.join(", ")
+        };
+        explained.state("span_fields", shown, Origin::Code("Logs::with_span_fields"));
+    }
     explained.turn_to(Signal::Traces);
     settings
 }
@@ -223,8 +241,8 @@ fn state_filter(filter: Option<&Targets>, disabled: &[Pattern], explained: &mut 
     }
 }
 
-/// What errors say, and by which signal: by span events, until there are log records.
-fn errors(code: Option<Errors>, environment: &Environment, explained: &mut Explanation) -> Errors {
+/// What errors say.
+fn errors(code: Option<Errors>, explained: &mut Explanation) -> Errors {
     const CODE: &str = "Builder::with_errors";
     let default = Errors::default();
     let mut settle = |name: &str, of: fn(&Errors) -> bool| {
@@ -233,40 +251,20 @@ fn errors(code: Option<Errors>, environment: &Environment, explained: &mut Expla
             Setting::of_code(code.as_ref().map(of), CODE, of(&default)),
         )
     };
-    let errors = Errors {
+    Errors {
         status: settle("errors.status", |e| e.status),
         exceptions: settle("errors.exceptions", |e| e.exceptions),
         chains: settle("errors.chains", |e| e.chains),
         error_type: settle("errors.error_type", |e| e.error_type),
         panics: settle("errors.panics", |e| e.panics),
-    };
-    let signal = Setting::resolve(
-        None,
-        CODE,
-        environment.exception_signal,
-        ExceptionSignal::default(),
-    );
-    explained.state("errors.signal", signal.value.name(), signal.origin);
-    if signal.value != ExceptionSignal::SpanEvents {
-        explained.warn(format!(
-            "{}={} has no effect yet: log records are not sent, so exceptions stay span events",
-            signal.origin,
-            signal.value.name()
-        ));
     }
-    errors
 }
 
-fn record(
-    code: &Recorded,
-    environment: &Environment,
-    explained: &mut Explanation,
-) -> config::Record {
+fn record(code: &Recorded, explained: &mut Explanation) -> config::Record {
     let default = config::Record::default();
     let mut settle = |name: &str, code: Option<bool>, method, default| {
         explained.settle(name, Setting::of_code(code, method, default))
     };
-    let events = code.events.map(|events| events == Events::SpanEvents);
     config::Record {
         location: settle(
             "record.location",
@@ -292,12 +290,6 @@ fn record(
             "Builder::with_threads",
             default.threads,
         ),
-        events: settle(
-            "record.events",
-            events,
-            "Builder::with_events",
-            default.events,
-        ),
         end_at_last_exit: settle(
             "record.end_at_last_exit",
             code.end_at_last_exit,
@@ -310,7 +302,7 @@ fn record(
             "Builder::with_busy_and_idle",
             default.busy_and_idle,
         ),
-        errors: errors(code.errors, environment, explained),
+        errors: errors(code.errors, explained),
     }
 }
 

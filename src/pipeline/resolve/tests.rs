@@ -2,6 +2,7 @@ use super::*;
 use crate::config::{Concurrency, Limits};
 use crate::env::read;
 use crate::layer;
+use crate::layer::Events;
 use crate::sampler::Sampler;
 use crate::testing::InMemory;
 
@@ -86,16 +87,21 @@ fn spec_5_4_the_limits_of_code_and_environment_come_together() {
 }
 
 #[test]
-fn spec_10_47_exceptions_stay_span_events_while_no_logs_are_sent() {
-    for value in ["logs", "logs/dup"] {
-        let plan = with(layer(), &[("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", value)]);
-        assert_eq!(plan.record.errors, Errors::default());
-        let warnings = plan.explanation.warnings();
-        assert!(
-            warnings.len() == 1 && warnings[0].contains("log records are not sent"),
-            "{warnings:?}"
+fn spec_14_3_exceptions_go_where_the_variable_says_unless_the_code_speaks_of_events() {
+    const NAME: &str = "OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN";
+    for (value, expected) in [("logs", Events::Logs), ("logs/dup", Events::Both)] {
+        let routing = with(layer(), &[(NAME, value)]).routing;
+        assert_eq!(routing.events, Events::SpanEvents);
+        assert_eq!(
+            (routing.exceptions, routing.has_logs()),
+            (Some(expected), true)
         );
+        let code = layer().with_events(Events::Off);
+        let routing = with(code, &[(NAME, value)]).routing;
+        assert_eq!((routing.exceptions, routing.has_logs()), (None, false));
     }
+    let routing = with(layer(), &[]).routing;
+    assert_eq!((routing.exceptions, routing.has_logs()), (None, false));
 }
 
 #[test]

@@ -19,7 +19,10 @@ use crate::testing::InMemory;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn build(builder: Builder) -> (OtlpLayer, Guard) {
-    builder.with_a_stream_of_logs().build().expect("a pipeline")
+    builder
+        .with_events(crate::Events::Both)
+        .build()
+        .expect("a pipeline")
 }
 
 /// Records so many of this length, as nothing else would.

@@ -12,7 +12,7 @@ use tracing_otlp::{Decision, SpanContext};
 
 use self::program::{Phase, Sampling, phases, sampling};
 use self::run::{Known, remote, run};
-use crate::support::layer::{Attributed, Exported, Spans, int, text};
+use crate::support::layer::{Attributed, Exported, Logs, Spans, int, text};
 
 /// What is exported of a run, and what the model knows of it.
 struct Outcome<'a> {
@@ -144,6 +144,30 @@ impl<'a> Outcome<'a> {
     }
 }
 
+/// A log has the ids of the nearest span that is recorded or would be, sampled or not.
+fn check_logs(known: &[Known], logs: &Logs) {
+    let contexts = known.iter().filter(|known| known.is_visible);
+    for (known, context) in contexts.filter_map(|known| Some((known, known.context.as_ref()?))) {
+        let inside = logs
+            .iter()
+            .filter(|log| log.span_id == context.span_id().to_bytes());
+        let mut events = Vec::new();
+        for log in inside {
+            assert_eq!(log.trace_id, context.trace_id().to_bytes());
+            assert_eq!(log.flags, u32::from(context.flags().bits()));
+            events.push(format!("{:?}", log.value("event")));
+        }
+        let expected = known.events.iter().map(|number| int(*number as i64));
+        let mut expected: Vec<_> = expected.map(|number| format!("{number:?}")).collect();
+        events.sort();
+        expected.sort();
+        assert_eq!(events, expected, "{known:?}");
+    }
+    let inside = logs.iter().filter(|log| !log.has_no_ids()).count();
+    let expected = known.iter().map(|known| known.events.len());
+    assert_eq!(inside, expected.sum::<usize>());
+}
+
 proptest! {
     #![proptest_config(Config { cases: 64, failure_persistence: None, ..Config::default() })]
 
@@ -153,8 +177,9 @@ proptest! {
         around: bool,
         phases in phases(),
     ) {
-        let (known, spans) = run(sampling, around, &phases);
+        let (known, spans, logs) = run(sampling, around, &phases);
         Outcome::new(sampling, &known, &spans).check();
+        check_logs(&known, &logs);
     }
 }
 
@@ -166,7 +191,7 @@ fn the_programs_are_rich() {
     let mut seen = [0_usize; 6];
     for _ in 0..32 {
         let phases: Vec<Phase> = phases().new_tree(&mut runner).unwrap().current();
-        let (known, spans) = run(Sampling::ParentAlwaysOn, false, &phases);
+        let (known, spans, _) = run(Sampling::ParentAlwaysOn, false, &phases);
         seen[0] += spans.len();
         seen[1] += known.iter().filter(|span| !span.is_visible).count();
         seen[2] += known.iter().filter(|span| span.remote.is_some()).count();

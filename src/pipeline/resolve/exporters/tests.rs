@@ -9,7 +9,7 @@ use crate::testing::InMemory;
 fn plan_of(builder: Builder, pairs: &[(&str, &str)]) -> Result<Plan, Error> {
     let pairs = pairs.iter();
     let environment = read(pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-    builder.with_a_stream_of_logs().plan(environment)
+    builder.with_events(crate::Events::Both).plan(environment)
 }
 
 fn in_memory(name: &str) -> Exporter {

@@ -12,7 +12,7 @@ fn plan_of(builder: Builder, pairs: &[(&str, &str)]) -> Plan {
     let pairs = pairs.iter();
     let environment = read(pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     builder
-        .with_a_stream_of_logs()
+        .with_events(crate::Events::Both)
         .plan(environment)
         .expect("a plan")
 }
@@ -101,7 +101,7 @@ fn spec_5_4_and_10_25_limits_of_logs_go_before_the_general_ones() {
 fn limits_and_batches_of_logs_are_checked() {
     let error = |logs: Logs| {
         let builder = layer().with_transport(InMemory::new()).with_logs(logs);
-        let plan = builder.with_a_stream_of_logs().plan(read([]));
+        let plan = builder.with_events(crate::Events::Both).plan(read([]));
         plan.err().expect("a wrong value").to_string()
     };
     let record = Limits::default().with_record_bytes(7);

@@ -1,5 +1,6 @@
 //! Random programs, against a model of maps and vectors that knows nothing of encoding.
 
+mod agreement;
 mod model;
 mod program;
 mod run;
@@ -25,6 +26,16 @@ proptest! {
     #[test]
     fn a_program_decodes_to_what_the_model_says(program in program()) {
         check(&program);
+    }
+
+    /// R10: the same events as logs and as span events agree, whatever they say.
+    #[test]
+    fn events_as_logs_and_as_span_events_agree(mut program in program()) {
+        let settings = &mut program.settings;
+        // Those of logs.
+        (settings.events, settings.attributes_per_event, settings.value_length) = (128, 128, None);
+        let (spans, logs) = run::run_with_logs(&program);
+        agreement::check(&spans, &logs);
     }
 }
 

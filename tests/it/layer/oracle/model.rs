@@ -496,11 +496,13 @@ fn event(shape: &Shape, settings: &Settings, values: &Values) -> (Event, Failure
         attributes: Attributes::new(settings.attributes_per_event, shape, settings, true, true),
     };
     let attributes = &mut event.attributes;
+    let has_own_name = !shape.name.is_empty() || declares(shape, "event.name");
     let mut failure = Failure::default();
     for (field, value) in shape.fields.iter().zip(values) {
         let Some(value) = value else { continue };
         match (&**field, value.text()) {
-            ("message", Some(text)) => event.name = text.to_owned(),
+            ("message", Some(text)) if !has_own_name => event.name = text.to_owned(),
+            ("event.name", Some(text)) => event.name = text.to_owned(),
             ("error", Some(said)) if may_be_exception && reads_errors => {
                 failure.said = Some(said.to_owned());
                 if derives.message {

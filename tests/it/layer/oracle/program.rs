@@ -104,24 +104,19 @@ fn shape() -> impl Strategy<Value = Shape> {
         prop::option::of("[a-z:]{0,9}"),
         prop::option::of(any::<u32>()),
     );
-    (
-        any_text(),
-        any_text(),
-        level(),
-        location,
-        vec(key(), 0..=FIELDS),
+    // Without a name of its own, an event is named by its place.
+    let name = prop_oneof![any_text(), Just(String::new())];
+    (name, any_text(), level(), location, vec(key(), 0..=FIELDS)).prop_map(
+        |(name, target, level, (file, module, line), fields)| Shape {
+            name,
+            target,
+            level,
+            file,
+            module,
+            line,
+            fields,
+        },
     )
-        .prop_map(
-            |(name, target, level, (file, module, line), fields)| Shape {
-                name,
-                target,
-                level,
-                file,
-                module,
-                line,
-                fields,
-            },
-        )
 }
 
 fn level() -> impl Strategy<Value = Level> {
@@ -139,6 +134,7 @@ fn key() -> impl Strategy<Value = String> {
         "otel.status_code",
         "otel.status_description",
         "message",
+        "event.name",
         "error",
         "error.chain",
         "exception.message",

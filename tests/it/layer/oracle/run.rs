@@ -3,15 +3,28 @@
 use tracing::field::Value;
 use tracing::subscriber::with_default;
 use tracing::{Event, Metadata, Span};
-use tracing_otlp::{Builder, Errors, Limits};
+use tracing_otlp::{Builder, Errors, Events, Limits, OtlpLayer};
 use tracing_subscriber::prelude::*;
 
 use super::program::{Parent, Program, Settings, Step, Values};
 use crate::layer::callsite;
-use crate::support::layer::{Pipeline, Spans};
+use crate::support::layer::{Logs, Pipeline, Signals, Spans};
 
 pub(super) fn run(program: &Program) -> Spans {
     let (layer, pipeline) = Pipeline::with(|builder| configure(builder, program.settings));
+    drive(program, layer);
+    pipeline.spans()
+}
+
+/// The same with each event as a log too.
+pub(super) fn run_with_logs(program: &Program) -> (Spans, Logs) {
+    let settings = |builder| configure(builder, program.settings).with_events(Events::Both);
+    let (layer, signals) = Signals::with(settings);
+    drive(program, layer);
+    signals.exported()
+}
+
+fn drive(program: &Program, layer: OtlpLayer) {
     with_default(tracing_subscriber::registry().with(layer), || {
         let mut machine = Machine {
             span_callsites: program.spans.iter().map(|shape| shape.span()).collect(),
@@ -21,7 +34,6 @@ pub(super) fn run(program: &Program) -> Spans {
         program.steps.iter().for_each(|step| machine.step(step));
         machine.end();
     });
-    pipeline.spans()
 }
 
 fn configure(builder: Builder, settings: Settings) -> Builder {

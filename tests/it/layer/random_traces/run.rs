@@ -8,14 +8,15 @@ use tracing::field::Empty;
 use tracing::span::Id;
 use tracing::{Dispatch, Level, Span};
 use tracing_otlp::{
-    Context, SpanContext, SpanExt, SpanId, TraceFlags, TraceId, TraceState, with_remote_parent,
+    Context, Events, SpanContext, SpanExt, SpanId, TraceFlags, TraceId, TraceState,
+    with_remote_parent,
 };
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::reload;
 
 use super::program::{NAMES, Open, Parent, Phase, Sampling, Set, Step, Style};
-use crate::support::layer::{Everything, Pipeline, Spans};
+use crate::support::layer::{Everything, Logs, Signals, Spans};
 
 const TARGETS: [&str; 3] = ["alpha", "beta", "gamma"];
 
@@ -62,8 +63,12 @@ fn targets(hidden: [bool; 3]) -> Targets {
 }
 
 /// `around`: the filter that hides is one around the layer, else its own.
-pub(super) fn run(sampling: Sampling, around: bool, phases: &[Phase]) -> (Vec<Known>, Spans) {
-    let (layer, pipeline) = Pipeline::with(|builder| builder.with_sampler(sampling.sampler()));
+pub(super) fn run(sampling: Sampling, around: bool, phases: &[Phase]) -> (Vec<Known>, Spans, Logs) {
+    let (layer, pipeline) = Signals::with(|builder| {
+        builder
+            .with_sampler(sampling.sampler())
+            .with_events(Events::Both)
+    });
     let (filter, handle) = reload::Layer::new(targets([false; 3]));
     let registry = tracing_subscriber::registry().with(Everything);
     let dispatch = if around {
@@ -98,7 +103,8 @@ pub(super) fn run(sampling: Sampling, around: bool, phases: &[Phase]) -> (Vec<Kn
     let mut known = shared.into_inner().unwrap();
     with_default(&dispatch, || known.iter_mut().for_each(Known::drop_handle));
     drop(dispatch);
-    (known, pipeline.spans())
+    let (spans, logs) = pipeline.exported();
+    (known, spans, logs)
 }
 
 impl Known {

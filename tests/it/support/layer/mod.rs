@@ -13,6 +13,7 @@
 )]
 
 mod exported;
+mod logged;
 mod pipeline;
 mod same;
 pub(crate) mod user_code;
@@ -21,4 +22,5 @@ mod valid;
 pub(crate) use self::exported::{
     Attributed, Exported, Spans, bytes, double, int, no_value, text, texts, truth,
 };
+pub(crate) use self::logged::{Logged, Logs, Signals, decode_logs, exported_with, logged};
 pub(crate) use self::pipeline::{Everything, Pipeline, hiding_debug, record, record_with};
