@@ -360,7 +360,7 @@ struct Missed<'a> {
 impl Visit for Missed<'_> {
     fn record_debug(&mut self, field: &Field, _: &dyn Debug) {
         let is_attribute = |known: &Known| known.role == Role::Attribute;
-        let count = self.template.known(field).is_some_and(is_attribute);
+        let count = self.template.any(field).is_some_and(is_attribute);
         self.attributes = self.attributes.saturating_add(u16::from(count));
     }
 }

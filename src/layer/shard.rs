@@ -27,6 +27,8 @@ const LEAST_BARE: usize = 8;
 const KEPT_BYTES: usize = 4 << 10;
 /// and so many of them a shard.
 const KEPT: usize = 1024;
+/// So many also where memory is short, so that spans one after the other do not allocate just when there is the most to do.
+const ALWAYS_KEPT: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Shard {
@@ -315,9 +317,10 @@ impl Shard {
             let extra = std::mem::take(&mut span.extra);
             self.account.refund(extra.charge);
         }
-        let fits = span.record.capacity() <= KEPT_BYTES && self.free.len() < KEPT;
+        let kept = self.free.len();
+        let fits = span.record.capacity() <= KEPT_BYTES && kept < KEPT;
         // Beyond a quarter of the budget, memory is better given back than kept.
-        if fits && !self.account.budget.exceeds(1, 4) {
+        if fits && (kept < ALWAYS_KEPT || !self.account.budget.exceeds(1, 4)) {
             span.record.clear();
             self.free.push(span);
         } else {

@@ -22,8 +22,9 @@ use tracing::field::Empty;
 use tracing::{Span, debug, error, info, info_span};
 use tracing_otlp::{
     Baggage, Builder, Candidate, Context, Decision, Errors, Events, IdGenerator, Limits, Logs,
-    ParentBased, Processor, Record, Redaction, Rule, Sampler, Sampling, ShouldSample, SpanContext,
-    SpanExt, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState, with_remote_parent,
+    ParentBased, Processor, Record, Redaction, Request, Rule, Sampler, Sampling, Sending,
+    ShouldSample, SpanContext, SpanExt, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
+    Transport, with_remote_parent,
 };
 use tracing_subscriber::prelude::*;
 
@@ -559,6 +560,33 @@ fn busy_and_idle_times_allocate_nothing() {
     at_last_exit
         .with(|builder| builder.with_end_at_last_exit(true))
         .assert(work);
+}
+
+/// A collector hangs, and the memory is used up: what a span costs then is chunks alone, as ever.
+#[test]
+fn memory_that_is_used_up_costs_no_allocation() {
+    struct Silent;
+    impl Transport for Silent {
+        fn send(&self, _: Request) -> Sending {
+            Box::pin(std::future::pending())
+        }
+    }
+    let (otlp, guard) = tracing_otlp::layer()
+        .with_transport(Silent)
+        .with_memory_limit(4 << 20)
+        .with_shutdown_timeout(Duration::from_millis(1))
+        .build()
+        .unwrap();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(otlp), || {
+        while guard.handle().stats().dropped() == 0 {
+            request();
+        }
+        (0..2_000).for_each(|_| request());
+        let before = ALLOCATIONS.get();
+        (0..4_000).for_each(|_| request());
+        let allocations = ALLOCATIONS.get() - before;
+        assert!(allocations < 400, "{allocations} for 8,000 spans");
+    });
 }
 
 #[test]
