@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use crate::table::thousands;
 
-const WIDTH: f64 = 760.0;
-const NAMES: f64 = 300.0;
+const WIDTH: f64 = 840.0;
+const NAMES: f64 = 390.0;
 /// Behind the longest bar, for its number.
 const NUMBERS: f64 = 80.0;
 const BAR: f64 = 18.0;

@@ -1,4 +1,4 @@
-//! How long it takes to close a span: the median, and the slowest in a thousand, in ten thousand and of all.
+//! How long it takes to close a span: the median, and the slowest in a hundred, a thousand, ten thousand, and of all.
 //!
 //! ```text
 //! cargo run --release -p peers --bin latency [-- --quick] [--spans 2000000] [--rate 200000]
@@ -27,8 +27,9 @@ const APPLICATION: &str = "application";
 const STACKS: [Stack; 3] = [Stack::NoOp, Stack::Ours, Stack::OpenTelemetry];
 
 /// What is told of the times, by name and share of them.
-const QUANTILES: [(&str, f64); 4] = [
+const QUANTILES: [(&str, f64); 5] = [
     ("median", 0.5),
+    ("p99", 0.99),
     ("p99.9", 0.999),
     ("p99.99", 0.9999),
     ("max", 1.0),
