@@ -5,7 +5,7 @@ use super::span::OpenSpan;
 
 /// What an open span knows of its local trace.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Member;
+pub(super) struct Member {}
 
 impl Member {
     #[inline(always)]
@@ -24,8 +24,8 @@ impl Decided {
 }
 
 /// Holds nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Holder;
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Holder {}
 
 impl Holder {
     #[inline(always)]
