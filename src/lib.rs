@@ -216,7 +216,7 @@
 //! | `init` | on | `init()` and `Builder::init`: a whole subscriber in one line |
 //! | `opentelemetry-0_33` | off | `bridge::opentelemetry_0_33`: one trace with what uses the crate `opentelemetry` |
 //! | `tracing-opentelemetry-0_34` | off | `bridge::tracing_opentelemetry_0_34`: its `OpenTelemetrySpanExt` on spans of this crate; with `opentelemetry-0_33` |
-//! | `opentelemetry-sdk-0_33` | off | `bridge::opentelemetry_sdk_0_33`: samplers, id generators, resources and span exporters of OpenTelemetry's SDK |
+//! | `opentelemetry-sdk-0_33` | off | `bridge::opentelemetry_sdk_0_33`: parts of OpenTelemetry's SDK in a pipeline, and a pipeline as its exporter |
 //! | `tail` | off | `Builder::with_tail_sampling`: traces are kept or dropped when they are over |
 //! | `log` | off | with `init()`, records of the crate `log` are recorded too |
 //! | `testing` | off | the module `testing`: an in-memory transport that gives decoded spans |

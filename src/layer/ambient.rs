@@ -4,7 +4,7 @@
 //! Without a bridge all of this is one test of a flag that is known when the program is compiled.
 
 #![cfg_attr(
-    not(feature = "_bridge"),
+    not(feature = "tracing-opentelemetry-0_34"),
     allow(dead_code, reason = "only a bridge makes use of it")
 )]
 

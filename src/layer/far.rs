@@ -1,8 +1,8 @@
 //! A span as someone knows it who may keep it for longer than it lives, and on another thread.
 
 #![cfg_attr(
-    not(feature = "_bridge"),
-    allow(dead_code, reason = "only a bridge makes use of it")
+    not(feature = "tracing-opentelemetry-0_34"),
+    allow(dead_code, reason = "only a bridge makes use of all of it")
 )]
 
 use std::time::SystemTime;

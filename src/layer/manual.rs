@@ -199,6 +199,11 @@ impl Scope {
         Self::with_head(name, head)
     }
 
+    /// What runs of its records begin with.
+    pub(crate) fn run(&self) -> queue::Scope {
+        self.run
+    }
+
     fn with_head(name: &str, head: Vec<u8>) -> &'static Self {
         static KNOWN: Mutex<Option<HashMap<Vec<u8>, &'static Scope>>> = Mutex::new(None);
         let mut known = lock(&KNOWN);

@@ -150,7 +150,7 @@ impl Store {
 
     /// Has a guest told before a span starts. `false`: it has started, or is not known.
     #[cfg_attr(
-        not(feature = "_bridge"),
+        not(feature = "tracing-opentelemetry-0_34"),
         allow(dead_code, reason = "only a bridge brings a guest")
     )]
     pub(super) fn bid(&self, id: u64) -> bool {

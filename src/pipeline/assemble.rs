@@ -99,7 +99,7 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         outlets,
         explanation,
         #[cfg(feature = "_bridge")]
-        rules: (record, config.limits),
+        rules: (record, [config.limits, config.logs.limits]),
     });
     panic::flush_before(&shared, hooks.flush_on_panic);
     let guard = Guard::new(shared, config.shutdown_timeout);

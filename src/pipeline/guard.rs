@@ -29,8 +29,12 @@ pub(super) struct Shared {
     pub(super) explanation: Explanation,
     /// What a layer is made of beside its parts.
     #[cfg(feature = "_bridge")]
-    pub(super) rules: (config::Record, config::Limits),
+    pub(super) rules: Rules,
 }
+
+/// What is recorded, and the limits of spans and log records.
+#[cfg(feature = "_bridge")]
+pub(super) type Rules = (config::Record, [config::Limits; 2]);
 
 /// One signal on its way to one destination.
 #[derive(Debug)]
@@ -142,7 +146,7 @@ impl Handle {
 
     /// What a further layer of the pipeline is made of.
     #[cfg(feature = "_bridge")]
-    pub(super) fn parts(&self) -> (Parts, (config::Record, config::Limits)) {
+    pub(super) fn parts(&self) -> (Parts, Rules) {
         (self.0.parts.clone(), self.0.rules)
     }
 

@@ -1,8 +1,13 @@
 //! What bridges to other libraries need of a pipeline.
 
+#[cfg(feature = "opentelemetry-sdk-0_33")]
+use std::sync::Arc;
+
 use super::builder::Builder;
 use super::guard::Handle;
 use crate::bridge::opentelemetry_0_33::{Active, ContextPropagator, TracerProvider};
+#[cfg(feature = "opentelemetry-sdk-0_33")]
+use crate::bridge::opentelemetry_sdk_0_33::PipelineExporter;
 use crate::layer::{Manual, OtlpLayer};
 
 impl Builder {
@@ -29,7 +34,7 @@ pub(super) fn joined(layer: OtlpLayer, context_activation: Option<bool>) -> Otlp
 
 impl From<&Handle> for TracerProvider {
     fn from(handle: &Handle) -> Self {
-        let (parts, (record, limits)) = handle.parts();
+        let (parts, (record, [limits, _])) = handle.parts();
         Self::new(Manual::new(parts, record, limits))
     }
 }
@@ -38,5 +43,15 @@ impl From<&Handle> for ContextPropagator {
     fn from(handle: &Handle) -> Self {
         let (parts, _) = handle.parts();
         Self::new(parts.propagators)
+    }
+}
+
+#[cfg(feature = "opentelemetry-sdk-0_33")]
+impl From<&Handle> for PipelineExporter {
+    fn from(handle: &Handle) -> Self {
+        let (parts, (_, [of_spans, of_logs])) = handle.parts();
+        let handle = handle.clone();
+        let flush = move |timeout| handle.flush(timeout).map(drop);
+        Self::new(parts, of_spans, of_logs, Arc::new(flush))
     }
 }

@@ -12,7 +12,7 @@ const TIME: u8 = tag(1, FIXED64);
 const SEVERITY_NUMBER: u8 = tag(2, VARINT);
 const SEVERITY_TEXT: u8 = tag(3, LEN);
 /// "A value containing the body of the log record": an `AnyValue`.
-pub(super) const BODY: u8 = tag(5, LEN);
+pub(crate) const BODY: u8 = tag(5, LEN);
 /// LogRecord.attributes.
 pub(crate) const LOG_ATTRIBUTE: u8 = tag(6, LEN);
 pub(super) const DROPPED_ATTRIBUTES: u8 = tag(7, VARINT);
@@ -41,6 +41,16 @@ pub(crate) fn put_times(out: &mut Vec<u8>, time: u64) {
     out.extend_from_slice(&head);
 }
 
+/// Times that another clock has read: when it happened, as far as that is known, and when it was observed.
+#[cfg(feature = "_bridge")]
+pub(crate) fn put_times_apart(out: &mut Vec<u8>, time: Option<u64>, observed: u64) {
+    let times = time.map(|time| (TIME, time));
+    for (tag, time) in times.into_iter().chain([(OBSERVED_TIME, observed)]) {
+        out.push(tag);
+        out.extend_from_slice(&time.to_le_bytes());
+    }
+}
+
 /// The span that the record belongs to. Flags of zero are left out, as any default.
 #[inline]
 pub(crate) fn put_ids(out: &mut Vec<u8>, ids: &Ids) {
@@ -58,7 +68,15 @@ pub(crate) fn put_ids(out: &mut Vec<u8>, ids: &Ids) {
 
 /// The severity, and what its source calls it.
 pub(crate) fn put_severity(out: &mut Vec<u8>, severity: Severity, text: &str) {
-    out.extend_from_slice(&[SEVERITY_NUMBER, severity.number()]);
+    put_severity_number(out, severity.number());
+    put_severity_text(out, text);
+}
+
+pub(crate) fn put_severity_number(out: &mut Vec<u8>, number: u8) {
+    out.extend_from_slice(&[SEVERITY_NUMBER, number]);
+}
+
+pub(crate) fn put_severity_text(out: &mut Vec<u8>, text: &str) {
     wire::put_len(out, SEVERITY_TEXT, text.as_bytes());
 }
 

@@ -55,6 +55,23 @@ pub(crate) fn put_attribute(
     pen.is_cut
 }
 
+/// Appends a value in a field with this tag, cut as an attribute's is; says whether it was for want of bytes.
+#[cfg(feature = "_bridge")]
+pub(crate) fn put_value(
+    out: &mut Vec<u8>,
+    tag: u8,
+    value: &Value<'_>,
+    bounds: &ValueBounds,
+) -> bool {
+    let mut pen = Pen {
+        bounds,
+        end: out.len().saturating_add(bounds.bytes),
+        is_cut: false,
+    };
+    put_nested(out, tag, |out| pen.put_any(out, value, 1));
+    pen.is_cut
+}
+
 /// Writes one attribute.
 struct Pen<'b> {
     bounds: &'b ValueBounds,
@@ -138,7 +155,7 @@ impl Pen<'_> {
 const FEW: usize = 16;
 
 /// The pairs of which no later one has the key, less those without a key: "the keys of a map are unique".
-fn distinct<'v>(
+pub(crate) fn distinct<'v>(
     pairs: &'v [(Cow<'_, str>, Value<'_>)],
 ) -> impl Iterator<Item = (&'v str, &'v Value<'v>)> {
     let mut last = HashMap::new();

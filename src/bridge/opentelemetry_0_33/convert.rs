@@ -140,7 +140,7 @@ pub(super) fn pairs(theirs: &[KeyValue]) -> impl Iterator<Item = (&str, Value<'_
         .map(|pair| (pair.key.as_str(), value(&pair.value)))
 }
 
-pub(super) fn value(theirs: &opentelemetry::Value) -> Value<'_> {
+pub(in crate::bridge) fn value(theirs: &opentelemetry::Value) -> Value<'_> {
     use opentelemetry::Value as Theirs;
     match theirs {
         Theirs::Bool(value) => (*value).into(),
@@ -158,7 +158,7 @@ pub(super) fn value(theirs: &opentelemetry::Value) -> Value<'_> {
     }
 }
 
-pub(super) fn kind(theirs: Option<&otel::SpanKind>) -> SpanKind {
+pub(in crate::bridge) fn kind(theirs: Option<&otel::SpanKind>) -> SpanKind {
     match theirs {
         None | Some(otel::SpanKind::Internal) => SpanKind::Internal,
         Some(otel::SpanKind::Client) => SpanKind::Client,

@@ -46,7 +46,7 @@ mod tracer;
 
 pub(crate) use self::active::Active;
 #[cfg(feature = "opentelemetry-sdk-0_33")]
-pub(super) use self::convert::{kind_of, owned_value};
+pub(super) use self::convert::{kind, kind_of, owned_value, value};
 pub use self::convert::{span_context, span_id, trace_id};
 pub use self::propagator::ContextPropagator;
 pub use self::span::Span;

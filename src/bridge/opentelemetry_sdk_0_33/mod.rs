@@ -1,4 +1,5 @@
-//! The crate `opentelemetry_sdk`, version 0.33: its parts in a pipeline of this crate, with the feature `opentelemetry-sdk-0_33`.
+//! The crate `opentelemetry_sdk`, version 0.33, with the feature `opentelemetry-sdk-0_33`: its parts in a pipeline of this crate, and a
+//! pipeline as an exporter of theirs ([`PipelineExporter`]).
 //!
 //! ```
 //! use opentelemetry_sdk::Resource;
@@ -17,9 +18,14 @@
 //! # Ok::<(), tracing_otlp::Error>(())
 //! ```
 
-mod data;
+mod encode;
 mod exporter;
+mod log_data;
 mod parts;
+mod pipeline;
+mod request;
+mod span_data;
 
-pub use self::exporter::span_exporter;
+pub use self::exporter::{log_exporter, span_exporter};
 pub use self::parts::{id_generator, resource_attributes, sampler};
+pub use self::pipeline::PipelineExporter;

@@ -5,7 +5,7 @@ use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SamplingDecision, ShouldSample};
 
-use super::data;
+use super::request;
 use crate::bridge::opentelemetry_0_33::{kind_of, owned_value, span_id, trace_id};
 use crate::context::TraceState;
 use crate::id::{SpanId, TraceId};
@@ -26,7 +26,7 @@ impl<S: ShouldSample + 'static> sampler::ShouldSample for Theirs<S> {
         let parent = span.parent().map(otel::SpanContext::from);
         let state = parent.as_ref().map(|parent| parent.trace_state().clone());
         let parent = parent.map(|parent| Context::new().with_remote_span_context(parent));
-        let attributes: Vec<_> = span.attributes().filter_map(data::pair).collect();
+        let attributes: Vec<_> = span.attributes().filter_map(request::pair).collect();
         let link = |(trace, span): (TraceId, SpanId)| {
             let flags = otel::TraceFlags::default();
             let state = otel::TraceState::NONE;

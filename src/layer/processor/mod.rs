@@ -114,7 +114,7 @@ impl Processors {
     }
 
     /// A value on its way into a record that takes so many bytes at most. Of a longer one not much more is shown to anybody.
-    pub(super) fn value(&self, key: &str, value: &mut Value<'_>, bytes: usize) {
+    pub(crate) fn value(&self, key: &str, value: &mut Value<'_>, bytes: usize) {
         let end = clip::clip(value, bytes.saturating_add(OVERRUN));
         self.show(key, value);
         if let Some(end) = end {
@@ -132,7 +132,7 @@ impl Processors {
     }
 
     /// As [`Processors::value`] of a text. What is no text afterwards is left out.
-    pub(super) fn text<'t>(&self, key: &str, text: &'t str, bytes: usize) -> Cow<'t, str> {
+    pub(crate) fn text<'t>(&self, key: &str, text: &'t str, bytes: usize) -> Cow<'t, str> {
         let mut value = Value::Str(Cow::Borrowed(text));
         self.value(key, &mut value, bytes);
         match value {

@@ -1,23 +1,31 @@
 //! Parts of OpenTelemetry's SDK in our pipeline.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use opentelemetry::logs::{AnyValue, LogRecord as _, Logger, LoggerProvider as _, Severity};
 use opentelemetry::trace::{
     Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId,
     TraceState, Tracer as _, TracerProvider as _,
 };
-use opentelemetry::{Context, InstrumentationScope, KeyValue};
+use opentelemetry::{Array, Context, InstrumentationScope, Key, KeyValue};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::ScopeSpans;
+use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::logs::{InMemoryLogExporter, SdkLoggerProvider};
 use opentelemetry_sdk::trace::{
-    IdGenerator, InMemorySpanExporter, Sampler, SamplingDecision, SamplingResult, ShouldSample,
-    SpanData, SpanExporter,
+    IdGenerator, InMemorySpanExporter, Sampler, SamplingDecision, SamplingResult,
+    SdkTracerProvider, ShouldSample, SpanData, SpanExporter,
 };
+use prost::Message as _;
 use tracing::info_span;
 use tracing_otlp::bridge::opentelemetry_0_33::TracerProvider;
 use tracing_otlp::bridge::opentelemetry_sdk_0_33::{
-    id_generator, resource_attributes, sampler, span_exporter,
+    PipelineExporter, id_generator, log_exporter, resource_attributes, sampler, span_exporter,
 };
+use tracing_otlp::{Limits, Signal};
 use tracing_subscriber::prelude::*;
 
 use interop::record_with;
@@ -215,4 +223,234 @@ fn a_time_out_is_tried_again_and_a_failure_is_a_rejection() {
     let stats = guard.handle().stats();
     assert_eq!((stats.rejected(), stats.retries()), (1, 1), "{stats}");
     assert!(stats.is_balanced());
+}
+
+/// A pipeline of ours beside one of their SDK that ends in ours.
+fn exported_by_theirs(
+    settings: impl FnOnce(tracing_otlp::Builder) -> tracing_otlp::Builder,
+    work: impl FnOnce(&PipelineExporter),
+) -> interop::Pipeline {
+    let (layer, pipeline) = interop::Pipeline::with(settings);
+    work(&PipelineExporter::from(&pipeline.handle()));
+    drop(layer);
+    pipeline
+}
+
+#[test]
+fn spans_of_their_sdk_are_exported_as_their_own_exporter_says_them() {
+    let theirs = InMemorySpanExporter::default();
+    let mut expected = Vec::new();
+    let pipeline = exported_by_theirs(
+        |builder| builder,
+        |exporter| {
+            let provider = SdkTracerProvider::builder()
+                .with_simple_exporter(exporter.clone())
+                .with_simple_exporter(theirs.clone())
+                .build();
+            everything_of_a_span(&provider);
+            provider.force_flush().unwrap();
+            expected = theirs.get_finished_spans().unwrap();
+            provider.shutdown().unwrap();
+        },
+    );
+    let resource =
+        opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema::default();
+    let expected = group_spans_by_resource_and_scope(expected, &resource);
+    let mut found = Vec::new();
+    for request in pipeline.requests() {
+        let request = ExportTraceServiceRequest::decode(&request[..]).unwrap();
+        found.extend(
+            request
+                .resource_spans
+                .into_iter()
+                .flat_map(|part| part.scope_spans),
+        );
+    }
+    let spans = |scopes: &[ScopeSpans]| {
+        let mut all: Vec<_> = scopes
+            .iter()
+            .flat_map(|part| {
+                part.spans
+                    .iter()
+                    .map(|span| (part.scope.clone(), span.clone()))
+            })
+            .collect();
+        for (_, span) in &mut all {
+            // Theirs says of a span what its own context is, and of a root that its parent is known.
+            span.flags &= !0x100;
+        }
+        all.sort_by_key(|(_, span)| span.name.clone());
+        all
+    };
+    assert_eq!(spans(&found), spans(&expected[0].scope_spans));
+    assert_eq!(spans(&found).len(), 2);
+}
+
+fn everything_of_a_span(provider: &SdkTracerProvider) {
+    let scope = InstrumentationScope::builder("lib")
+        .with_version("1")
+        .with_attributes([KeyValue::new("of", "scope")])
+        .build();
+    let tracer = provider.tracer_with_scope(scope);
+    let remote = SpanContext::new(
+        TraceId::from_bytes([1; 16]),
+        SpanId::from_bytes([2; 8]),
+        TraceFlags::SAMPLED,
+        true,
+        TraceState::from_key_value([("k", "v")]).unwrap(),
+    );
+    let texts = Array::String(vec!["a".into(), "b".into()]);
+    let mut span = tracer
+        .span_builder("child")
+        .with_kind(SpanKind::Server)
+        .with_attributes([
+            KeyValue::new("n", 1),
+            KeyValue::new("f", 0.5),
+            KeyValue::new("t", "x"),
+            KeyValue::new("a", opentelemetry::Value::Array(texts)),
+        ])
+        .start_with_context(
+            &tracer,
+            &Context::new().with_remote_span_context(remote.clone()),
+        );
+    span.add_event("event", vec![KeyValue::new("e", true)]);
+    span.add_link(remote, vec![KeyValue::new("l", 1)]);
+    span.set_status(Status::error("why"));
+    span.end();
+    let mut root = tracer.start("root");
+    root.set_status(Status::Ok);
+    root.end();
+}
+
+#[test]
+fn what_their_sdk_exports_is_held_to_the_pipeline_s_limits_and_processors() {
+    let limits = Limits::default()
+        .with_attributes(3)
+        .with_value_length(4)
+        .with_events(1);
+    let pipeline = exported_by_theirs(
+        |builder| {
+            builder
+                .with_limits(limits)
+                .with_processor(tracing_otlp::Redaction::new().with_keys(["secret"]))
+        },
+        |exporter| {
+            let provider = SdkTracerProvider::builder()
+                .with_simple_exporter(exporter.clone())
+                .build();
+            let mut span = provider.tracer("").start("span");
+            for (key, value) in [
+                ("t", "first"),
+                ("secret", "s"),
+                ("t", "second"),
+                ("u", "3"),
+                ("v", "4"),
+            ] {
+                span.set_attribute(KeyValue::new(key, value));
+            }
+            span.add_event("one", Vec::new());
+            span.add_event("two", Vec::new());
+        },
+    );
+    let spans = pipeline.spans();
+    let span = spans.named("span");
+    assert_eq!(span.attribute("t"), Some(&"seco".into()));
+    assert_ne!(span.attribute("secret"), Some(&"s".into()));
+    assert_eq!(span.attribute("u"), Some(&"3".into()));
+    assert_eq!(
+        (span.attributes.len(), span.dropped_attributes_count),
+        (3, 1)
+    );
+    assert_eq!((span.events.len(), span.dropped_events_count), (1, 1));
+    assert_eq!(pipeline.handle().stats().limited(), 1);
+}
+
+/// A record of each kind by their API.
+fn everything_of_a_log(logger: &impl Logger) {
+    let mut record = logger.create_log_record();
+    record.set_event_name("event");
+    record.set_timestamp(std::time::UNIX_EPOCH + Duration::from_secs(1));
+    record.set_observed_timestamp(std::time::UNIX_EPOCH + Duration::from_secs(2));
+    record.set_severity_text("WARN");
+    record.set_severity_number(Severity::Warn2);
+    record.set_body("body".into());
+    record.add_attribute("n", 1);
+    record.add_attribute("bytes", AnyValue::Bytes(Box::new(vec![1, 2])));
+    record.add_attribute("list", AnyValue::from_iter([AnyValue::Int(1), "x".into()]));
+    record.add_attribute("map", AnyValue::from_iter([("k", AnyValue::Boolean(true))]));
+    record.set_trace_context(
+        TraceId::from_bytes([1; 16]),
+        SpanId::from_bytes([2; 8]),
+        Some(TraceFlags::SAMPLED),
+    );
+    logger.emit(record);
+    let mut record = logger.create_log_record();
+    record.set_target("target");
+    record.set_observed_timestamp(std::time::UNIX_EPOCH + Duration::from_secs(3));
+    logger.emit(record);
+}
+
+/// Their SDK, whose records go through our pipeline to an exporter of theirs.
+#[test]
+fn log_records_pass_through_both_ways_whole() {
+    let (direct, behind) = (
+        InMemoryLogExporter::default(),
+        InMemoryLogExporter::default(),
+    );
+    let (_layer, guard) = tracing_otlp::layer()
+        .with_events(tracing_otlp::Events::Logs)
+        .with_transport(log_exporter(behind.clone()))
+        .build()
+        .unwrap();
+    let provider = SdkLoggerProvider::builder()
+        .with_simple_exporter(PipelineExporter::from(&guard.handle()))
+        .with_simple_exporter(direct.clone())
+        .build();
+    everything_of_a_log(&provider.logger("shop"));
+    guard.handle().flush(Duration::from_secs(60)).unwrap();
+    let of = |exporter: &InMemoryLogExporter| {
+        let logs = exporter.get_emitted_logs().unwrap();
+        let logs = logs
+            .into_iter()
+            .map(|log| (log.instrumentation, log.record));
+        logs.collect::<Vec<_>>()
+    };
+    let [direct, behind] = [of(&direct), of(&behind)];
+    assert_eq!(direct.len(), 2);
+    let (scope, first) = &behind[0];
+    assert_eq!((scope, scope.name()), (&direct[0].0, "shop"));
+    // Of a scope's name they make a target, as of a target a scope.
+    assert_eq!(first.target().map(|target| &**target), Some("shop"));
+    let mut expected = direct[0].1.clone();
+    expected.set_target("shop");
+    assert_eq!(*first, expected);
+    assert_eq!(behind[1].0.name(), "target");
+    assert_eq!(behind[1].1, direct[1].1);
+    assert!(guard.handle().stats_of(Signal::Logs).is_balanced());
+}
+
+#[test]
+fn log_records_of_the_layer_reach_an_exporter_of_theirs() {
+    let exporter = InMemoryLogExporter::default();
+    let (layer, guard) = tracing_otlp::layer()
+        .with_service_name("shop")
+        .with_events(tracing_otlp::Events::Logs)
+        .with_transport(log_exporter(exporter.clone()))
+        .build()
+        .unwrap();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        info_span!("span").in_scope(|| tracing::warn!(n = 1, "body"));
+    });
+    guard.handle().flush(Duration::from_secs(60)).unwrap();
+    let logs = exporter.get_emitted_logs().unwrap();
+    let [log] = &logs[..] else { panic!("{logs:?}") };
+    assert_eq!(log.record.body(), Some(&AnyValue::from("body")));
+    assert_eq!(log.record.severity_number(), Some(Severity::Warn));
+    assert_eq!(log.record.severity_text(), Some("WARN"));
+    assert_eq!(log.instrumentation.name(), module_path!());
+    assert!(log.record.trace_context().is_some());
+    let name = Key::from_static_str("service.name");
+    assert_eq!(log.resource.get(&name), Some("shop".into()));
+    // The exporter takes no spans: nobody waits for them.
+    assert_eq!(guard.handle().stats_of(Signal::Traces).held(), 0);
 }
