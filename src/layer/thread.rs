@@ -38,8 +38,11 @@ pub(super) fn hook(record: &mut Vec<u8>, template: &Template, processors: &Proce
     let thread = std::thread::current();
     let Some(name) = thread.name() else { return };
     let shown = processors.text(key, name, usize::MAX);
+    if shown == name {
+        return;
+    }
     let prefix = Prefix::new(trace::SPAN_ATTRIBUTE, key);
-    if shown != name && trace::cut_attribute(record, prefix.tag(), prefix.key()) {
+    if trace::cut_attribute(record, prefix.tag(), prefix.key()) {
         common::put_str(record, &prefix, beginning(&shown, template.value_length));
     }
 }
