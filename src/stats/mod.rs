@@ -212,7 +212,8 @@ impl Ledger {
 
     /// Records that were dropped before they reached a lane.
     pub(crate) fn refused(&self) -> u64 {
-        get(&self.refused)
+        // What the program's own processors discard is no trouble to tell of.
+        get(&self.refused).saturating_sub(get(&self.dropped[DropReason::Processor as usize]))
     }
 
     /// What is known now, given what the queue counted.

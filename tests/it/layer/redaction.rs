@@ -1,12 +1,15 @@
 //! Redaction: no byte of a secret is in what leaves the layer, wherever it was recorded.
 
 use std::fmt;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tracing::field::Empty;
 use tracing::{Span, error, info, info_span, warn};
+use tracing_otlp::testing::InMemory;
 use tracing_otlp::{
-    Limits, Redaction, SpanContext, SpanExt, SpanId, Status, TraceFlags, TraceId, TraceState,
+    Events, Limits, Redaction, SpanContext, SpanExt, SpanId, Status, TraceFlags, TraceId,
+    TraceState,
 };
 use tracing_subscriber::prelude::*;
 
@@ -202,6 +205,35 @@ fn each_of_the_steps_has_a_secret_to_hide() {
                     .any(|request| holds(request, piece))
             };
             assert!(PIECES.iter().any(found), "{step:?} with {secret}");
+        }
+    }
+}
+
+#[test]
+fn no_byte_of_a_secret_leaves_in_a_log_record() {
+    let memory = InMemory::new();
+    let builder = tracing_otlp::layer()
+        .with_transport(memory.clone())
+        .with_events(Events::Both)
+        .with_processor(redaction());
+    let (layer, guard) = builder.build().unwrap();
+    let subscriber = tracing_subscriber::registry().with(layer);
+    tracing::subscriber::with_default(subscriber, || {
+        for (step, secret) in STEPS
+            .iter()
+            .flat_map(|step| SECRETS.map(|secret| (step, secret)))
+        {
+            let _span = info_span!("span", late = Empty, shown = Empty).entered();
+            run(*step, secret, 3);
+        }
+        info!(value = SECRETS[0], "outside of any span: {}", SECRETS[2]);
+    });
+    guard.handle().flush(Duration::from_secs(60)).unwrap();
+    assert!(memory.logs().len() > STEPS.len());
+    let requests = memory.requests().into_iter().chain(memory.log_requests());
+    for request in requests {
+        for piece in PIECES {
+            assert!(!holds(&request, piece), "{piece}");
         }
     }
 }
