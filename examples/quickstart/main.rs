@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The first starts a collector on a loopback port, sends it the spans of a small shop over gRPC,
-//! and draws what arrived. The second sends the same spans to a collector of yours.
+//! and draws what arrived: an order, which is kept because a card was declined, and a task that is
+//! kept in any case. Health checks that went well are dropped, as the ledger tells. The second sends the same spans to a collector of yours.
 //! `start_tracing` is the part to copy; the shop, `work.rs`, knows nothing but `tracing`.
 #![allow(
     clippy::print_stdout,
@@ -24,6 +25,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use prost::Message;
+use tracing_otlp::{Rule, Tail};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
@@ -32,9 +34,12 @@ use crate::collector::Collector;
 
 /// All that a program needs: the layer in its subscriber, and the guard until the end of `main`.
 fn start_tracing(endpoint: &str) -> Result<tracing_otlp::Guard, Box<dyn Error>> {
+    // Tail sampling (feature `tail`): of the traces those that failed, and those with such a span.
+    let tail = Tail::default().with_rule(Rule::new().name("refresh_*"));
     let (otlp, guard) = tracing_otlp::layer()
         .with_service_name("quickstart")
         .with_endpoint(endpoint)
+        .with_tail_sampling(tail)
         .build()?;
     // Info and above: what HTTP and gRPC libraries say of themselves is below.
     tracing_subscriber::registry()

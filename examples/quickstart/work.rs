@@ -8,14 +8,14 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::{Instrument, Span, field, info, instrument, warn};
 
-/// One order, and beside it a task that has nothing to do with it: two traces.
+/// One order, and beside it a task that has nothing to do with it, and three health checks: five traces.
 pub(crate) fn run() -> io::Result<()> {
     let runtime = runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_time()
         .build()?;
     runtime.block_on(async {
-        let (receipt, ()) = tokio::join!(checkout(1042), refresh_prices());
+        let (receipt, (), ()) = tokio::join!(checkout(1042), refresh_prices(), watch_health());
         receipt.join_all().await;
     });
     Ok(())
@@ -97,6 +97,19 @@ async fn charge_card(card: &str) -> io::Result<()> {
 #[instrument]
 async fn send_receipt(to: &str) {
     sleep(Duration::from_millis(22)).await;
+}
+
+async fn watch_health() {
+    for _ in 0..3 {
+        is_healthy();
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Of interest only where it fails.
+#[instrument]
+fn is_healthy() -> bool {
+    true
 }
 
 /// Called beside `checkout`, not inside it, so it begins a trace of its own.

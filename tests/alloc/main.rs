@@ -23,8 +23,8 @@ use tracing::{Span, debug, error, info, info_span};
 use tracing_otlp::{
     Baggage, Builder, Candidate, Context, Decision, Errors, Events, IdGenerator, Limits, Logs,
     ParentBased, Processor, Record, Redaction, Request, Rule, Sampler, Sampling, Sending,
-    ShouldSample, SpanContext, SpanExt, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
-    Transport, with_remote_parent,
+    ShouldSample, SpanContext, SpanExt, SpanId, SpanKind, Status, Tail, TraceFlags, TraceId,
+    TraceState, Transport, with_remote_parent,
 };
 use tracing_subscriber::prelude::*;
 
@@ -586,6 +586,24 @@ fn memory_that_is_used_up_costs_no_allocation() {
         (0..4_000).for_each(|_| request());
         let allocations = ALLOCATIONS.get() - before;
         assert!(allocations < 400, "{allocations} for 8,000 spans");
+    });
+}
+
+#[test]
+fn traces_that_are_held_allocate_nothing() {
+    let tail = Tail::default().with_rule(Rule::new().field("status", 500));
+    let held =
+        |name, spans| steady(name, spans).with(|builder| builder.with_tail_sampling(tail.clone()));
+    held("held and dropped", 0).assert(request);
+    held("held and kept", 3).assert(|| {
+        info_span!("root").in_scope(|| {
+            drop(info_span!("well"));
+            info_span!("failing").in_scope(|| error!("it failed"));
+        });
+    });
+    held("kept by a rule", 3).assert(|| {
+        let _root = info_span!("root", status = 500).entered();
+        request();
     });
 }
 

@@ -83,13 +83,12 @@ pub(super) fn plan(
     };
     config.validate()?;
     let disabled_targets = builder.disabled_targets.unwrap_or_default();
-    state_filter(builder.filter.as_ref(), &disabled_targets, explained);
     Ok(Plan {
         config,
         record: record(&builder.record, explained),
         routing,
-        filter: builder.filter,
         sampler: sampler::sampler(builder.sampler, environment, explained)?,
+        filter: filter(builder.filter, &disabled_targets, explained),
         propagators: propagators(builder.propagators, environment, explained),
         disabled_targets,
         id_generator: id_generator(builder.id_generator, explained),
@@ -229,8 +228,12 @@ fn hold_on_config_error(code: Option<bool>, explained: &mut Explanation) -> bool
     explained.settle("hold_on_config_error", setting)
 }
 
-fn state_filter(filter: Option<&Targets>, disabled: &[Pattern], explained: &mut Explanation) {
-    match filter {
+fn filter(
+    filter: Option<Targets>,
+    disabled: &[Pattern],
+    explained: &mut Explanation,
+) -> Option<Targets> {
+    match &filter {
         Some(filter) => explained.state("filter", filter, Origin::Code("Builder::with_filter")),
         None => explained.state("filter", "none", Origin::Default),
     }
@@ -239,6 +242,7 @@ fn state_filter(filter: Option<&Targets>, disabled: &[Pattern], explained: &mut 
         let origin = Origin::Code("Builder::with_disabled_targets");
         explained.state("disabled_targets", targets.join(", "), origin);
     }
+    filter
 }
 
 /// What errors say.

@@ -36,7 +36,6 @@ pub(super) fn tail(
 ) -> Result<Option<Tail>, Error> {
     const METHOD: &str = "Builder::with_tail_sampling";
     let Some(tail) = &code else {
-        explained.state("tail_sampling", "off", Origin::Default);
         return Ok(None);
     };
     if let Some(problem) = tail.problem(memory) {

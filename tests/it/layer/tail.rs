@@ -1,13 +1,15 @@
 //! Local tail sampling: which traces are kept, and what becomes of the others.
 
+mod random;
+
 use std::thread;
 use std::time::Duration;
 
 use tracing::field::Empty;
 use tracing::{Dispatch, Span, debug_span, error, info, info_span};
 use tracing_otlp::{
-    Builder, DropReason, Errors, Rule, Sampler, SpanContext, SpanExt, SpanId, SpanKind, Stats,
-    Status, Tail, TraceFlags, TraceId, TraceState,
+    Builder, DropReason, Errors, Processor, Record, Rule, Sampler, SpanContext, SpanExt, SpanId,
+    SpanKind, Stats, Status, Tail, TraceFlags, TraceId, TraceState,
 };
 use tracing_subscriber::prelude::*;
 
@@ -153,12 +155,13 @@ fn a_rule_sees_all_that_a_span_turned_out_to_be() {
     }
 }
 
+fn is_chosen(id: TraceId, ratio: f64) -> bool {
+    let bits = u128::from_be_bytes(id.to_bytes()) as u64 >> 1;
+    (bits as f64) < ratio * (1_u64 << 63) as f64
+}
+
 #[test]
 fn the_ratio_chooses_by_the_trace_id_as_the_sampler_does() {
-    let chosen = |id: TraceId, ratio: f64| {
-        let bits = u128::from_be_bytes(id.to_bytes()) as u64 >> 1;
-        (bits as f64) < ratio * (1_u64 << 63) as f64
-    };
     for ratio in [0.0, 0.25, 0.75, 1.0] {
         let mut ids = Vec::new();
         let (spans, stats) = sample(Tail::default().with_ratio(ratio), || {
@@ -168,7 +171,7 @@ fn the_ratio_chooses_by_the_trace_id_as_the_sampler_does() {
                 ids.extend(root.context().span().map(SpanContext::trace_id));
             }
         });
-        let expected: Vec<_> = ids.into_iter().filter(|id| chosen(*id, ratio)).collect();
+        let expected: Vec<_> = ids.into_iter().filter(|id| is_chosen(*id, ratio)).collect();
         let kept = spans.all_named("root");
         let kept: Vec<_> = kept.iter().map(|span| &span.trace_id[..]).collect();
         let expected: Vec<_> = expected.iter().map(|id| id.to_bytes()).collect();
@@ -431,4 +434,74 @@ fn what_holds_is_explained() {
         .find(|line| line.contains("tail_sampling"));
     let expected = "errors, slower than 1s, [name=GET /*], ratio 0.010000, below a remote parent; held for 30s at most, in 8388608 bytes";
     assert!(line.is_some_and(|line| line.contains(expected)), "{line:?}");
+}
+
+#[test]
+fn a_processor_speaks_first() {
+    struct Editor;
+    impl Processor for Editor {
+        fn on_end(&self, record: &mut Record<'_>) {
+            match record.name() {
+                "root" | "first" => record.discard(),
+                "second" => record.set_attribute("checked", true),
+                _ => {}
+            }
+        }
+    }
+    let rule = Rule::new().field("checked", true);
+    for (tail, kept) in [
+        (Tail::default().with_rule(rule), &["second", "inner"][..]),
+        // The root is discarded, and all the same its end is that of its trace.
+        (Tail::default(), &[]),
+    ] {
+        let settings = |builder: Builder| builder.with_processor(Editor).with_tail_sampling(tail);
+        let (spans, stats) = sample_with(settings, |_| trace(|| ()));
+        let mut names = spans.names();
+        names.sort_unstable();
+        let mut expected = kept.to_vec();
+        expected.sort_unstable();
+        assert_eq!(names, expected, "{stats}");
+        assert_eq!(stats.dropped_for(DropReason::Processor), 2, "{stats}");
+        let sampled_out = stats.dropped_for(DropReason::TailSampled);
+        assert_eq!(sampled_out, 2 - kept.len() as u64, "{stats}");
+    }
+}
+
+/// Threads make more than there is room for, in traces that stay open for a while: what is dropped is counted, nothing is half
+/// counted, and what fails while its trace is still held is there.
+#[test]
+fn where_the_room_is_used_up_the_books_balance_and_the_limit_holds() {
+    const THREADS: u64 = 4;
+    const TRACES: u64 = 100;
+    const SPANS: u64 = 20;
+    let tail = Tail::default().with_max_bytes(64 << 10);
+    let (layer, pipeline) =
+        Pipeline::with(|builder| builder.with_tail_sampling(tail).with_memory_limit(1 << 20));
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                tracing::dispatcher::with_default(&dispatch, || {
+                    for number in 0..TRACES {
+                        let root = info_span!("root");
+                        for _ in 1..SPANS {
+                            let payload = "x".repeat(1_000);
+                            drop(info_span!(parent: &root, "child", payload));
+                        }
+                        if number.is_multiple_of(10) {
+                            root.in_scope(|| error!("it failed"));
+                        }
+                    }
+                });
+            });
+        }
+    });
+    drop(dispatch);
+    let (spans, stats) = pipeline.shut_down();
+    assert_eq!(stats.accepted(), THREADS * TRACES * SPANS, "{stats}");
+    assert!(stats.dropped_for(DropReason::TailOverflow) > 0, "{stats}");
+    // The memory limit is small as well, and full queues drop too.
+    let refused = stats.dropped_for(DropReason::QueueFull) + stats.dropped_for(DropReason::Evicted);
+    let failed = spans.all_named("root").len() as u64;
+    assert!(failed + refused >= THREADS * TRACES / 10, "{stats}");
 }

@@ -67,6 +67,8 @@ pub struct Settings {
     pub busy_and_idle: bool,
     /// What ours asks of each record before it leaves.
     pub hook: Option<Hook>,
+    /// Whether only traces that failed are kept, and what part of the others; ours alone can do that.
+    pub tail: Option<f64>,
 }
 
 /// A processor of ours.
@@ -118,6 +120,7 @@ impl Settings {
             limits: Limits::default(),
             busy_and_idle: false,
             hook: None,
+            tail: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use tracing_otlp::{
-    Answer, Guard, Processor, Record, Redaction, Request, Rule, Sending, Transport, Value,
+    Answer, Guard, Processor, Record, Redaction, Request, Rule, Sending, Tail, Transport, Value,
 };
 
 use super::{
@@ -30,6 +30,10 @@ pub(super) fn install(settings: &Settings) -> Box<dyn Running> {
         None => builder,
         Some(Hook::Redaction) => builder.with_processor(Redaction::new()),
         Some(hook) => builder.with_processor(Looks(hook)),
+    };
+    let builder = match settings.tail {
+        Some(ratio) => builder.with_tail_sampling(Tail::default().with_ratio(ratio)),
+        None => builder,
     };
     let builder = match &settings.destination {
         Destination::Sink(sink) => builder.with_transport(SinkTransport(sink.clone())),

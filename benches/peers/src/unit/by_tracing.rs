@@ -16,6 +16,25 @@ pub(super) fn server_span(number: i64) {
     let _span = new_server_span(number).entered();
 }
 
+/// Five spans.
+pub(super) fn trace(number: i64) {
+    let _root = new_span(number).entered();
+    (0..4).for_each(|_| span(number));
+}
+
+/// Five spans, of which the last child fails.
+pub(super) fn failing_trace(number: i64) {
+    let _root = new_span(number).entered();
+    (0..3).for_each(|_| span(number));
+    let _failed = info_span!(
+        "GET /orders/{id}",
+        otel.status_code = "ERROR",
+        http.request.method = "GET",
+        order.id = number,
+    )
+    .entered();
+}
+
 /// A root, unless a span is entered.
 pub(super) fn new_span(number: i64) -> Span {
     info_span!(

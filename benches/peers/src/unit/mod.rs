@@ -56,11 +56,15 @@ pub enum Variant {
     EndHook,
     /// Secrets are redacted.
     Redaction,
+    /// By tail sampling, traces that failed.
+    Tail,
+    /// By tail sampling, all traces: its ratio is 1.
+    TailAll,
 }
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Sampled,
         Self::None,
         Self::Hundredth,
@@ -72,6 +76,8 @@ impl Variant {
         Self::ValueHook,
         Self::EndHook,
         Self::Redaction,
+        Self::Tail,
+        Self::TailAll,
     ];
 
     /// Its name in arguments.
@@ -88,6 +94,8 @@ impl Variant {
             Self::ValueHook => "value_hook",
             Self::EndHook => "end_hook",
             Self::Redaction => "redaction",
+            Self::Tail => "tail",
+            Self::TailAll => "tail_all",
         }
     }
 
@@ -129,6 +137,14 @@ impl Variant {
                 record_bytes: Some(1 << 10),
                 ..Limits::default()
             }),
+            Self::Tail => Settings {
+                tail: Some(0.0),
+                ..settings
+            },
+            Self::TailAll => Settings {
+                tail: Some(1.0),
+                ..settings
+            },
         }
     }
 }
@@ -155,6 +171,8 @@ const TEXT: &str = "a span with a text of 100 characters";
 const ATTRIBUTES: &str = "a span with 16 attributes";
 const EVENTS: &str = "a span with 8 events";
 const LARGE: &str = "a span with a text of 2,000 characters";
+const TRACE: &str = "a trace of 5 spans, sampled";
+const FAILING: &str = "a trace of 5 spans, one of which failed";
 
 impl Unit {
     /// All of them, in the order of the table; those of a variant stand together.
@@ -175,11 +193,14 @@ impl Unit {
         Self::sampled(ATTRIBUTES, by_tracing::attributes),
         Self::sampled(EVENTS, by_tracing::events),
         Self::sampled(LARGE, by_tracing::large),
+        Self::sampled(TRACE, by_tracing::trace).exports_all(5),
+        Self::sampled(FAILING, by_tracing::failing_trace).exports_all(5),
 
         Self::of("not sampled, as its parent: an empty span", Variant::None, by_tracing::empty_span).below(),
         Self::of("not sampled, as its parent: two attributes", Variant::None, by_tracing::span).below(),
         Self::of("not sampled, a root: an empty span", Variant::None, by_tracing::empty_span),
         Self::of("not sampled, a root: two attributes", Variant::None, by_tracing::span),
+        Self::of("not sampled, a root: the trace of 5 spans", Variant::None, by_tracing::trace).beside(TRACE),
         Self::of("not sampled, a root: two attributes and `otel.kind`", Variant::None, by_tracing::server_span),
         Self::of("not sampled, `set_parent`, caller not sampled, `otel.kind`", Variant::None, by_tracing::server_span)
             .by(by_ours::set_unsampled_parent, Some(by_opentelemetry::set_unsampled_parent)),
@@ -198,6 +219,9 @@ impl Unit {
         Self::of("redaction of two attributes", Variant::Redaction, by_tracing::span).ours_alone().exports().beside(SPAN),
         Self::of("redaction of the text of 100 characters", Variant::Redaction, by_tracing::text).ours_alone().exports().beside(TEXT),
         Self::of("redaction of 8 events", Variant::Redaction, by_tracing::events).ours_alone().exports().beside(EVENTS),
+        Self::of("tail sampling drops the trace", Variant::Tail, by_tracing::trace).ours_alone().beside(TRACE),
+        Self::of("tail sampling keeps the trace that failed", Variant::Tail, by_tracing::failing_trace).ours_alone().exports_all(5).beside(FAILING),
+        Self::of("tail sampling keeps the trace by its ratio", Variant::TailAll, by_tracing::trace).ours_alone().exports_all(5).beside(TRACE),
     ];
 
     /// The units of a variant, or those that the no-op layer runs: all of them, for it has no settings.
@@ -269,8 +293,12 @@ impl Unit {
         self
     }
 
-    const fn exports(mut self) -> Self {
-        self.exported = 1;
+    const fn exports(self) -> Self {
+        self.exports_all(1)
+    }
+
+    const fn exports_all(mut self, spans: u64) -> Self {
+        self.exported = spans;
         self
     }
 }
