@@ -23,10 +23,11 @@ pub(super) fn clip(value: &mut Value<'_>, room: usize) -> Option<Vec<u8>> {
             *bytes = Cow::Owned(bytes.get(..room).unwrap_or_default().to_owned());
             Some(end_of(bytes))
         }
-        _ => {
+        Value::Array(_) | Value::Map(_) => {
             clip_items(value, &mut { room }, 1);
             None
         }
+        _ => None,
     }
 }
 
