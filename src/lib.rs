@@ -263,8 +263,8 @@ pub use self::config::{
     Balance, Batch, Compression, Concurrency, Errors, Limits, Logs, Protocol, Tls,
 };
 pub use self::context::{
-    Baggage, Context, EnvironmentCarrier, Extractor, Injector, Propagator, SpanContext, TraceFlags,
-    TraceState,
+    Baggage, Context, CustomPropagator, EnvironmentCarrier, Extractor, Injector, Propagator,
+    SpanContext, TraceFlags, TraceState,
 };
 pub use self::env::environment;
 pub use self::error::Error;

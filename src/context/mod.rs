@@ -24,8 +24,8 @@ use self::b3::Wish;
 pub use self::baggage::Baggage;
 pub use self::carrier::{Extractor, Injector};
 pub use self::environment::EnvironmentCarrier;
-pub use self::propagation::Propagator;
 pub(crate) use self::propagation::Propagators;
+pub use self::propagation::{CustomPropagator, Propagator};
 pub use self::span::{SpanContext, TraceFlags};
 pub use self::trace_state::TraceState;
 

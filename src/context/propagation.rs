@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Baggage, Context, Extractor, Injector, b3, trace_context};
+use crate::quiet;
 
 /// A form in which a context travels. Which forms a pipeline reads and writes is said by
 /// [`Builder::with_propagators`](crate::Builder::with_propagators) or `OTEL_PROPAGATORS`.
@@ -75,6 +76,48 @@ impl Propagator {
     }
 }
 
+/// A form of one's own in which a context travels, for [`Builder::with_custom_propagator`](crate::Builder::with_custom_propagator). What
+/// it panics with, or its carrier, is caught, and as if nothing had been read or written; nothing that it records is recorded.
+///
+/// ```
+/// use tracing_otlp::{Context, CustomPropagator, Extractor, Injector, SpanContext, TraceFlags, TraceState};
+///
+/// #[derive(Debug)]
+/// struct TwoHeaders;
+///
+/// impl CustomPropagator for TwoHeaders {
+///     fn inject(&self, context: &Context, carrier: &mut dyn Injector) {
+///         if let Some(span) = context.span() {
+///             carrier.set("trace", &span.trace_id().to_string());
+///             carrier.set("span", &span.span_id().to_string());
+///         }
+///     }
+///
+///     fn extract(&self, context: Context, carrier: &dyn Extractor) -> Context {
+///         let trace = carrier.get("trace").and_then(|id| id.parse().ok());
+///         let span = carrier.get("span").and_then(|id| id.parse().ok());
+///         let Some((trace, span)) = trace.zip(span) else {
+///             return context;
+///         };
+///         Context::from(SpanContext::remote(trace, span, TraceFlags::SAMPLED, TraceState::default()))
+///     }
+///
+///     fn fields(&self) -> Vec<String> {
+///         vec!["trace".to_owned(), "span".to_owned()]
+///     }
+/// }
+/// ```
+pub trait CustomPropagator: fmt::Debug + Send + Sync + 'static {
+    /// Writes what it has to say of the context.
+    fn inject(&self, context: &Context, carrier: &mut dyn Injector);
+
+    /// What is read, over what the context has from the forms before it; the context itself where nothing can be read.
+    fn extract(&self, context: Context, carrier: &dyn Extractor) -> Context;
+
+    /// The headers that it writes.
+    fn fields(&self) -> Vec<String>;
+}
+
 const BAGGAGE: &str = "baggage";
 
 fn inject_baggage(context: &Context, carrier: &mut dyn Injector) {
@@ -95,8 +138,14 @@ fn extract_baggage(context: Context, carrier: &dyn Extractor) -> Context {
 
 /// The forms that a pipeline reads and writes, one after the other in their order: of what several can read, the last one's
 /// holds (specification, composite propagator). They belong to a pipeline, not to the process: there is no global one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Propagators(Arc<[Propagator]>);
+#[derive(Clone, Debug)]
+pub(crate) struct Propagators(Arc<[Form]>);
+
+#[derive(Clone, Debug)]
+enum Form {
+    Known(Propagator),
+    Custom(Arc<dyn CustomPropagator>),
+}
 
 impl Default for Propagators {
     /// `tracecontext,baggage` (specification, `OTEL_PROPAGATORS`).
@@ -114,33 +163,60 @@ impl Propagators {
                 forms.push(form);
             }
         }
-        Self(forms.into())
+        Self(forms.into_iter().map(Form::Known).collect())
+    }
+
+    /// These, and the program's own behind them.
+    pub(crate) fn and(self, custom: Vec<Arc<dyn CustomPropagator>>) -> Self {
+        if custom.is_empty() {
+            return self;
+        }
+        let known = self.0.iter().cloned();
+        Self(known.chain(custom.into_iter().map(Form::Custom)).collect())
     }
 
     /// Writes what there is to say of the context. The carrier is user code: what it panics with goes to the caller.
     pub(crate) fn inject(&self, context: &Context, carrier: &mut dyn Injector) {
-        self.0.iter().for_each(|form| form.inject(context, carrier));
+        for form in self.0.iter() {
+            match form {
+                Form::Known(form) => form.inject(context, carrier),
+                Form::Custom(form) => {
+                    let _ = quiet::guarded(|| form.inject(context, carrier));
+                }
+            }
+        }
     }
 
     /// What the carrier says; an empty context where it says nothing that can be read.
     pub(crate) fn extract(&self, carrier: &dyn Extractor) -> Context {
         let forms = self.0.iter();
-        forms.fold(Context::default(), |context, form| {
-            form.extract(context, carrier)
+        forms.fold(Context::default(), |context, form| match form {
+            Form::Known(form) => form.extract(context, carrier),
+            Form::Custom(form) => {
+                let before = context.clone();
+                quiet::guarded(|| form.extract(context, carrier)).unwrap_or(before)
+            }
         })
     }
 
     /// The headers that are written.
     #[cfg(any(test, fuzzing, feature = "_bridge"))]
-    pub(crate) fn fields(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().flat_map(|form| form.fields()).copied()
+    pub(crate) fn fields(&self) -> impl Iterator<Item = String> {
+        self.0.iter().flat_map(|form| match form {
+            Form::Known(form) => form.fields().iter().map(ToString::to_string).collect(),
+            Form::Custom(form) => quiet::guarded(|| form.fields()).unwrap_or_default(),
+        })
     }
 }
 
 /// As in `OTEL_PROPAGATORS`.
 impl fmt::Display for Propagators {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.0.iter().map(|form| form.name()).collect();
+        let name = |form: &Form| match form {
+            Form::Known(form) => form.name(),
+            Form::Custom(_) => "custom",
+        };
+        let names: Vec<_> = self.0.iter().map(name).collect();
         f.pad(
             if names.is_empty() {
                 "none".to_owned()

@@ -12,7 +12,7 @@ use super::exporter::Exporter;
 use super::guard::Guard;
 use super::resolve;
 use crate::config::{Batch, Concurrency, Errors, Limits, Logs};
-use crate::context::Propagator;
+use crate::context::{CustomPropagator, Propagator};
 use crate::env::{self, Environment};
 use crate::error::Error;
 use crate::export::Transport;
@@ -64,7 +64,7 @@ pub struct Builder {
     pub(super) sampler: Option<Sampler>,
     #[cfg(feature = "tail")]
     pub(super) tail: Option<Tail>,
-    pub(super) propagators: Option<Vec<Propagator>>,
+    pub(super) propagators: Forms,
     pub(super) id_generator: Option<Arc<dyn IdGenerator>>,
     pub(super) hooks: Hooks,
     pub(super) transport: Option<Box<dyn Transport>>,
@@ -81,6 +81,13 @@ pub(super) struct Described {
     pub(super) attributes: Vec<(String, Value<'static>)>,
     pub(super) schema_url: Option<String>,
     pub(super) detectors: Vec<Detector>,
+}
+
+/// In which forms contexts travel.
+#[derive(Default)]
+pub(super) struct Forms {
+    pub(super) known: Option<Vec<Propagator>>,
+    pub(super) custom: Vec<Arc<dyn CustomPropagator>>,
 }
 
 /// What the program wants to be asked or done, beside recording.
@@ -409,7 +416,13 @@ impl Builder {
     /// # drop(builder);
     /// ```
     pub fn with_propagators(mut self, propagators: impl IntoIterator<Item = Propagator>) -> Self {
-        self.propagators = Some(propagators.into_iter().collect());
+        self.propagators.known = Some(propagators.into_iter().collect());
+        self
+    }
+
+    /// A form of one's own, behind those of [`with_propagators`](Self::with_propagators) and those that were added before.
+    pub fn with_custom_propagator(mut self, propagator: impl CustomPropagator) -> Self {
+        self.propagators.custom.push(Arc::new(propagator));
         self
     }
 

@@ -9,7 +9,7 @@
 //!   root looks once more when it starts, since a middleware may attach the caller's context between a span's creation and its first enter.
 //! - Where telemetry is suppressed (`Context::enter_telemetry_suppressed_scope`), nothing is recorded.
 //! - [`TracerProvider`] makes their tracers. What these record goes through the same sampler, limits, encoder, queue and exporter.
-//! - [`ContextPropagator`] reads and writes contexts in the forms of the pipeline.
+//! - [`ContextPropagator`] reads and writes contexts in the forms of the pipeline, and [`propagator()`] makes theirs one of those.
 //!
 //! [`set_global`] makes the last two known to libraries that ask for the global ones.
 //!
@@ -48,7 +48,7 @@ pub(crate) use self::active::Active;
 #[cfg(feature = "opentelemetry-sdk-0_33")]
 pub(super) use self::convert::{kind, kind_of, owned_value, value};
 pub use self::convert::{span_context, span_id, trace_id};
-pub use self::propagator::ContextPropagator;
+pub use self::propagator::{ContextPropagator, propagator};
 pub use self::span::Span;
 #[cfg(feature = "tracing-opentelemetry-0_34")]
 pub(super) use self::tracer::describe;

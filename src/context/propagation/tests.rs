@@ -254,7 +254,7 @@ proptest! {
     #[test]
     fn no_text_does_harm_and_what_is_passed_on_stays_the_same(texts in proptest::collection::vec((header(), text()), 0..8)) {
         let all = Propagators::new(Propagator::ALL);
-        let pairs: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let pairs: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
         let context = all.extract(&headers(&pairs));
         let mut written = Vec::new();
         all.inject(&context, &mut written);
@@ -271,7 +271,7 @@ proptest! {
     }
 }
 
-fn header() -> impl Strategy<Value = &'static str> {
+fn header() -> impl Strategy<Value = String> {
     let names = Propagators::new(Propagator::ALL)
         .fields()
         .collect::<Vec<_>>();
@@ -288,4 +288,41 @@ fn text() -> impl Strategy<Value = String> {
         "[01]{16}",
         "[01]{32}",
     ]
+}
+
+#[derive(Debug)]
+struct Panicking;
+
+impl CustomPropagator for Panicking {
+    fn inject(&self, _: &Context, carrier: &mut dyn Injector) {
+        carrier.set("before", "1");
+        panic!("inject");
+    }
+
+    fn extract(&self, _: Context, _: &dyn Extractor) -> Context {
+        panic!("extract");
+    }
+
+    fn fields(&self) -> Vec<String> {
+        panic!("fields");
+    }
+}
+
+#[test]
+fn a_propagator_that_panics_takes_nothing_away() {
+    let plain = Propagators::new([Propagator::TraceContext]);
+    let all = plain.clone().and(vec![Arc::new(Panicking)]);
+    let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let carrier = vec![("traceparent".to_owned(), header.to_owned())];
+    let context = all.extract(&carrier);
+    assert!(context.span().is_some());
+    assert_eq!(context, plain.extract(&carrier));
+    let mut written = Vec::new();
+    all.inject(&context, &mut written);
+    assert!(written.contains(&carrier[0]));
+    assert_eq!(
+        all.fields().collect::<Vec<_>>(),
+        ["traceparent", "tracestate"]
+    );
+    assert_eq!(all.to_string(), "tracecontext,custom");
 }

@@ -19,12 +19,12 @@ use std::time::Duration;
 use tracing_subscriber::filter::Targets;
 
 use super::assemble::Plan;
-use super::builder::{Builder, Hooks, Recorded};
+use super::builder::{Builder, Forms, Hooks, Recorded};
 use super::explain::Explanation;
 use crate::config::{
     self, Batch, Config, Errors, FIRST_REQUEST, LogSettings, Logs, MAX_REQUEST, Origin, Setting,
 };
-use crate::context::{Propagator, Propagators};
+use crate::context::Propagators;
 use crate::env::Environment;
 use crate::error::Error;
 use crate::id_generator::IdGenerator;
@@ -200,20 +200,17 @@ fn hooks(hooks: Hooks, explained: &mut Explanation) -> Hooks {
     hooks
 }
 
-fn propagators(
-    code: Option<Vec<Propagator>>,
-    environment: &Environment,
-    explained: &mut Explanation,
-) -> Propagators {
+fn propagators(code: Forms, environment: &Environment, explained: &mut Explanation) -> Propagators {
     let environment = environment.propagators.as_ref();
     let setting = Setting::resolve(
-        code.map(Propagators::new),
+        code.known.map(Propagators::new),
         "Builder::with_propagators",
         environment.map(|list| Setting::new(Propagators::new(list.value.clone()), list.origin)),
         Propagators::default(),
     );
-    explained.state("propagators", &setting.value, setting.origin);
-    setting.value
+    let all = setting.value.and(code.custom);
+    explained.state("propagators", &all, setting.origin);
+    all
 }
 
 fn shutdown_timeout(code: Option<Duration>, explained: &mut Explanation) -> Duration {
