@@ -248,6 +248,7 @@ mod problem;
 mod proto;
 mod queue;
 mod quiet;
+mod rate;
 mod redaction;
 mod report;
 mod resource;
@@ -260,7 +261,7 @@ mod sync;
 pub mod testing;
 
 pub use self::config::{
-    Balance, Batch, Compression, Concurrency, Errors, Limits, Logs, Protocol, Tls,
+    Balance, Batch, Compression, Concurrency, Errors, Limits, Logs, Protocol, RateLimit, Tls,
 };
 pub use self::context::{
     Baggage, Context, CustomPropagator, EnvironmentCarrier, Extractor, Injector, Propagator,
@@ -389,3 +390,8 @@ pub mod fuzz {
         crate::export::fuzz::http(bytes);
     }
 }
+
+/// The examples of docs/modes.md.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/modes.md")]
+mod modes {}

@@ -6,6 +6,8 @@ mod destination;
 mod errors;
 mod headers;
 mod logs;
+mod rate;
+mod restraint;
 mod setting;
 
 use std::time::Duration;
@@ -21,6 +23,8 @@ pub(crate) use self::errors::ExceptionSignal;
 pub(crate) use self::headers::{HeaderList, HeaderProvider};
 pub(crate) use self::logs::LogSettings;
 pub use self::logs::Logs;
+pub use self::rate::RateLimit;
+pub(crate) use self::restraint::Restraint;
 pub(crate) use self::setting::{Origin, Setting};
 use crate::error::Error;
 use crate::proto::resource::Resource;
@@ -165,6 +169,12 @@ impl Default for Batch {
 }
 
 impl Batch {
+    /// For a program that runs for a second: a record waits for others 10 ms at most. Default in all else.
+    pub fn immediate() -> Self {
+        // The exporter sweeps no more often than each 10 ms.
+        Self::default().with_interval(Duration::ZERO)
+    }
+
     /// Encoded bytes of the largest request before compression, 1 KiB to 4 MiB less 64 KiB, which is the default where the
     /// records are sent as they are and a quarter of the memory limit is that much. What is compressed or sent as JSON has
     /// 1 MiB by default, since that is encoded anew.
@@ -280,6 +290,7 @@ pub(crate) struct Config {
     pub(crate) logs: LogSettings,
     pub(crate) concurrency: Concurrency,
     pub(crate) memory: usize,
+    pub(crate) restraint: Restraint,
     pub(crate) shutdown_timeout: Duration,
     /// What a mistake in the configuration keeps from being delivered is kept, not dropped.
     pub(crate) hold_on_config_error: bool,
@@ -295,6 +306,7 @@ impl Default for Config {
             concurrency: Concurrency::default(),
             // At 400 bytes a span some 80,000 spans: half a minute of outage at 2,500 spans a second.
             memory: 32 << 20,
+            restraint: Restraint::default(),
             // Long enough for one slow answer, short enough for a container that gets 10 s to stop.
             shutdown_timeout: Duration::from_secs(5),
             // Delivery needs a person; until then the newest records matter more.
@@ -310,6 +322,7 @@ impl Config {
             self.batch_of(*signal).validate()?;
         }
         self.concurrency.validate()?;
+        self.restraint.rate.validate()?;
         within(
             "Builder::with_memory_limit",
             self.memory,

@@ -9,6 +9,7 @@ mod crowd;
 mod flights;
 mod flush;
 mod pace;
+mod rate;
 mod sizing;
 
 use std::rc::Rc;
@@ -20,10 +21,11 @@ use self::crowd::Crowd;
 use self::flights::{Flight, Flights};
 use self::flush::Flushes;
 use self::pace::Pace;
+use self::rate::Rate;
 use self::sizing::Sizing;
 use super::batch::{Batch, Size};
 use super::transport::{Answer, Code, Failure, Kind, Request};
-use crate::config::Concurrency;
+use crate::config::{Concurrency, RateLimit};
 use crate::queue::Sealed;
 use crate::report::Report;
 use crate::signal::Signal;
@@ -133,6 +135,7 @@ pub(crate) struct Tuning {
     /// Requests are as large as the destination does well with, and not as large as they may be.
     pub(crate) is_adaptive: bool,
     pub(crate) concurrency: Concurrency,
+    pub(crate) rate: RateLimit,
     /// What requests in flight hold together, if there are several.
     pub(crate) bytes_in_flight: usize,
     /// One attempt's deadline; none where it is zero.
@@ -154,6 +157,7 @@ pub(super) struct Core {
     backlog: Backlog,
     flights: Flights,
     pace: Pace,
+    rate: Rate,
     sizing: Sizing,
     crowd: Crowd,
     breaker: Breaker,
@@ -180,6 +184,7 @@ impl Core {
             backlog: Backlog::new(),
             flights: Flights::default(),
             pace: Pace::default(),
+            rate: Rate::new(&tuning.rate),
             sizing: Sizing::new(&tuning),
             crowd: Crowd::new(tuning.concurrency),
             breaker: Breaker::default(),
@@ -228,7 +233,7 @@ impl Core {
             return Some(Action::Stop);
         }
         if self.breaker.is_open(now) {
-            return self.give_up().map(Action::Book);
+            return self.give_up(now).map(Action::Book);
         }
         self.send(now)
     }
@@ -240,7 +245,7 @@ impl Core {
 
     /// When to come back at the latest.
     pub(super) fn next_wake(&self) -> Nanos {
-        let send = (self.has_due() && self.has_room()).then_some(self.pace.ready_at());
+        let send = (self.has_due() && self.has_room()).then_some(self.ready_at());
         let deadline = self.flushes.next_deadline();
         send.into_iter()
             .chain(deadline)
@@ -309,17 +314,23 @@ impl Core {
             && self.pace.allows(self.flights.ids())
     }
 
+    /// When the next request may be begun.
+    fn ready_at(&self) -> Nanos {
+        self.pace.ready_at().max(self.rate.ready_at())
+    }
+
     /// What is to be sent next: what failed before, else what is due.
-    fn take_due(&mut self) -> Option<Flight> {
+    fn take_due(&mut self, now: Nanos) -> Option<Flight> {
         self.flights.resume().or_else(|| {
-            let (ripe, size) = (self.sizing.ripe(), self.sizing.size());
+            let ripe = self.sizing.ripe();
+            let size = self.rate.bound(now, self.sizing.size());
             let (age, batch) = self.backlog.take(ripe, size)?;
             Some(Flight::new(age, batch))
         })
     }
 
     fn send(&mut self, now: Nanos) -> Option<Action> {
-        if now < self.pace.ready_at() {
+        if now < self.ready_at() {
             return None;
         }
         if !self.has_room() {
@@ -328,19 +339,20 @@ impl Core {
             }
             return None;
         }
-        let mut flight = self.take_due()?;
+        let mut flight = self.take_due(now)?;
         let request = flight.batch.request(self.tuning.signal, &self.resource);
         flight.bytes = request.bytes() as u64;
+        self.rate.charge(now, request.records(), flight.bytes);
         let id = self.flights.begin(flight, now);
         Some(Action::Send { id, request })
     }
 
     /// The breaker is open: what is due goes no further.
-    fn give_up(&mut self) -> Option<Settled> {
+    fn give_up(&mut self, now: Nanos) -> Option<Settled> {
         let minutes = Breaker::pause().as_secs() / 60;
         let why = self.breaker.why();
         let message = format!("it is not asked again for {minutes} minutes: {why}");
-        let batch = self.take_due()?.batch;
+        let batch = self.take_due(now)?.batch;
         Some(self.drop_batch(batch, DropReason::NoPipeline, message))
     }
 

@@ -43,7 +43,7 @@ pub(crate) use self::headers::{Headers, is_credential};
 pub(crate) use self::mailbox::{Mailbox, Reply};
 #[cfg(any(feature = "grpc", feature = "http"))]
 pub(crate) use self::otlp::{Destination, Endpoint, Otlp, Written};
-pub(crate) use self::worker::{Chore, Outgoing, Settings, Way, start};
+pub(crate) use self::worker::{Chore, Outgoing, Pressed, Settings, Way, start};
 
 /// The most that a request of so many bytes takes as JSON: its pieces joined, and a text up to three times as long.
 #[cfg(any(feature = "grpc", feature = "http", feature = "file"))]

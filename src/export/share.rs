@@ -9,10 +9,14 @@ pub(super) trait Holder {
     fn evict(&mut self) -> bool;
 }
 
+/// When more sixteenths than the first are used, the oldest go until no more than the second are.
+pub(super) const USUAL: (usize, usize) = (14, 12);
+
 /// Gives up the oldest records while memory is short: of who holds the most, so that a destination that is dead costs no other a
 /// record that could be delivered. `exceeds` tells whether more than so many parts of so many of the budget are used.
 pub(super) fn make_room<H: Holder>(
     limit: usize,
+    (high, low): (usize, usize),
     exceeds: impl Fn(usize, usize) -> bool,
     holders: &mut [H],
 ) {
@@ -23,8 +27,8 @@ pub(super) fn make_room<H: Holder>(
             while holder.charge() > share && holder.evict() {}
         }
     }
-    if exceeds(7, 8) {
-        while exceeds(3, 4) && largest_gives_up(holders) {}
+    if exceeds(high, 16) {
+        while exceeds(low, 16) && largest_gives_up(holders) {}
     }
 }
 

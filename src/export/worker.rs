@@ -6,6 +6,7 @@
 
 mod chore;
 mod outlet;
+mod pressure;
 mod replies;
 mod stream;
 
@@ -21,6 +22,8 @@ use tokio::time::Sleep;
 
 pub(crate) use self::chore::Chore;
 use self::outlet::Outlet;
+use self::pressure::Gauge;
+pub(crate) use self::pressure::Pressed;
 use self::replies::Replies;
 use self::stream::{Errand, Stream};
 use super::core::{Nanos, Tuning};
@@ -40,6 +43,10 @@ use crate::stats::Ledger;
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) budget: Arc<Budget>,
+    /// Who is told how short memory is.
+    pub(crate) pressed: Option<Pressed>,
+    /// Who records waits for room, so the oldest records go later.
+    pub(crate) spares_the_oldest: bool,
     pub(crate) clock: Arc<Clock>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) streams: Vec<queue::Stream>,
@@ -121,12 +128,13 @@ struct Worker {
     settings: Settings,
     watch: Watch,
     streams: Vec<Stream>,
+    gauge: Gauge,
     timer: Option<Pin<Box<Sleep>>>,
     replies: Replies,
 }
 
 impl Worker {
-    fn new(settings: Settings, ways: Vec<Way>) -> Self {
+    fn new(mut settings: Settings, ways: Vec<Way>) -> Self {
         let watch = Watch {
             started: Instant::now(),
         };
@@ -154,6 +162,7 @@ impl Worker {
             }
         }
         Self {
+            gauge: Gauge::new(settings.pressed.take()),
             settings,
             watch,
             streams,
@@ -229,12 +238,26 @@ impl Worker {
 
     fn make_room(&mut self) {
         self.streams.iter_mut().for_each(Stream::keep_shares);
-        let budget = &self.settings.budget;
+        let Settings {
+            budget,
+            spares_the_oldest,
+            streams,
+            ..
+        } = &self.settings;
+        // Who waits for room does so before anything is given up.
+        let sixteenths = if *spares_the_oldest {
+            (15, 14)
+        } else {
+            share::USUAL
+        };
         let outlets = self.streams.iter_mut().flat_map(Stream::outlets);
         let mut outlets: Vec<&mut Outlet> = outlets.collect();
         let exceeds = |part, of| budget.exceeds(part, of);
-        share::make_room(budget.limit(), exceeds, &mut outlets);
+        share::make_room(budget.limit(), sixteenths, exceeds, &mut outlets);
         outlets.into_iter().for_each(|outlet| outlet.book_evicted());
+        if let Some(stream) = streams.first() {
+            self.gauge.look(budget, &stream.ledger);
+        }
     }
 
     /// Waits for whatever comes first: enough in a queue, mail, the timer, an answer.
@@ -278,6 +301,7 @@ impl Worker {
 
     /// The end: whatever was not delivered is dropped, and nobody is left waiting.
     fn leave(&mut self) {
+        self.gauge.leave();
         let dropped = self.streams.iter_mut().map(Stream::leave).sum();
         let late = self.settings.mailbox.close();
         self.replies.leave(late, dropped);

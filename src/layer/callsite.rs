@@ -129,7 +129,7 @@ pub(super) struct Template {
     /// need no look at it.
     /// Where values have a limit of length, all need a look.
     pub(super) quick_bits: u64,
-    /// The answer of the layer's own filter, with the filter's generation: generation << 1 | enabled. Relaxed: the
+    /// The answer of the layer's own filter, with the filter's generation: generation << 2 | answer. Relaxed: the
     /// answer follows from the generation, whoever computes it.
     filtered: AtomicU64,
 }
@@ -176,22 +176,45 @@ impl Template {
     /// Whether the layer's own filter lets this callsite pass.
     #[inline]
     pub(super) fn passes(&self, filter: &Filter) -> bool {
-        let generation = filter.generation();
+        self.passes_plainly(filter) || self.answer(filter) != HIDDEN
+    }
+
+    /// Whether it passes, and memory is not short.
+    #[inline]
+    pub(super) fn passes_plainly(&self, filter: &Filter) -> bool {
+        self.filtered.load(Ordering::Relaxed) == filter.generation() << 2 | PLAIN
+    }
+
+    #[inline(never)]
+    fn answer(&self, filter: &Filter) -> u64 {
         let known = self.filtered.load(Ordering::Relaxed);
-        if known == generation << 1 | 1 {
-            return true;
+        if known >> 2 == filter.generation() {
+            return known & 3;
         }
-        known != generation << 1 && self.ask(filter)
+        self.ask(filter)
     }
 
     #[cold]
-    fn ask(&self, filter: &Filter) -> bool {
+    fn ask(&self, filter: &Filter) -> u64 {
+        // The generation is read first: an answer that is newer than it is asked for again.
         let (generation, enabled) = filter.decide(self.target, self.metadata.level());
+        let answer = match (enabled, filter.is_careful()) {
+            (false, _) => HIDDEN,
+            (true, false) => PLAIN,
+            (true, true) => WITH_CARE,
+        };
         self.filtered
-            .store(generation << 1 | u64::from(enabled), Ordering::Relaxed);
-        enabled
+            .store(generation << 2 | answer, Ordering::Relaxed);
+        answer
     }
 }
+
+/// What the filter answers: not this callsite;
+const HIDDEN: u64 = 0;
+/// this one, as ever;
+const PLAIN: u64 = 1;
+/// this one, and memory is looked at.
+const WITH_CARE: u64 = 3;
 
 /// Builds one template.
 struct Builder<'a> {
@@ -263,7 +286,7 @@ impl Builder<'_> {
             fields,
             quick_bits,
             // Before the first filter everything passes.
-            filtered: AtomicU64::new(1),
+            filtered: AtomicU64::new(PLAIN),
         }
     }
 

@@ -9,6 +9,7 @@ use tracing_core::Level;
 use tracing_subscriber::filter::Targets;
 
 use crate::pattern::Pattern;
+use crate::queue::Pressure;
 use crate::sync::{AtomicU64, Ordering};
 
 #[derive(Debug, Default)]
@@ -25,6 +26,10 @@ struct Wanted {
     targets: Option<Targets>,
     /// Targets that are disabled whatever else is said.
     disabled: Box<[Pattern]>,
+    /// How short memory is, where anybody wants to know.
+    pressure: Pressure,
+    /// Who begins a span looks at the memory each time, since it may have to wait.
+    looks_each_time: bool,
 }
 
 impl Filter {
@@ -36,6 +41,35 @@ impl Filter {
     /// From now on, nothing of these targets is recorded.
     pub(crate) fn disable(&self, targets: Vec<Pattern>) {
         self.change(|wanted| wanted.disabled = targets.into());
+    }
+
+    /// From now on, memory is so short: callsites are looked at with care, or no longer.
+    pub(crate) fn press(&self, pressure: Pressure) {
+        self.change(|wanted| wanted.pressure = pressure);
+    }
+
+    /// From now on, who begins a span looks at the memory each time.
+    pub(crate) fn look_each_time(&self) {
+        self.change(|wanted| wanted.looks_each_time = true);
+    }
+
+    /// From now on nobody looks at the memory: nothing is exported any more.
+    pub(crate) fn relax(&self) {
+        self.change(|wanted| {
+            wanted.pressure = Pressure::None;
+            wanted.looks_each_time = false;
+        });
+    }
+
+    /// Whether callsites are looked at with care.
+    pub(super) fn is_careful(&self) -> bool {
+        let wanted = self.wanted.read().unwrap_or_else(PoisonError::into_inner);
+        wanted.looks_each_time || wanted.pressure != Pressure::None
+    }
+
+    pub(super) fn pressure(&self) -> Pressure {
+        let wanted = self.wanted.read().unwrap_or_else(PoisonError::into_inner);
+        wanted.pressure
     }
 
     fn change(&self, change: impl FnOnce(&mut Wanted)) {

@@ -28,6 +28,7 @@ mod registry;
 mod route;
 mod scratch;
 mod shard;
+mod shed;
 mod span;
 mod stack;
 mod start;
@@ -133,6 +134,8 @@ pub(crate) struct Parts {
     pub(crate) budget: Arc<queue::Budget>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) filter: Arc<Filter>,
+    /// What is held back.
+    pub(crate) restraint: config::Restraint,
     pub(crate) sampler: Sampler,
     pub(crate) propagators: Propagators,
     /// `None`: ids are random.
@@ -301,6 +304,9 @@ impl OtlpLayer {
                 self.early(place, Parent::None)
             }
             Some(Above { sampled, .. }) => {
+                if !sampled && shed::is_shed(place) {
+                    return self.open_shed(template, id, parent, place);
+                }
                 self.descend(place);
                 self.early(place, Parent::Local { sampled })
             }
@@ -402,7 +408,9 @@ where
             return self.refuse(gate);
         }
         let template = self.templates.get(attributes.metadata());
-        if !template.passes(&self.parts.filter) {
+        if !template.passes_plainly(&self.parts.filter)
+            && !self.admits(template, attributes, id, &context)
+        {
             return;
         }
         if self.is_surrounded() {

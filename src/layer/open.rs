@@ -128,7 +128,7 @@ impl OtlpLayer {
     }
 
     #[inline(never)]
-    fn keep_carrying(&self, id: u64, bare: Bare, parent: Option<u64>) {
+    pub(super) fn keep_carrying(&self, id: u64, bare: Bare, parent: Option<u64>) {
         let extra = parent.map(|parent| self.store.extra(parent));
         self.keep_bare(id, bare, extra.as_ref());
     }

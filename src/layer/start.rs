@@ -12,6 +12,7 @@ use super::asking;
 use super::fresh::Start;
 use super::scratch;
 use super::shard::Shard;
+use super::shed::SHED;
 use super::span::{Extra, Place};
 use super::store::Settled;
 use super::written::Written;
@@ -115,7 +116,12 @@ impl OtlpLayer {
     /// Called with the shard's lock: no user code runs. Says whether the span is recorded from now on, and was not before.
     fn put_below(&self, shard: &mut Shard, id: u64, parent: &SpanContext, extra: Extra) -> bool {
         let sampler = &self.parts.sampler;
-        let early = if extra.debug {
+        let shed = shard
+            .state(id)
+            .map_or(0, |(_, place)| place.ids.flags & SHED);
+        let early = if shed != 0 {
+            Some(Decision::Drop)
+        } else if extra.debug {
             Some(Decision::RecordAndSample)
         } else {
             let parent_asked = asked(Some(parent).filter(|_| !extra.deferred));
@@ -138,7 +144,7 @@ impl OtlpLayer {
             ids: Ids {
                 trace: parent.trace_id(),
                 span: place.ids.span,
-                flags: HAS_IS_REMOTE | remote | inherited(parent),
+                flags: HAS_IS_REMOTE | remote | shed | inherited(parent),
             },
             ..*place
         };

@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::context::Propagators;
 use crate::error::Error;
-use crate::export::{self, Chore, Mailbox, Outgoing, Settings, Size, Tuning, Way};
+use crate::export::{self, Chore, Mailbox, Outgoing, Pressed, Settings, Size, Tuning, Way};
 use crate::id_generator::IdGenerator;
 use crate::layer::{Filter, Holder, OtlpLayer, Parts, Processors, Routing};
 use crate::pattern::Pattern;
@@ -127,6 +127,7 @@ fn parts(config: &Config, has_logs: bool) -> Parts {
         budget,
         clock: Arc::new(Clock::new()),
         filter: Arc::new(Filter::default()),
+        restraint: config.restraint,
         sampler: Sampler::default(),
         propagators: Propagators::default(),
         id_generator: None,
@@ -208,6 +209,7 @@ fn tuning(carried: &Carried, config: &Config, outlets: usize) -> Tuning {
         first_bytes,
         is_adaptive: batch.is_adaptive,
         concurrency: config.concurrency,
+        rate: config.restraint.rate,
         bytes_in_flight: config.memory / 2 / outlets,
         timeout,
         interval: batch.interval,
@@ -244,9 +246,27 @@ fn start(
         clock: Arc::clone(&parts.clock),
         mailbox: Arc::clone(&mailbox),
         streams: streams.cloned().collect(),
+        pressed: pressed(parts),
+        spares_the_oldest: parts.restraint.waits.is_some(),
         on_error,
         on_sweep,
     };
     export::start(settings, ways)?;
     Ok(mailbox)
+}
+
+/// Where anybody wants to know, the layer is told how short memory is.
+fn pressed(parts: &Parts) -> Option<Pressed> {
+    let (filter, restraint) = (Arc::clone(&parts.filter), parts.restraint);
+    if restraint.waits.is_some() {
+        filter.look_each_time();
+    }
+    let tell = move |pressure| match pressure {
+        Some(pressure) => filter.press(pressure),
+        None => filter.relax(),
+    };
+    restraint.minds_memory().then(|| Pressed {
+        is_told: restraint.sheds,
+        tell: Box::new(tell),
+    })
 }

@@ -11,6 +11,7 @@ use super::explain::Explanation;
 use super::exporter::Exporter;
 use super::guard::Guard;
 use super::resolve;
+use super::restraint;
 use crate::config::{Batch, Concurrency, Errors, Limits, Logs};
 use crate::context::{CustomPropagator, Propagator};
 use crate::env::{self, Environment};
@@ -55,6 +56,7 @@ pub struct Builder {
     pub(super) limits: Option<Limits>,
     pub(super) logs: Logs,
     pub(super) memory: Option<usize>,
+    pub(super) restraint: restraint::Wanted,
     pub(super) shutdown_timeout: Option<Duration>,
     pub(super) hold_on_config_error: Option<bool>,
     pub(super) disabled: Option<bool>,

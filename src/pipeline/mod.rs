@@ -12,6 +12,7 @@ mod init;
 mod interop;
 mod panic;
 mod resolve;
+mod restraint;
 
 #[cfg(test)]
 #[path = "signals/tests.rs"]

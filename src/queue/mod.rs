@@ -9,6 +9,7 @@ mod lane;
 #[cfg(not(otlp_loom))]
 mod local;
 mod pool;
+mod pressure;
 #[cfg(not(otlp_loom))]
 mod stream;
 mod wake;
@@ -17,6 +18,7 @@ pub(crate) use self::budget::Budget;
 pub(crate) use self::chunk::{Record, Scope, Sealed};
 pub(crate) use self::lane::Lane;
 pub(crate) use self::pool::Pool;
+pub(crate) use self::pressure::Pressure;
 #[cfg(not(otlp_loom))]
 pub(crate) use self::stream::Stream;
 pub(crate) use self::wake::Wake;
@@ -178,7 +180,7 @@ impl Queue {
     }
 
     /// Wakes the exporter if it would find anything; not otherwise, since this is called for each record that is refused.
-    fn wake_to_drain(&self) {
+    pub(crate) fn wake_to_drain(&self) {
         if self.ring_bytes.load(Ordering::Relaxed) > 0 {
             self.wake.notify();
         }

@@ -6,8 +6,11 @@ use super::budget::Budget;
 use super::chunk::Sealed;
 use crate::sync::{Arc, Ring};
 
-/// As many buffers as two full requests have.
+/// As many buffers as two full requests have, and what is an eighth of the budget at most: what is kept and not used is no room for
+/// others.
 const KEPT: usize = 64;
+const KEPT_PART: usize = 8;
+const LEAST_KEPT: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -18,8 +21,9 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(budget: Arc<Budget>, size: usize) -> Self {
+        let part = budget.limit() / KEPT_PART / size.max(1);
         Self {
-            buffers: Ring::new(KEPT),
+            buffers: Ring::new(KEPT.min(part.max(LEAST_KEPT))),
             budget,
             size,
         }

@@ -48,6 +48,9 @@ reasons! {
     Evicted = "evicted",
     /// It ended after the pipeline was shut down, or was not delivered by then.
     Shutdown = "shutdown",
+    /// Memory was short, and its trace was of a level that is not recorded then
+    /// ([`Builder::with_shedding`](crate::Builder::with_shedding)).
+    Shed = "shed",
     /// It was in the exporter's hands when the exporter panicked.
     ExporterPanic = "exporter_panic",
     /// The collector calls it too large, by itself and shortened to a quarter of the record limit.
@@ -99,6 +102,8 @@ pub(crate) struct Ledger {
     sent_bytes: AtomicU64,
     truncated: AtomicU64,
     limited: AtomicU64,
+    waits: AtomicU64,
+    pressure_changes: AtomicU64,
     panics: AtomicU64,
     processor_panics: AtomicU64,
     /// Written once a request, by the exporter.
@@ -196,6 +201,17 @@ impl Ledger {
         get(&self.limited)
     }
 
+    /// A thread waited for room.
+    #[cold]
+    pub(crate) fn waited(&self) {
+        add(&self.waits, 1);
+    }
+
+    /// More or less is shed than before.
+    pub(crate) fn pressure_changed(&self) {
+        add(&self.pressure_changes, 1);
+    }
+
     pub(crate) fn panicked(&self) {
         add(&self.panics, 1);
     }
@@ -253,6 +269,8 @@ impl Ledger {
             rejections: details.rejections.clone(),
             truncated: get(&self.truncated),
             limited: get(&self.limited),
+            waits: get(&self.waits),
+            pressure_changes: get(&self.pressure_changes),
             panics: get(&self.panics),
             processor_panics: get(&self.processor_panics),
         }
@@ -297,6 +315,8 @@ pub struct Stats {
     rejections: Vec<(String, u64)>,
     truncated: u64,
     limited: u64,
+    waits: u64,
+    pressure_changes: u64,
     panics: u64,
     processor_panics: u64,
 }
@@ -430,6 +450,17 @@ impl Stats {
     /// ([`Builder::with_limits`](crate::Builder::with_limits)).
     pub fn limited(&self) -> u64 {
         self.limited
+    }
+
+    /// Spans whose thread waited for room ([`Builder::with_blocking`](crate::Builder::with_blocking)).
+    pub fn waits(&self) -> u64 {
+        self.waits
+    }
+
+    /// How often more or less began to be shed ([`Builder::with_shedding`](crate::Builder::with_shedding)). What was shed is counted
+    /// as [`DropReason::Shed`].
+    pub fn pressure_changes(&self) -> u64 {
+        self.pressure_changes
     }
 
     /// Panics of the exporter that were caught.

@@ -36,6 +36,8 @@ impl Stats {
         }
         self.truncated += other.truncated;
         self.limited += other.limited;
+        self.waits += other.waits;
+        self.pressure_changes += other.pressure_changes;
         self.panics += other.panics;
         self.processor_panics += other.processor_panics;
     }
@@ -57,6 +59,8 @@ impl Stats {
         Self {
             truncated: 0,
             limited: 0,
+            waits: 0,
+            pressure_changes: 0,
             panics: 0,
             processor_panics: 0,
             ..self.clone()

@@ -10,6 +10,7 @@
 
 mod export;
 mod layer;
+mod modes;
 mod rig;
 mod structure;
 mod support;

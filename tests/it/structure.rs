@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from lower ranks.
-const RANKS: [(&str, u8); 28] = [
+const RANKS: [(&str, u8); 29] = [
     ("id", 0),
     ("model", 0),
     ("pattern", 0),
@@ -21,6 +21,7 @@ const RANKS: [(&str, u8); 28] = [
     ("error", 1),
     ("id_generator", 1),
     ("proto", 1),
+    ("rate", 1),
     ("stats", 1),
     ("config", 2),
     ("queue", 2),

@@ -211,6 +211,7 @@ mod tests {
             first_bytes: MIB,
             is_adaptive,
             concurrency: Concurrency::Fixed(1),
+            rate: crate::config::RateLimit::NONE,
             bytes_in_flight: most,
             timeout: Duration::from_secs(8),
             interval: Duration::ZERO,

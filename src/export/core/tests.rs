@@ -25,6 +25,7 @@ const TUNING: Tuning = Tuning {
     first_bytes: 100_000,
     is_adaptive: true,
     concurrency: Concurrency::Fixed(1),
+    rate: RateLimit::NONE,
     bytes_in_flight: 10_000_000,
     timeout: Duration::from_secs(10),
     interval: INTERVAL,
@@ -446,6 +447,9 @@ mod flow {
     mod tests;
 }
 mod flushes {
+    mod tests;
+}
+mod rates {
     mod tests;
 }
 mod recovery {

@@ -90,7 +90,11 @@ impl OtlpLayer {
             gate,
         };
         if let (Some(log), Some(logs)) = (template.log(), &self.logs) {
-            self.on_log(logs, log, &happening, context);
+            if self.sheds_log(template) {
+                logs.stream.ledger.refuse(DropReason::Shed);
+            } else {
+                self.on_log(logs, log, &happening, context);
+            }
         }
         if template.has_span_event()
             && let Some(id) = span

@@ -46,6 +46,7 @@ fn parts(memory: usize) -> Parts {
         budget,
         clock: Arc::new(Clock::new()),
         filter: Arc::new(Filter::default()),
+        restraint: crate::config::Restraint::default(),
         sampler: Sampler::default(),
         propagators: Propagators::default(),
         id_generator: None,

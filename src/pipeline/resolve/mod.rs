@@ -9,6 +9,7 @@ mod exporter;
 mod headers;
 mod limits;
 mod resource;
+mod restraint;
 mod sampler;
 #[cfg(any(feature = "grpc", feature = "http"))]
 mod tls;
@@ -78,6 +79,7 @@ pub(super) fn plan(
             default.logs
         },
         memory: explained.settle("memory_limit", memory),
+        restraint: restraint::resolve(builder.restraint, explained)?,
         shutdown_timeout: shutdown_timeout(builder.shutdown_timeout, explained),
         hold_on_config_error: hold_on_config_error(builder.hold_on_config_error, explained),
     };

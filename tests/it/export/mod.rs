@@ -18,6 +18,7 @@ mod misdirected;
 mod network;
 mod overload;
 mod panics;
+mod pressure;
 #[cfg(feature = "tls")]
 mod proxies;
 mod resets;

@@ -89,7 +89,8 @@ impl Places {
                     .count()
         };
         let mut holders: Vec<&mut World> = self.worlds.iter_mut().collect();
-        share::make_room(limit, |part, of| used() > limit / of * part, &mut holders);
+        let exceeds = |part, of| used() > limit / of * part;
+        share::make_room(limit, share::USUAL, exceeds, &mut holders);
     }
 }
 

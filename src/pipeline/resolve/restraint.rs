@@ -1,0 +1,40 @@
+//! What is held back: where memory is short, and what is sent a second.
+
+use std::time::Duration;
+
+use crate::config::{RateLimit, Restraint, Setting};
+use crate::error::Error;
+use crate::pipeline::explain::Explanation;
+use crate::pipeline::restraint::Wanted;
+
+/// A program that waits longer for its telemetry has a mistake in it.
+const LONGEST: Duration = Duration::from_secs(10);
+
+pub(super) fn resolve(code: Wanted, explained: &mut Explanation) -> Result<Restraint, Error> {
+    let Wanted {
+        shedding,
+        blocking,
+        rate,
+    } = code;
+    const BLOCKING: &str = "Builder::with_blocking";
+    if let Some(wrong) = blocking.filter(|most| *most > LONGEST) {
+        return Err(Error::config(format!(
+            "{BLOCKING}: {wrong:?} is more than {LONGEST:?}"
+        )));
+    }
+    let shedding = Setting::of_code(shedding, "Builder::with_shedding", false);
+    let sheds = explained.settle("shedding", shedding);
+    if blocking.is_some() {
+        let blocking = Setting::of_code(blocking, BLOCKING, Duration::ZERO);
+        explained.settle("blocking", blocking);
+    }
+    let rate =
+        rate.map(|_| Setting::of_code(rate, "Builder::with_rate_limit", RateLimit::default()));
+    let rate = rate.map(|rate| explained.settle("rate_limit", rate));
+    let waits = blocking.filter(|most| !most.is_zero());
+    Ok(Restraint {
+        sheds,
+        waits,
+        rate: rate.unwrap_or_default(),
+    })
+}

@@ -1,0 +1,60 @@
+//! The builder's methods that hold back: where memory is short, and what is sent a second.
+
+use std::time::Duration;
+
+use super::builder::Builder;
+use crate::config::RateLimit;
+
+/// What the code says about what is held back.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    pub(super) shedding: Option<bool>,
+    pub(super) blocking: Option<Duration>,
+    pub(super) rate: Option<RateLimit>,
+}
+
+impl Builder {
+    /// Whether new traces are left out where memory is short, so that the records that matter most find room: of the memory that may be
+    /// used before the oldest records are given up (7/8 of [`Builder::with_memory_limit`]), at 80 % those whose local root is TRACE or
+    /// DEBUG, at 90 % INFO as well, and never WARN or ERROR; below 60 % all is recorded again. Off by default: then the oldest records
+    /// go, whatever they are.
+    ///
+    /// Log records are left out by their own level in the same way. A trace is left out as a whole, in this process and, by its sampled flag, in those that it calls. Its spans are counted as
+    /// [`DropReason::Shed`](crate::DropReason::Shed). The exporter looks at the memory whenever it is awake, which is each MiB of
+    /// records and each interval at least; each change is a line on stderr and counted by
+    /// [`Stats::pressure_changes`](crate::Stats::pressure_changes).
+    pub fn with_shedding(mut self, on: bool) -> Self {
+        self.restraint.shedding = Some(on);
+        self
+    }
+
+    /// How much is sent a second, of each signal to each destination. What exceeds it waits, within the memory limit. Default: not
+    /// limited.
+    ///
+    /// ```
+    /// use tracing_otlp::RateLimit;
+    ///
+    /// let limit = RateLimit::default().with_records(5_000.0).with_bytes(1_000_000.0);
+    /// let builder = tracing_otlp::layer().with_rate_limit(limit);
+    /// # drop(builder);
+    /// ```
+    pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
+        self.restraint.rate = Some(limit);
+        self
+    }
+
+    /// Lets a thread that begins a span wait while memory is short (7/8 of [`Builder::with_memory_limit`] are used), at most so long for
+    /// each span: for programs to which their records matter more than their time, such as batch jobs. Only when it has waited in vain,
+    /// the oldest records go. Without this nobody waits, and that is the default.
+    ///
+    /// **It blocks the thread**, also one that runs an async runtime's tasks, and while the collector is away each span takes so long:
+    /// with 10 ms a service still answers, with a second it may not. Never use it where a span may be begun under a lock that the
+    /// collector's own answer needs. [`Stats::waits`](crate::Stats::waits) counts the spans that waited. The exporter's own threads never
+    /// wait, and once the pipeline is shut down nobody does.
+    ///
+    /// `build` fails for more than 10 seconds.
+    pub fn with_blocking(mut self, most: Duration) -> Self {
+        self.restraint.blocking = Some(most);
+        self
+    }
+}
