@@ -200,6 +200,7 @@ impl Scope {
     }
 
     /// What runs of its records begin with.
+    #[cfg(feature = "opentelemetry-sdk-0_33")]
     pub(crate) fn run(&self) -> queue::Scope {
         self.run
     }

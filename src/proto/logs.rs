@@ -42,7 +42,7 @@ pub(crate) fn put_times(out: &mut Vec<u8>, time: u64) {
 }
 
 /// Times that another clock has read: when it happened, as far as that is known, and when it was observed.
-#[cfg(feature = "_bridge")]
+#[cfg(feature = "opentelemetry-sdk-0_33")]
 pub(crate) fn put_times_apart(out: &mut Vec<u8>, time: Option<u64>, observed: u64) {
     let times = time.map(|time| (TIME, time));
     for (tag, time) in times.into_iter().chain([(OBSERVED_TIME, observed)]) {

@@ -56,7 +56,7 @@ pub(crate) fn put_attribute(
 }
 
 /// Appends a value in a field with this tag, cut as an attribute's is; says whether it was for want of bytes.
-#[cfg(feature = "_bridge")]
+#[cfg(feature = "opentelemetry-sdk-0_33")]
 pub(crate) fn put_value(
     out: &mut Vec<u8>,
     tag: u8,

@@ -18,8 +18,9 @@ use tonic::transport::{Endpoint, Server};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_tracing_opentelemetry::middleware::{client, server};
+use tower_http::trace::{DefaultOnResponse, TraceLayer};
 use tracing::instrument::WithSubscriber;
-use tracing::{Instrument, Subscriber, info, info_span};
+use tracing::{Instrument, Level, Subscriber, info, info_span};
 use tracing_otlp::bridge::opentelemetry_0_33::{ContextPropagator, TracerProvider};
 use tracing_otlp::{Builder, Handle, SpanExt, SpanKind};
 use tracing_subscriber::prelude::*;
@@ -172,6 +173,40 @@ fn tonic_client_and_server_with_tonic_tracing_opentelemetry() {
     );
     assert_eq!(server.trace_id, spans.named("caller").trace_id);
     assert_eq!(server.attribute("rpc.method"), Some(&"Check".into()));
+}
+
+/// It only makes spans: what they are called, and whose children they are, its callbacks say.
+#[test]
+fn tower_http_whose_spans_are_tracing_s_alone() {
+    let spans = run(
+        |builder| builder,
+        |_| async {
+            let trace = TraceLayer::new_for_http()
+                .make_span_with(|request: &axum::extract::Request| {
+                    let span = info_span!("served", otel.kind = "server");
+                    span.set_parent(tracing_otlp::extract(request.headers()))
+                        .unwrap();
+                    span
+                })
+                .on_response(DefaultOnResponse::new().level(Level::INFO));
+            let handler = || async { info_span!("inside").in_scope(|| "answer") };
+            let router = Router::new().route("/", get(handler)).layer(trace);
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            tokio::spawn(async { axum::serve(listener, router).await }.with_current_subscriber());
+            assert!(call(address, "/").await.ends_with("answer"));
+        },
+    );
+    assert_eq!(spans.len(), 3, "{:?}", spans.names());
+    spans.assert_child("served", "client");
+    spans.assert_child("inside", "served");
+    let served = spans.named("served");
+    assert_eq!(served.kind, SpanKind::Server);
+    let events: Vec<_> = served.events.iter().map(|event| &*event.name).collect();
+    assert!(
+        events.contains(&"finished processing request"),
+        "{events:?}"
+    );
 }
 
 fn with_layer<S: Subscriber + Send + Sync>(
