@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::{Concurrency, Limits};
+use crate::context::Propagator;
 use crate::env::read;
 use crate::layer;
 use crate::layer::Events;
