@@ -5,6 +5,9 @@
 //! instructions SETTING STACK     runs the units of a setting, with the layer (`ours`) or one that does nothing (`none`)
 //! ```
 //!
+//! With the feature `contexts` (`cargo build --release --features contexts`), `sampled` is with the bridge to OpenTelemetry's API built in
+//! and unused, and `active` with its active contexts. With `bridges`, that to tracing-opentelemetry is built in, too.
+//!
 //! callgrind counts inside of [`measured`] alone and dumps after it, so that there is a file for each unit, in the order in which
 //! their names are printed.
 
@@ -31,18 +34,27 @@ struct Setting {
     units: &'static [(&'static str, fn(i64))],
 }
 
+const SAMPLED: &[(&str, fn(i64))] = &[
+    ("an empty span", empty_span),
+    ("a request", request),
+    ("a span with an event", event),
+    ("a span with a late record", record),
+    ("a parent with three children", children),
+];
+
 const SETTINGS: &[Setting] = &[
     Setting {
         name: "sampled",
+        build: without_activation,
+        answers: true,
+        units: SAMPLED,
+    },
+    #[cfg(feature = "contexts")]
+    Setting {
+        name: "active",
         build: |builder| builder,
         answers: true,
-        units: &[
-            ("an empty span", empty_span),
-            ("a request", request),
-            ("a span with an event", event),
-            ("a span with a late record", record),
-            ("a parent with three children", children),
-        ],
+        units: SAMPLED,
     },
     Setting {
         name: "unsampled",
@@ -66,6 +78,13 @@ const SETTINGS: &[Setting] = &[
         units: &[("a span that closes while the queue is full", empty_span)],
     },
 ];
+
+/// So that bridges, where they are built in, have nothing to do.
+fn without_activation(builder: Builder) -> Builder {
+    #[cfg(feature = "contexts")]
+    let builder = builder.with_context_activation(false);
+    builder
+}
 
 fn empty_span(_: i64) {
     let _span = info_span!("empty").entered();

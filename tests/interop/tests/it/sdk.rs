@@ -9,6 +9,7 @@ use opentelemetry::trace::{
     TraceState, Tracer as _, TracerProvider as _,
 };
 use opentelemetry::{Array, Context, InstrumentationScope, Key, KeyValue};
+use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::ScopeSpans;
 use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
@@ -25,7 +26,8 @@ use tracing_otlp::bridge::opentelemetry_0_33::TracerProvider;
 use tracing_otlp::bridge::opentelemetry_sdk_0_33::{
     PipelineExporter, id_generator, log_exporter, resource_attributes, sampler, span_exporter,
 };
-use tracing_otlp::{Limits, Signal};
+use tracing_otlp::testing::InMemory;
+use tracing_otlp::{EventRule, Events, Limits, Signal};
 use tracing_subscriber::prelude::*;
 
 use interop::record_with;
@@ -398,7 +400,7 @@ fn log_records_pass_through_both_ways_whole() {
         InMemoryLogExporter::default(),
     );
     let (_layer, guard) = tracing_otlp::layer()
-        .with_events(tracing_otlp::Events::Logs)
+        .with_events(Events::Logs)
         .with_transport(log_exporter(behind.clone()))
         .build()
         .unwrap();
@@ -434,7 +436,7 @@ fn log_records_of_the_layer_reach_an_exporter_of_theirs() {
     let exporter = InMemoryLogExporter::default();
     let (layer, guard) = tracing_otlp::layer()
         .with_service_name("shop")
-        .with_events(tracing_otlp::Events::Logs)
+        .with_events(Events::Logs)
         .with_transport(log_exporter(exporter.clone()))
         .build()
         .unwrap();
@@ -453,4 +455,38 @@ fn log_records_of_the_layer_reach_an_exporter_of_theirs() {
     assert_eq!(log.resource.get(&name), Some("shop".into()));
     // The exporter takes no spans: nobody waits for them.
     assert_eq!(guard.handle().stats_of(Signal::Traces).held(), 0);
+}
+
+/// As docs/migrate.md has it: the appender stays, and its records go through the pipeline.
+#[test]
+fn the_appender_exports_through_a_pipeline_whose_layer_makes_no_log_records() {
+    let memory = InMemory::new();
+    let (layer, guard) = tracing_otlp::layer()
+        .with_transport(memory.clone())
+        .with_events(Events::Logs)
+        .with_event_rule(EventRule::new(Events::Off))
+        .build()
+        .unwrap();
+    let loggers = SdkLoggerProvider::builder()
+        .with_simple_exporter(PipelineExporter::from(&guard.handle()))
+        .build();
+    let appender = OpenTelemetryTracingBridge::new(&loggers);
+    let subscriber = tracing_subscriber::registry().with(layer).with(appender);
+    tracing::subscriber::with_default(subscriber, || {
+        info_span!("span").in_scope(|| tracing::warn!(n = 1, "body"));
+    });
+    loggers.shutdown().unwrap();
+    guard.handle().flush(Duration::from_secs(60)).unwrap();
+    let (spans, logs) = (memory.spans(), memory.logs());
+    let [span] = &spans[..] else {
+        panic!("{spans:?}")
+    };
+    let [log] = &logs[..] else { panic!("{logs:?}") };
+    assert!(span.events.is_empty(), "{span:?}");
+    assert_eq!(log.body, Some("body".into()));
+    assert_eq!(
+        (log.trace_id, log.span_id),
+        (Some(span.trace_id), Some(span.span_id))
+    );
+    assert_eq!((&*log.scope, log.severity_number), (module_path!(), 13));
 }
