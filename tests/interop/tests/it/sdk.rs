@@ -277,10 +277,6 @@ fn spans_of_their_sdk_are_exported_as_their_own_exporter_says_them() {
                     .map(|span| (part.scope.clone(), span.clone()))
             })
             .collect();
-        for (_, span) in &mut all {
-            // Theirs says of a span what its own context is, and of a root that its parent is known.
-            span.flags &= !0x100;
-        }
         all.sort_by_key(|(_, span)| span.name.clone());
         all
     };
