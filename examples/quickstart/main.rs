@@ -7,7 +7,7 @@
 //!
 //! The first starts a collector on a loopback port, sends it the spans of a small shop over gRPC,
 //! and draws what arrived: an order, which is kept because a card was declined, and a task that is
-//! kept in any case. Health checks that went well are dropped, as the ledger tells. The second sends the same spans to a collector of yours.
+//! kept in any case; and the logs of its warnings, with the ids of their trace and span. Health checks that went well are dropped, as the ledger tells. The second sends the same spans to a collector of yours.
 //! `start_tracing` is the part to copy; the shop, `work.rs`, knows nothing but `tracing`.
 #![allow(
     clippy::print_stdout,
@@ -17,6 +17,7 @@
 
 mod axis;
 mod collector;
+mod log;
 mod tree;
 mod work;
 
@@ -25,7 +26,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use prost::Message;
-use tracing_otlp::{Rule, Tail};
+use tracing::Level;
+use tracing_otlp::{EventRule, Events, Rule, Tail};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 
@@ -40,6 +42,8 @@ fn start_tracing(endpoint: &str) -> Result<tracing_otlp::Guard, Box<dyn Error>> 
         .with_service_name("quickstart")
         .with_endpoint(endpoint)
         .with_tail_sampling(tail)
+        // Warnings are logs too, with the ids of their span.
+        .with_event_rule(EventRule::new(Events::Both).with_level(Level::WARN))
         .build()?;
     // Info and above: what HTTP and gRPC libraries say of themselves is below.
     tracing_subscriber::registry()
@@ -73,6 +77,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         let requests = collector.requests();
         let bytes: usize = requests.iter().map(Message::encoded_len).sum();
         print!("{}", tree::draw(&requests, paint));
+        for text in log::lines(&collector.logs()) {
+            line("log     ", &text);
+        }
         line("arrived ", &format!("{bytes} bytes by gRPC at {endpoint}"));
     } else {
         println!();

@@ -1,10 +1,14 @@
 //! Which events become span events, logs, both, or nothing.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tracing::field::Value;
 use tracing::{Dispatch, Event, Level, Metadata, debug, error, info, info_span, warn};
-use tracing_otlp::{Builder, DropReason, EventRule, Events, Logs, Rule, Sampler, Signal};
+use tracing_otlp::{
+    Answer, Builder, DropReason, EventRule, Events, Logs, Request, Rule, Sampler, Sending, Signal,
+    Transport,
+};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
@@ -192,4 +196,29 @@ fn a_log_inside_of_too_many_others_is_counted() {
     assert_eq!(stats.dropped_for(DropReason::Reentrant), stats.dropped());
     assert_eq!((stats.delivered(), stats.dropped()), (4, 1));
     assert_eq!(handle.stats_of(Signal::Traces).accepted(), 0);
+}
+
+/// F31 for logs: what the exporter's own thread says is not recorded.
+#[test]
+fn f_31_a_log_of_the_exporters_own_thread_is_not_recorded() {
+    struct Talking(Arc<OnceLock<Dispatch>>);
+    impl Transport for Talking {
+        fn send(&self, _: Request) -> Sending {
+            if let Some(dispatch) = self.0.get() {
+                tracing::dispatcher::with_default(dispatch, || info!("sending"));
+            }
+            Box::pin(async { Ok(Answer::delivered()) })
+        }
+    }
+    let known = Arc::new(OnceLock::new());
+    let builder = tracing_otlp::layer().with_transport(Talking(Arc::clone(&known)));
+    let (layer, guard) = with(Events::Logs)(builder).build().unwrap();
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+    known.set(dispatch.clone()).unwrap();
+    let handle = guard.handle();
+    for round in 1..=3 {
+        tracing::dispatcher::with_default(&dispatch, || info!("the program's"));
+        handle.flush(Duration::from_secs(60)).unwrap();
+        assert_eq!(handle.stats_of(Signal::Logs).accepted(), round);
+    }
 }
