@@ -66,7 +66,7 @@ pub(crate) fn put_record(out: &mut Vec<u8>, message: &[u8]) {
 /// More than [`begin_run`] and [`put_record`] add to a record's own bytes and its scope.
 pub(crate) const OVERHEAD: usize = RUN_HEAD + 6 + 6 + 6;
 
-#[cfg(test)]
+#[cfg(all(test, not(otlp_loom)))]
 mod tests {
     use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
     use opentelemetry_proto::tonic::logs::v1::LogRecord;
