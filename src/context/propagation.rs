@@ -80,7 +80,9 @@ impl Propagator {
 /// it panics with, or its carrier, is caught, and as if nothing had been read or written; nothing that it records is recorded.
 ///
 /// ```
-/// use tracing_otlp::{Context, CustomPropagator, Extractor, Injector, SpanContext, TraceFlags, TraceState};
+/// use tracing_otlp::{
+///     Context, CustomPropagator, Extractor, Injector, SpanContext, SpanId, TraceFlags, TraceId, TraceState,
+/// };
 ///
 /// #[derive(Debug)]
 /// struct TwoHeaders;
@@ -94,8 +96,10 @@ impl Propagator {
 ///     }
 ///
 ///     fn extract(&self, context: Context, carrier: &dyn Extractor) -> Context {
-///         let trace = carrier.get("trace").and_then(|id| id.parse().ok());
-///         let span = carrier.get("span").and_then(|id| id.parse().ok());
+///         let trace = carrier.get("trace").and_then(|id| u128::from_str_radix(&id, 16).ok());
+///         let span = carrier.get("span").and_then(|id| u64::from_str_radix(&id, 16).ok());
+///         let trace = trace.and_then(|id| TraceId::from_bytes(id.to_be_bytes()));
+///         let span = span.and_then(|id| SpanId::from_bytes(id.to_be_bytes()));
 ///         let Some((trace, span)) = trace.zip(span) else {
 ///             return context;
 ///         };
