@@ -232,7 +232,8 @@ fn overload(configure: impl FnOnce(Builder) -> Builder) {
     });
     let peak = allocator::peak() - base;
     waits.sort_unstable();
-    let _ = handle.flush(Duration::ZERO);
+    // Long enough that the exporter has taken over, or given up, what was recorded.
+    let _ = handle.flush(Duration::from_secs(1));
     println!("peak {peak}");
     println!("waits {}", waits.iter().sum::<u64>());
     println!("most_waits {}", waits[waits.len() - 1]);
