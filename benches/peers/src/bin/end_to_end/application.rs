@@ -10,6 +10,8 @@ use peers::stack::{Destination, Running, Settings, Stack};
 use peers::transport::Transport;
 use peers::workload::REQUEST;
 
+use crate::keep::Keep;
+
 /// The first argument that makes the program the application.
 pub(crate) const ROLE: &str = "application";
 
@@ -24,6 +26,7 @@ pub(crate) struct Plan {
     pub(crate) requests: u64,
     pub(crate) pace: Pace,
     pub(crate) count_allocations: bool,
+    pub(crate) keep: Keep,
 }
 
 impl Plan {
@@ -38,6 +41,7 @@ impl Plan {
             self.requests.to_string(),
             self.pace.to_string(),
             self.count_allocations.to_string(),
+            self.keep.to_string(),
         ]);
         let arrived = receiver.take()?;
         let delivered = if self.transport.is_countable() {
@@ -60,11 +64,13 @@ pub(crate) fn run(arguments: &Arguments) {
         requests: arguments.at(4),
         pace: arguments.at(5),
         count_allocations: arguments.at(6),
+        keep: arguments.at(7),
     };
-    let running = stack.install(&Settings {
+    let settings = Settings::new(Destination::Collector(arguments.at(2)));
+    let running = stack.install(&plan.keep.settings(Settings {
         transport: plan.transport,
-        ..Settings::new(Destination::Collector(arguments.at(2)))
-    });
+        ..settings
+    }));
     let call = REQUEST.for_stack(stack);
     pace::run(WARM_UP, WARM_UP_PACE, |number| call(number as i64));
     running.flush();

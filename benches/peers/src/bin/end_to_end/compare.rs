@@ -12,6 +12,7 @@ use peers::table::median;
 use peers::transport::Transport;
 
 use crate::application::Plan;
+use crate::keep::Keep;
 use crate::rate;
 
 /// What the arguments ask for.
@@ -38,6 +39,7 @@ impl Options {
             requests: (rate as f64 * seconds) as u64,
             pace: Pace::Bursts(rate),
             count_allocations: false,
+            keep: Keep::All,
         };
         Self {
             runs: arguments.value("--runs", or(5.0, 1.0) as u64).max(1),
@@ -51,6 +53,7 @@ impl Options {
                 requests: arguments.value("--requests", or(400_000.0, 10_000.0) as u64),
                 pace: Pace::Full,
                 count_allocations: false,
+                keep: Keep::All,
             },
             step_seconds: arguments.value("--step-seconds", or(2.0, 0.1)),
             hold_seconds: arguments.value("--hold-seconds", or(2.0, 0.1)),

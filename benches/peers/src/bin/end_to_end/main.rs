@@ -4,10 +4,10 @@
 //! ```text
 //! cargo run --release -p peers --bin end_to_end [-- --quick] [--runs 5] [--seconds 3]
 //!     [--rate 20000] [--requests 400000] [--step-seconds 2] [--hold-seconds 2]
-//!     [--dead-rate 1000] [--dead-seconds 20] [--stacks] [--transports] [--dead] [--chart PATH]
+//!     [--dead-rate 1000] [--dead-seconds 20] [--stacks] [--transports] [--dead] [--keep] [--chart PATH]
 //! ```
 //!
-//! `--stacks`, `--transports` and `--dead` choose what is run; all is, when none is named. `--chart` draws the CPU of the stacks
+//! `--stacks`, `--transports`, `--dead` and `--keep` choose what is run; all is, when none is named. `--chart` draws the CPU of the stacks
 //! as SVG.
 //!
 //! - *CPU*: paced at `--rate` requests a second, which no stack loses spans at, so it is the cost
@@ -25,6 +25,7 @@
 //!   request of the application. What is lost is what did not arrive, or, where the receiver
 //!   cannot count, what ours says that it did not deliver.
 //!   The requests are much alike, so they compress better than those of most programs.
+//! - *Not every trace is kept*: the same CPU and the peak of resident memory, with head and with tail sampling.
 //! - *Collector refuses*: CPU of the exporter's threads and of the process, while nothing listens.
 //!
 //! The program ends by itself, uses the loopback only, and prints Markdown.
@@ -40,6 +41,7 @@ use peers::receiver;
 mod application;
 mod compare;
 mod dead;
+mod keep;
 mod rate;
 mod tables;
 mod transports;
@@ -65,9 +67,9 @@ fn main() -> io::Result<()> {
 
 fn print(arguments: &Arguments) -> io::Result<()> {
     let options = compare::Options::new(arguments);
-    let parts = ["--stacks", "--transports", "--dead"];
+    let parts = ["--stacks", "--transports", "--dead", "--keep"];
     let none_is_named = !parts.iter().any(|part| arguments.has(part));
-    let [stacks, transports, dead] = parts.map(|part| none_is_named || arguments.has(part));
+    let [stacks, transports, dead, keep] = parts.map(|part| none_is_named || arguments.has(part));
     println!("{}", machine::description());
     if stacks {
         let results = compare::all(&options)?;
@@ -83,6 +85,9 @@ fn print(arguments: &Arguments) -> io::Result<()> {
     }
     if dead {
         print!("\n{}", dead::table(arguments).markdown());
+    }
+    if keep {
+        print!("\n{}", keep::table(&options)?.markdown());
     }
     Ok(())
 }

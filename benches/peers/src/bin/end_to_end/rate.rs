@@ -10,6 +10,7 @@ use peers::workload::REQUEST;
 
 use crate::application::Plan;
 use crate::compare::Options;
+use crate::keep::Keep;
 
 /// Spans a second to begin with; every stack is expected to pass it.
 const LOWEST: f64 = 2_000.0;
@@ -70,6 +71,7 @@ fn step(stack: Stack, rate: f64, seconds: f64, receiver: &mut Receiver) -> io::R
         requests: (requests_per_second * seconds) as u64,
         pace: Pace::Even(requests_per_second as u64),
         count_allocations: false,
+        keep: Keep::All,
     };
     let report = plan.run(stack, receiver)?;
     Ok(Step {
