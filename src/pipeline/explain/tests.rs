@@ -19,6 +19,7 @@ fn explain(builder: Builder, pairs: &[(&str, &str)]) -> String {
 }
 
 /// Without the first line, which depends on version and features.
+#[cfg(feature = "grpc")]
 fn settings(text: &str) -> &str {
     text.split_once('\n').unwrap().1
 }

@@ -22,6 +22,7 @@ fn with(builder: Builder, pairs: &[(&str, &str)]) -> Plan {
 }
 
 /// The lines of the explanation that begin so.
+#[cfg(all(feature = "grpc", feature = "http", feature = "gzip"))]
 fn lines(plan: &Plan, start: &str) -> Vec<String> {
     let text = plan.explanation.to_string();
     let lines = text.lines().filter(|line| line.starts_with(start));
