@@ -15,7 +15,9 @@ use std::process::exit;
 use std::time::Duration;
 
 use tracing::{field, info, info_span};
-use tracing_otlp::{Answer, Builder, Guard, Request, Sampler, Sending, Transport};
+use tracing_otlp::{
+    Answer, Builder, Events, Guard, Redaction, Request, Sampler, Sending, Transport,
+};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -31,6 +33,8 @@ struct Setting {
     build: fn(Builder) -> Builder,
     /// Whether the collector answers.
     answers: bool,
+    /// Whether all of it happens inside of a span that stays open.
+    is_inside: bool,
     units: &'static [(&'static str, fn(i64))],
 }
 
@@ -47,6 +51,7 @@ const SETTINGS: &[Setting] = &[
         name: "sampled",
         build: without_activation,
         answers: true,
+        is_inside: false,
         units: SAMPLED,
     },
     #[cfg(feature = "contexts")]
@@ -54,12 +59,42 @@ const SETTINGS: &[Setting] = &[
         name: "active",
         build: |builder| builder,
         answers: true,
+        is_inside: false,
         units: SAMPLED,
+    },
+    Setting {
+        name: "logs",
+        build: |builder| builder.with_events(Events::Logs),
+        answers: true,
+        is_inside: false,
+        units: &[("a log outside of spans", log)],
+    },
+    Setting {
+        name: "logs-in-span",
+        build: |builder| builder.with_events(Events::Logs),
+        answers: true,
+        is_inside: true,
+        units: &[
+            ("a log in a span", log),
+            ("a log without fields in a span", plain_log),
+        ],
+    },
+    Setting {
+        name: "redacted",
+        build: |builder| builder.with_processor(Redaction::new()),
+        answers: true,
+        is_inside: false,
+        units: &[
+            ("an empty span that is looked into", empty_span),
+            ("a text of 100 characters without secrets", clean_text),
+            ("a text of 100 characters with an address", secret_text),
+        ],
     },
     Setting {
         name: "unsampled",
         build: |builder| builder.with_sampler(Sampler::ratio(0.0)),
         answers: true,
+        is_inside: false,
         units: &[
             ("a root that is not sampled", empty_span),
             ("a request that is not sampled", request),
@@ -69,12 +104,14 @@ const SETTINGS: &[Setting] = &[
         name: "filtered",
         build: |builder| builder.with_filter(Targets::new().with_default(LevelFilter::OFF)),
         answers: true,
+        is_inside: false,
         units: &[("a span that the filter refuses", empty_span)],
     },
     Setting {
         name: "full",
         build: |builder| builder.with_memory_limit(4 << 20),
         answers: false,
+        is_inside: false,
         units: &[("a span that closes while the queue is full", empty_span)],
     },
 ];
@@ -113,6 +150,29 @@ fn request(number: i64) {
 fn event(number: i64) {
     let _span = info_span!("empty").entered();
     info!(rows = number & 7, "rows read");
+}
+
+fn log(number: i64) {
+    info!(
+        order.id = number,
+        payment = "card",
+        amount = 12.5,
+        "order paid"
+    );
+}
+
+fn plain_log(_: i64) {
+    info!("order paid");
+}
+
+fn clean_text(_: i64) {
+    let query = "SELECT name, price, created FROM orders JOIN items USING (item) WHERE state = 'paid' ORDER BY name, 1";
+    let _span = info_span!("query", db.query.text = query).entered();
+}
+
+fn secret_text(_: i64) {
+    let query = "SELECT name, price, created FROM orders WHERE customer = 'alice@example.com' AND state = 'paid' LIMIT";
+    let _span = info_span!("query", db.query.text = query).entered();
 }
 
 fn record(number: i64) {
@@ -156,6 +216,7 @@ fn run(name: &str, stack: &str) {
     if guard.is_none() {
         registry().with(Nothing).init();
     }
+    let _span = setting.is_inside.then(|| info_span!("around").entered());
     for (unit, call) in setting.units {
         for number in 0..WARM_UP {
             call(number);
