@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-const LEAST: usize = 13;
+pub(super) const LEAST: usize = 13;
 const MOST: usize = 19;
 
 /// Appends where card numbers are: of those that begin at one digit, the longest.

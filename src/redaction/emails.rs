@@ -9,28 +9,26 @@ const ENCODED_AT: &[u8] = b"%40";
 pub(super) fn find(text: &[u8], found: &mut Vec<Range<usize>>) {
     // Where the characters of a local part began.
     let mut start = 0;
-    let mut at = 0;
-    while let Some(byte) = text.get(at) {
-        let sign = sign_at(text, at);
-        if sign > 0
-            && start < at
-            && let Some(end) = end_of_domain(text, at + sign)
+    for (at, byte) in text.iter().enumerate() {
+        if start < at
+            && let Some(behind) = behind_sign(text, at, *byte)
+            && let Some(end) = end_of_domain(text, behind)
         {
             found.push(start..end);
         }
-        at += 1;
         if !is_local(*byte) {
-            start = at;
+            start = at + 1;
         }
     }
 }
 
-/// The length of the sign that stands here; 0 where none does.
-fn sign_at(text: &[u8], at: usize) -> usize {
-    match text.get(at..) {
-        Some([b'@', ..]) => 1,
-        Some(rest) if rest.starts_with(ENCODED_AT) => ENCODED_AT.len(),
-        _ => 0,
+/// Where the sign ends that begins with this byte, if one does.
+#[inline]
+fn behind_sign(text: &[u8], at: usize, byte: u8) -> Option<usize> {
+    match byte {
+        b'@' => Some(at + 1),
+        b'%' if text.get(at..)?.starts_with(ENCODED_AT) => Some(at + ENCODED_AT.len()),
+        _ => None,
     }
 }
 
@@ -69,7 +67,22 @@ fn is_of_label(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || !byte.is_ascii()
 }
 
-/// Of the characters that a local part may have, `/`, `=` and `?` are left out: in texts they separate it from something else.
 fn is_local(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b".!#$%&'*+-^_`{|}~".contains(&byte) || !byte.is_ascii()
+    LOCAL[usize::from(byte)]
 }
+
+/// The characters that a local part may have; `/`, `=` and `?` are left out: in texts they separate it from something else.
+const LOCAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric() || byte >= 0x80;
+        byte += 1;
+    }
+    let mut marks: &[u8] = b".!#$%&'*+-^_`{|}~";
+    while let [mark, rest @ ..] = marks {
+        table[*mark as usize] = true;
+        marks = rest;
+    }
+    table
+};

@@ -23,15 +23,18 @@ const HEADERS: [&str; 16] = [
 /// Whether the key is a header of credentials: as it is, or behind a dot (semantic conventions, `http.request.header.<key>`,
 /// `rpc.grpc.request.metadata.<key>`). A header's name has no dot that counts.
 pub(super) fn is_credential(key: &str) -> bool {
-    let name = key.rsplit('.').next().unwrap_or(key);
-    HEADERS.iter().any(|header| is_alike(header, name))
+    let is_dot = |byte: &u8| *byte == b'.';
+    let name = key.as_bytes().rsplit(is_dot).next().unwrap_or_default();
+    HEADERS
+        .iter()
+        .any(|header| is_alike(header.as_bytes(), name))
 }
 
 /// Upper and lower case are alike, and `-` is `_`, which older conventions made of it.
-fn is_alike(header: &str, name: &str) -> bool {
+fn is_alike(header: &[u8], name: &[u8]) -> bool {
     header.len() == name.len()
-        && header.bytes().zip(name.bytes()).all(|(wanted, found)| {
-            wanted == found.to_ascii_lowercase() || (wanted == b'-' && found == b'_')
+        && header.iter().zip(name).all(|(wanted, found)| {
+            *wanted == found.to_ascii_lowercase() || (*wanted == b'-' && *found == b'_')
         })
 }
 

@@ -1,16 +1,19 @@
 //! What is secret, by its key or by what it looks like, and what stands in its place.
 //!
-//! Each pattern is found by a scanner of its own, which looks at each byte a few times at most, however the text is made.
+//! A first look tells which kinds may be in a text at all. Each is found by a scanner of its own, which looks at each byte a few
+//! times at most, however the text is made.
 
 mod cards;
 mod emails;
 mod keys;
+mod look;
 mod mask;
 mod tokens;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
+use self::look::Look;
 use crate::model::Value;
 use crate::pattern::Pattern;
 
@@ -166,13 +169,14 @@ impl Redaction {
     /// Where secrets are in a text; they may overlap.
     fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
-        if self.looks_for(Secret::Token) {
+        let look = Look::at(text);
+        if look.may_have_token && self.looks_for(Secret::Token) {
             tokens::find(text, &mut found);
         }
-        if self.looks_for(Secret::Email) {
+        if look.may_have_address && self.looks_for(Secret::Email) {
             emails::find(text, &mut found);
         }
-        if self.looks_for(Secret::CardNumber) {
+        if look.may_have_card && self.looks_for(Secret::CardNumber) {
             cards::find(text, &mut found);
         }
         found

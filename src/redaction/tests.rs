@@ -192,6 +192,32 @@ proptest! {
     }
 }
 
+/// The shortest secrets of each kind, wherever in a block they stand.
+#[test]
+fn nothing_is_overlooked() {
+    let is_found = |text: &str| !Redaction::new().find(text.as_bytes()).is_empty();
+    for secret in [
+        "4222222222222",
+        "a@b.co",
+        "a%40b.co",
+        "eyJ..",
+        "Bearer 1",
+        "beaRER 1",
+        "bASIC YTpi",
+    ] {
+        for (before, behind) in
+            (0..50).flat_map(|before| (0..25).map(move |behind| (before, behind)))
+        {
+            let text = " ".repeat(before) + secret + &" ".repeat(behind);
+            assert!(is_found(&text), "{text:?}");
+        }
+    }
+    // As many digits at each place of a block as a byte can count, and one more.
+    let digits = "4222222222222".to_owned() + &";".repeat(16) + &"1".repeat(4096 - 13);
+    assert!(is_found(&digits));
+    assert!(!is_found(" bearer eyJ a@b 123456789012 %40"));
+}
+
 #[track_caller]
 fn redacted(text: &str) -> String {
     let mut value = Value::from(text);
