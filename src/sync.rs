@@ -50,6 +50,14 @@ mod real {
         pub(crate) fn pop(&self) -> Option<T> {
             self.0.pop()
         }
+
+        pub(crate) fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        pub(crate) fn capacity(&self) -> usize {
+            self.0.capacity()
+        }
     }
 }
 
@@ -120,6 +128,14 @@ mod model {
             }
             items.1 += 1;
             items.0.pop_front()
+        }
+
+        pub(crate) fn len(&self) -> usize {
+            super::lock_std(&self.items).0.len()
+        }
+
+        pub(crate) fn capacity(&self) -> usize {
+            self.capacity
         }
     }
 }

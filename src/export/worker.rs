@@ -258,6 +258,7 @@ impl Worker {
         if let Some(stream) = streams.first() {
             self.gauge.look(budget, &stream.ledger);
         }
+        self.streams.iter_mut().for_each(Stream::stock);
     }
 
     /// Waits for whatever comes first: enough in a queue, mail, the timer, an answer.

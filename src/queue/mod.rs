@@ -235,6 +235,11 @@ impl Queue {
         self.pool.discard(sealed);
     }
 
+    /// Sees to it that buffers for so many chunks lie ready.
+    pub(crate) fn stock(&self, chunks: usize) {
+        self.pool.stock(chunks);
+    }
+
     /// How many owners still owe a chunk. Each pushes it to the ring and then wakes the exporter; one that no longer owes
     /// has pushed.
     pub(crate) fn owing(&self) -> usize {

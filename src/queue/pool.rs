@@ -12,6 +12,9 @@ const KEPT: usize = 64;
 const KEPT_PART: usize = 8;
 const LEAST_KEPT: usize = 4;
 
+/// Of the budget that may be used before no more buffers are made in advance: where the oldest records go.
+const STOCKED: (usize, usize) = (7, 8);
+
 #[derive(Debug)]
 pub(crate) struct Pool {
     buffers: Ring<Vec<u8>>,
@@ -36,7 +39,10 @@ impl Pool {
         {
             return Some(buffer);
         }
-        let size = least.max(self.size);
+        self.make(least.max(self.size))
+    }
+
+    fn make(&self, size: usize) -> Option<Vec<u8>> {
         if !self.budget.reserve(size) {
             return None;
         }
@@ -48,6 +54,25 @@ impl Pool {
             return None;
         }
         Some(buffer)
+    }
+
+    /// Sees to it that so many buffers lie ready, as far as the pool keeps so many and memory is not short: with their pages, so that
+    /// no thread that records waits for the kernel to find them.
+    pub(crate) fn stock(&self, count: usize) {
+        let (part, of) = STOCKED;
+        let missing = count
+            .min(self.buffers.capacity())
+            .saturating_sub(self.buffers.len());
+        for _ in 0..missing {
+            if self.budget.exceeds(part, of) {
+                return;
+            }
+            let Some(mut buffer) = self.make(self.size) else {
+                return;
+            };
+            buffer.resize(self.size, 0);
+            self.give_back(buffer);
+        }
     }
 
     /// Takes a buffer back that was never sent.
@@ -98,5 +123,48 @@ impl Pool {
         let charge = sealed.charge;
         drop(sealed);
         self.budget.release(charge);
+    }
+}
+
+#[cfg(all(test, not(otlp_loom)))]
+mod tests {
+    use super::*;
+
+    fn pool(limit: usize) -> (Arc<Budget>, Pool) {
+        let budget = Arc::new(Budget::new(limit));
+        (Arc::clone(&budget), Pool::new(budget, 1024))
+    }
+
+    #[test]
+    fn what_is_stocked_is_taken_without_asking_for_memory() {
+        let (budget, pool) = pool(1 << 20);
+        pool.stock(3);
+        assert_eq!(budget.used(), 3 * 1024);
+        for _ in 0..3 {
+            let buffer = pool.take(100).expect("a buffer");
+            assert!(buffer.is_empty() && buffer.capacity() >= 1024);
+        }
+        assert_eq!(budget.used(), 3 * 1024);
+    }
+
+    #[test]
+    fn stock_is_made_up_to_what_is_asked_for_and_no_more() {
+        let (budget, pool) = pool(1 << 20);
+        pool.stock(2);
+        pool.stock(3);
+        pool.stock(1);
+        assert_eq!(budget.used(), 3 * 1024);
+        pool.stock(10_000);
+        assert_eq!(budget.used(), KEPT * 1024, "what the pool keeps");
+    }
+
+    #[test]
+    fn no_stock_is_made_where_the_oldest_records_would_go_for_it() {
+        let (budget, pool) = pool(64 << 10);
+        assert!(budget.reserve(55 << 10));
+        pool.stock(8);
+        // One more than seven eighths: that much was free when it was looked at.
+        assert_eq!(budget.used(), 57 << 10);
+        assert!(pool.take(100).is_some());
     }
 }

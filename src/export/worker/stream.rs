@@ -19,6 +19,8 @@ pub(super) struct Stream {
     source: queue::Stream,
     outlets: Vec<Outlet>,
     chores: Vec<Chore>,
+    /// Chunks that were taken over since buffers were last made for others.
+    taken: usize,
     voice: Voice,
     /// Records that the layer had dropped when people were last told.
     told: u64,
@@ -40,6 +42,7 @@ impl Stream {
             source,
             outlets: Vec::new(),
             chores,
+            taken: 0,
             voice: Voice::new(on_error, None),
             told: 0,
             told_limited: 0,
@@ -106,6 +109,7 @@ impl Stream {
         // sweep is there too.
         let owing = queue.owing();
         chunks.extend(std::iter::from_fn(|| queue.pop()));
+        self.taken += chunks.len();
         // A thread's records stay in their order.
         chunks.sort_by_key(|chunk| chunk.number);
         let chunks: Vec<_> = chunks.into_iter().map(Rc::new).collect();
@@ -115,6 +119,13 @@ impl Stream {
             }
             last.take_over(chunks, owing);
         }
+    }
+
+    /// Makes buffers for what the application's threads will record until the exporter comes again: twice what they have since it was
+    /// last here.
+    pub(super) fn stock(&mut self) {
+        let chunks = std::mem::take(&mut self.taken);
+        self.source.queue.stock(2 * chunks);
     }
 
     /// Where the queue is limited by records, each of several outlets holds its share of them, so that one that is dead does not
