@@ -11,21 +11,40 @@
 use std::any::TypeId;
 use std::fmt;
 
+use tracing_core::Dispatch;
 use tracing_core::dispatcher::WeakDispatch;
-use tracing_core::span::{Attributes, Id};
-use tracing_core::{Dispatch, Subscriber};
-use tracing_subscriber::layer;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_core::span::Attributes;
 
 use super::OtlpLayer;
 use super::callsite::Template;
 use super::ext;
 use super::far::Far;
-use super::registry;
-use super::span::Place;
+use super::span::{Extra, Place};
+use super::stack::Current;
 use super::store::Settled;
 use crate::context::Context;
-use crate::proto::trace;
+
+/// What surrounds a span that is created.
+#[derive(Debug)]
+pub(crate) enum Surroundings {
+    /// Nothing is to be recorded on this thread now.
+    Suppressed,
+    /// Nothing but spans of the layer's own.
+    Own,
+    /// A context of others, which the span is below.
+    Others(Context),
+}
+
+/// What is known of a span that is entered.
+#[derive(Debug)]
+pub(crate) enum Entering {
+    /// Nothing.
+    Unknown,
+    /// It was entered before. Now it is current.
+    Again,
+    /// It was not. What others have current is its parent, if it has none and has not started.
+    First(Option<Context>),
+}
 
 /// What is current on a thread by another library. Its methods run user code at most where a context of the program's own is
 /// dropped, and are called with no lock held.
@@ -33,23 +52,23 @@ pub(crate) trait Ambient: fmt::Debug + Send + Sync {
     /// Whether nothing is to be recorded on this thread now.
     fn is_suppressed(&self) -> bool;
 
-    /// The context that is current and not that of the layer's span that was entered last: what a span that is created now is
-    /// below. `None` where there is none.
-    fn parent(&self) -> Option<Context>;
+    /// A span is created on this thread. `takes_current`: what is current may be its parent. A span that is suppressed is not
+    /// heard of again.
+    fn created(&self, id: u64, takes_current: bool) -> Surroundings;
 
-    /// A span was created. `takes_current`: what is current now surrounds it, and may be its parent.
-    fn created(&self, id: u64, takes_current: bool);
+    /// What others have current on this thread, where the span may still be below it: it has not been entered.
+    fn late_parent(&self, id: u64) -> Option<Context>;
 
-    /// Whether the span still takes a parent from what is current.
-    fn takes_parent(&self, id: u64) -> bool;
+    /// A span is about to be entered on this thread.
+    fn entering(&self, id: u64) -> Entering;
 
-    /// A span is entered on this thread. `who` tells what others are told of it, and the way to it.
-    fn entered(&self, id: u64, who: &dyn Fn() -> Option<(Context, Far)>);
+    /// A span has been entered on this thread for the first time. Others are told this of it, and the way to it.
+    fn entered(&self, id: u64, context: &Context, far: Far);
 
     /// A span is left on this thread.
     fn exited(&self, id: u64);
 
-    /// A span was closed.
+    /// A span is closed.
     fn closed(&self, id: u64);
 }
 
@@ -64,7 +83,7 @@ pub(crate) trait Guest: fmt::Debug + Send + Sync {
     /// A span starts that a guest has asked for ([`Far::bid`]).
     fn starting(&self, id: u64);
 
-    /// A span was closed.
+    /// A span was closed that a guest has asked for.
     fn closed(&self, id: u64);
 }
 
@@ -76,12 +95,6 @@ impl OtlpLayer {
             guest: Some(guest),
             ..self
         }
-    }
-
-    /// Whether there is an [`Ambient`] or a [`Guest`].
-    #[inline(always)]
-    pub(super) fn is_bridged(&self) -> bool {
-        cfg!(feature = "_bridge") && (self.ambient.is_some() || self.guest.is_some())
     }
 
     /// From now on the layer's spans are those of another library too.
@@ -107,79 +120,95 @@ impl OtlpLayer {
         ambient.is_some_and(|ambient| ambient.is_suppressed())
     }
 
-    /// A new span, where what is current by another library may be its parent.
+    /// A span is created where another library has contexts. `false`: it is not recorded, or open already.
     #[cold]
-    pub(super) fn open_surrounded<S>(
+    pub(super) fn is_plainly_surrounded(
         &self,
         template: &Template,
         attributes: &Attributes<'_>,
-        id: &Id,
-        context: &layer::Context<'_, S>,
-    ) where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
-        let Some(ambient) = &self.ambient else { return };
-        if ambient.is_suppressed() {
-            return;
+        id: u64,
+    ) -> bool {
+        let Some(ambient) = &self.ambient else {
+            return true;
+        };
+        match ambient.created(id, attributes.is_contextual()) {
+            Surroundings::Own => true,
+            Surroundings::Suppressed => false,
+            Surroundings::Others(outer) => {
+                let mut place = Place::NOWHERE;
+                self.begin(&mut place);
+                self.open_undecided(template, attributes, id, &place);
+                // It has not started: it has just been made.
+                let _ = self.set_parent(id, &outer);
+                false
+            }
         }
-        let number = id.into_u64();
-        let takes_current = attributes.is_contextual();
-        ambient.created(number, takes_current);
-        let mut place = Place::NOWHERE;
-        if takes_current && let Some(outer) = ambient.parent() {
-            self.begin(&mut place);
-            self.open_undecided(template, attributes, number, &place);
-            // It has not started: it has just been made.
-            let _ = self.set_parent(number, &outer);
-            return;
-        }
-        let parent = registry::parent(self, attributes, id, context, &mut place);
-        if parent.is_none() && takes_current && !ext::is_remote_parent_attached() {
-            self.begin(&mut place);
-            // It may find a parent when it starts.
-            return self.open_undecided(template, attributes, number, &place);
-        }
-        self.open(template, attributes, number, parent, &mut place);
     }
 
     /// A span starts that somebody waits for. Where that decides about it, its place is returned.
     #[cold]
     pub(super) fn prepare(&self, id: u64) -> Option<Place> {
-        if let Some(guest) = &self.guest {
-            guest.starting(id);
-            self.store.unbid(id);
-        }
-        self.adopt(id);
+        let guest = self.guest.as_ref()?;
+        guest.starting(id);
+        self.store.unbid(id);
         match self.store.settle(id)? {
             Settled::At(place) => Some(place),
             Settled::Undecided => None,
         }
     }
 
-    /// A root that starts looks once more for a parent, which may have become current since it was created.
-    fn adopt(&self, id: u64) {
+    /// A span that starts looks once more for a parent, which may have become current since it was created.
+    #[cold]
+    pub(super) fn adopt(&self, id: u64) {
         let Some(ambient) = &self.ambient else { return };
-        let has_parent = self
-            .store
-            .update(id, |span, _| trace::parent_of(&span.record).is_some());
-        if has_parent == Some(true) || !ambient.takes_parent(id) {
-            return;
-        }
-        if let Some(parent) = ambient.parent() {
-            // Another thread may have started it.
-            let _ = self.set_parent(id, &parent);
+        if let Some(parent) = ambient.late_parent(id) {
+            self.put_below_late(id, &parent);
         }
     }
 
-    /// A span is entered, which has started.
-    #[cold]
+    fn put_below_late(&self, id: u64, parent: &Context) {
+        if self.store.lacks_parent(id) {
+            // It may have started.
+            let _ = self.set_parent(id, parent);
+        }
+    }
+
+    /// A span is about to be entered. Says whether it was not entered before.
+    pub(super) fn approach(&self, id: u64) -> bool {
+        let Some(ambient) = &self.ambient else {
+            return false;
+        };
+        match ambient.entering(id) {
+            Entering::Unknown | Entering::Again => false,
+            Entering::First(parent) => {
+                if let Some(parent) = parent {
+                    self.put_below_late(id, &parent);
+                }
+                true
+            }
+        }
+    }
+
+    /// A span has been entered for the first time, so it has started.
     pub(super) fn surround(&self, id: u64) {
-        if let Some(ambient) = &self.ambient {
-            ambient.entered(id, &|| {
-                let context = self.context_of(id)?;
-                let span = context.span()?.span_id();
-                Some((context, Far::new(self.way()?, id, span)))
-            });
+        let Some(ambient) = &self.ambient else { return };
+        let Some(context) = self.context_of_entered(id) else {
+            return;
+        };
+        if let (Some(span), Some(way)) = (context.span(), self.way()) {
+            let far = Far::new(way, id, span.span_id());
+            ambient.entered(id, &context, far);
+        }
+    }
+
+    /// What others are told of the span that this thread entered last; as a rule it stands in the mirror.
+    fn context_of_entered(&self, id: u64) -> Option<Context> {
+        let mut place = Place::NOWHERE;
+        match self.mirror.current(&mut place) {
+            Current::Ours(current) if current == id && !place.has_extra => {
+                Some(place.context(&Extra::default()).into())
+            }
+            _ => self.context_of(id),
         }
     }
 
@@ -190,13 +219,19 @@ impl OtlpLayer {
         }
     }
 
+    /// A span is about to be closed.
     #[cold]
     pub(super) fn forget(&self, id: u64) {
-        if let Some(guest) = &self.guest {
-            guest.closed(id);
-        }
+        self.adopt(id);
         if let Some(ambient) = &self.ambient {
             ambient.closed(id);
+        }
+    }
+
+    /// A span was closed that a guest has asked for.
+    pub(super) fn part_with(&self, id: u64) {
+        if let Some(guest) = &self.guest {
+            guest.closed(id);
         }
     }
 

@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::scratch;
 use super::shard::Account;
 use super::span::OpenSpan;
+use super::store::Closed;
 use super::tail::Decided;
 use crate::model::Value;
 use crate::proto::trace;
@@ -17,9 +18,6 @@ impl OtlpLayer {
     pub(super) fn note_enter(&self, id: u64) {
         if self.tracks {
             self.track(id, Activity::enter);
-        }
-        if self.is_surrounded() {
-            self.surround(id);
         }
     }
 
@@ -70,30 +68,36 @@ impl OtlpLayer {
         });
     }
 
-    /// Closes a span. `false`: its sampler has to be asked first.
+    /// Closes a span.
     #[inline]
-    pub(super) fn close(&self, id: u64) -> bool {
+    pub(super) fn close(&self, id: u64) -> Closed {
         if let Some(processors) = &self.parts.processors {
             return self.close_hooked(processors, id, None, |span, account| {
                 self.end_of(span, account)
             });
         }
         let mut decided = Decided::NOTHING;
-        let is_closed = self.store.close(id, |span, account| {
+        let closed = self.store.close(id, |span, account| {
             decided = self.end(id, span, account);
         });
         self.carry_out(decided);
-        is_closed
+        closed
     }
 
-    /// Closes a span that nothing has started until now.
+    /// Closes a span that nothing has started until now, or of which a guest is told.
     #[cold]
-    pub(super) fn close_slowly(&self, id: u64) {
-        self.settle(id);
-        if !self.close(id) {
+    pub(super) fn close_slowly(&self, id: u64, mut closed: Closed) {
+        if closed == Closed::Undecided {
+            self.settle(id);
+            closed = self.close(id);
+        }
+        if closed == Closed::Undecided {
             // The sampler is asked of too much at once.
             self.give_up(id);
-            self.close(id);
+            closed = self.close(id);
+        }
+        if closed == Closed::Hosted {
+            self.part_with(id);
         }
     }
 

@@ -102,11 +102,12 @@ impl Far {
         }
     }
 
-    /// Has a guest of the layer told before the span starts. `false`: it has started.
-    pub(crate) fn bid(&self) -> bool {
-        let mut is_waiting = false;
-        self.with(|at| is_waiting = at.with(|layer, id| layer.store.bid(id)) == Some(true));
-        is_waiting
+    /// Has a guest of the layer told when the span is closed, and before it starts if it has not. Says whether it has; `None` where it is
+    /// closed.
+    pub(crate) fn bid(&self) -> Option<bool> {
+        let mut has_started = None;
+        self.with(|at| has_started = at.with(|layer, id| layer.store.bid(id)).flatten());
+        has_started
     }
 
     /// Puts the span below another one, if it has not started.

@@ -14,7 +14,7 @@ use super::processor::{Draft, Form, Processors, Spare};
 use super::scratch::{self, Scratch};
 use super::shard::Account;
 use super::span::{OpenSpan, Place};
-use super::store::Taken;
+use super::store::{Closed, Taken};
 use super::visit::{Bounds, Fields, Hooked};
 use super::written::Written;
 use crate::model::Status;
@@ -126,13 +126,13 @@ impl OtlpLayer {
         id: u64,
         scope: Option<queue::Scope>,
         end_of: impl FnOnce(&mut OpenSpan, &mut Account) -> u64,
-    ) -> bool {
+    ) -> Closed {
         let taken = self.store.take(id, end_of);
         let (mut span, end) = match taken {
-            Taken::Undecided => return false,
-            Taken::Nothing => return true,
+            Taken::Nothing(closed) => return closed,
             Taken::Span(span, end) => (span, end),
         };
+        let closed = Closed::of(span.is_hosted);
         let is_kept = self.keeps(processors, &mut span, end);
         if is_kept {
             self.finish(&mut span, end);
@@ -149,7 +149,7 @@ impl OtlpLayer {
             self.parts.traces.ledger.refuse(DropReason::Processor);
         }
         self.store.give_back(id, span);
-        true
+        closed
     }
 
     /// Asks the processors of a span that ends.

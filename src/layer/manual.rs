@@ -151,6 +151,7 @@ impl Manual {
             metadata: &begun.scope.metadata,
             missed: 0,
             is_lost: true,
+            is_hosted: false,
         };
         self.layer.store.open_bare(id, lost, None);
     }

@@ -54,6 +54,8 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 pub(crate) use self::ambient::{Ambient, Guest};
+#[cfg(feature = "_bridge")]
+pub(crate) use self::ambient::{Entering, Surroundings};
 use self::callsite::{Template, Templates};
 #[cfg(feature = "fmt")]
 pub use self::ext::WithTraceIds;
@@ -76,7 +78,9 @@ pub use self::route::{EventRule, Events};
 use self::scratch::Scratch;
 use self::span::{Place, SpanBounds};
 use self::stack::Mirror;
-use self::store::Store;
+use self::store::{Closed, Store};
+#[cfg(feature = "_bridge")]
+pub(crate) use self::table::Table;
 pub(crate) use self::tail::Holder;
 use self::visit::{Bounds, Fields};
 use self::written::Written;
@@ -244,7 +248,7 @@ impl OtlpLayer {
     }
 
     /// Makes `place` that of a new root, of which nothing is decided yet.
-    #[inline]
+    #[inline(always)]
     fn begin(&self, place: &mut Place) {
         let mut random = RANDOM;
         match &self.parts.id_generator {
@@ -314,11 +318,45 @@ impl OtlpLayer {
         if early == Some(Decision::RecordAndSample) {
             place.decide(Decision::RecordAndSample);
             self.open_sampled(template, attributes, id, above, place);
-        } else if early == Some(Decision::Drop) && (above.is_some() || !template.late_kind) {
+        } else if early == Some(Decision::Drop)
+            && (above.is_some() || !self.awaits_parent(template))
+        {
             place.decide(Decision::Drop);
             self.open_bare(template, attributes, id, parent, place);
         } else {
             self.open_slowly(New::of(template, attributes, id, above, place), early);
+        }
+    }
+
+    /// A span is entered.
+    #[inline(always)]
+    fn enter<S>(&self, id: &Id, context: Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let entered = self.store.entered(id.into_u64());
+        if self.mirror.takes(|| self.sees_all()) {
+            self.mirror.enter(id.into_u64(), entered);
+        } else {
+            self.home.catch(id, &context);
+        }
+        if entered == Entered::Look {
+            self.enter_slowly(id.into_u64());
+        }
+        panics::entered(id.into_u64());
+    }
+
+    /// A span is entered, and that is noted.
+    #[inline(never)]
+    fn enter_watched<S>(&self, id: &Id, context: Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let is_first = self.is_surrounded() && self.approach(id.into_u64());
+        self.enter(id, context);
+        self.note_enter(id.into_u64());
+        if is_first {
+            self.surround(id.into_u64());
         }
     }
 
@@ -413,8 +451,9 @@ where
         {
             return;
         }
-        if self.is_surrounded() {
-            return self.open_surrounded(template, attributes, id, &context);
+        if self.is_surrounded() && !self.is_plainly_surrounded(template, attributes, id.into_u64())
+        {
+            return;
         }
         let mut place = Place::NOWHERE;
         let parent = registry::parent(self, attributes, id, &context, &mut place);
@@ -476,19 +515,10 @@ where
 
     #[inline]
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
-        let entered = self.store.entered(id.into_u64());
-        if self.mirror.takes(|| self.sees_all()) {
-            self.mirror.enter(id.into_u64(), entered);
-        } else {
-            self.home.catch(id, &context);
-        }
-        if entered == Entered::Look {
-            self.enter_slowly(id.into_u64());
-        }
-        panics::entered(id.into_u64());
         if self.watches {
-            self.note_enter(id.into_u64());
+            return self.enter_watched(id, context);
         }
+        self.enter(id, context);
     }
 
     #[inline]
@@ -507,13 +537,14 @@ where
     #[inline]
     fn on_close(&self, id: Id, _: Context<'_, S>) {
         // Also on a thread of ours and at any depth: what was opened is closed.
-        if !self.close(id.into_u64()) {
-            self.close_slowly(id.into_u64());
-        }
-        self.mirror.closed(id.into_u64());
-        if self.is_bridged() {
+        if self.is_surrounded() {
             self.forget(id.into_u64());
         }
+        let closed = self.close(id.into_u64());
+        if closed != Closed::Now {
+            self.close_slowly(id.into_u64(), closed);
+        }
+        self.mirror.closed(id.into_u64());
     }
 
     #[cfg(feature = "tracing-opentelemetry-0_34")]

@@ -120,6 +120,7 @@ impl OtlpLayer {
             metadata: template.metadata,
             missed: missed(template, attributes),
             is_lost: false,
+            is_hosted: false,
         };
         if place.has_extra {
             return self.keep_carrying(id, bare, parent);
@@ -136,7 +137,7 @@ impl OtlpLayer {
     /// The sampler wants to know more than ids, or will be asked later.
     #[cold]
     pub(super) fn open_slowly(&self, mut new: New<'_>, early: Option<Decision>) {
-        if new.parent.is_none() && new.template.late_kind {
+        if new.parent.is_none() && self.awaits_parent(new.template) {
             new.start = Start::Undecided;
             return self.open_recorded(new);
         }
@@ -168,6 +169,7 @@ impl OtlpLayer {
                     metadata: new.template.metadata,
                     missed: missed(new.template, new.attributes),
                     is_lost: false,
+                    is_hosted: false,
                 };
                 return self.keep_bare(new.id, bare, Some(&extra));
             }
@@ -178,6 +180,12 @@ impl OtlpLayer {
                 span.put_attributes(&attributes, &self.bounds, account)
             });
         });
+    }
+
+    /// Whether a root of this callsite is likely to get a parent before it starts.
+    #[inline]
+    pub(super) fn awaits_parent(&self, template: &Template) -> bool {
+        template.late_kind || self.is_surrounded()
     }
 
     /// A root that is created inside `with_remote_parent`.
@@ -313,10 +321,15 @@ impl OtlpLayer {
                 is_recorded: false,
                 ..*new.place
             },
-            start: new.start,
+            start: if self.is_surrounded() && new.parent.is_none() {
+                Start::Undecided
+            } else {
+                new.start
+            },
             metadata: new.template.metadata,
             missed: 0,
             is_lost: true,
+            is_hosted: false,
         };
         self.keep_bare(new.id, bare, extra);
     }

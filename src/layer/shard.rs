@@ -55,6 +55,8 @@ pub(super) struct Bare {
     pub(super) missed: u16,
     /// It would be recorded if there were room, and is counted as dropped.
     pub(super) is_lost: bool,
+    /// A guest of the layer knows something of it.
+    pub(super) is_hosted: bool,
 }
 
 // It is outside of the memory limit, so it has to be small.
@@ -109,6 +111,13 @@ impl Shard {
             self.extras.insert(id, extra.clone());
         }
         self.bare.insert(id, bare);
+    }
+
+    /// A guest of the layer knows something of a span. `false`: there is no such span.
+    pub(super) fn host(&mut self, id: u64) -> bool {
+        let open = self.open.get_mut(id).map(|span| &mut span.is_hosted);
+        let bare = self.bare.get_mut(id).map(|bare| &mut bare.is_hosted);
+        open.or(bare).map(|is_hosted| *is_hosted = true).is_some()
     }
 
     /// Gives a span that has not started another place, below this parent.
@@ -193,6 +202,7 @@ impl Shard {
             missed: u16::try_from(span.written.attributes.saturating_sub(constants))
                 .unwrap_or(u16::MAX),
             is_lost: false,
+            is_hosted: span.is_hosted,
         };
         let extra = std::mem::take(&mut span.extra);
         self.recycle(span);
@@ -224,7 +234,10 @@ impl Shard {
             written,
         };
         match self.make(&opened, record) {
-            Some(span) => self.open.insert(id, span),
+            Some(mut span) => {
+                span.is_hosted = bare.is_hosted;
+                self.open.insert(id, span);
+            }
             None => {
                 let lost = Bare {
                     is_lost: true,
@@ -264,6 +277,7 @@ impl Shard {
                 metadata,
                 is_late,
                 is_limited: false,
+                is_hosted: false,
                 record,
                 written: *written,
                 events: 0,
@@ -280,13 +294,12 @@ impl Shard {
             return None;
         }
         std::mem::swap(&mut span.record, record);
-        span.place = *place;
-        span.start = start;
+        (span.place, span.start) = (*place, start);
         if let Some(extra) = opened.extra {
             span.extra = extra.clone();
         }
         span.metadata = metadata;
-        (span.is_late, span.is_limited) = (is_late, false);
+        (span.is_late, span.is_limited, span.is_hosted) = (is_late, false, false);
         span.written = *written;
         (
             span.events,

@@ -115,6 +115,7 @@ impl OtlpLayer {
             metadata: template.metadata,
             missed: 0,
             is_lost: true,
+            is_hosted: false,
         };
         self.keep_carrying(id, bare, parent.filter(|_| place.has_extra));
     }

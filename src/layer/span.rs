@@ -89,6 +89,8 @@ pub(super) struct OpenSpan {
     pub(super) is_late: bool,
     /// Whether a limit has left something of an event or a link out.
     pub(super) is_limited: bool,
+    /// Whether a guest of the layer knows something of it.
+    pub(super) is_hosted: bool,
     /// The message, less what [`OpenSpan::finish`] adds.
     pub(super) record: Vec<u8>,
     pub(super) written: Written,

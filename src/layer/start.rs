@@ -50,6 +50,9 @@ impl OtlpLayer {
     /// Where the span is, for good: it starts if it has not yet. `None` for a span that is not this layer's.
     #[inline]
     pub(super) fn settle(&self, id: u64) -> Option<Place> {
+        if self.is_surrounded() {
+            self.adopt(id);
+        }
         match self.store.settle(id)? {
             Settled::At(place) => Some(place),
             Settled::Undecided => self.decide(id),
@@ -202,7 +205,7 @@ impl OtlpLayer {
     /// Asks the sampler, now that the span starts.
     #[cold]
     fn decide(&self, id: u64) -> Option<Place> {
-        if self.is_bridged()
+        if cfg!(feature = "_bridge")
             && let Some(place) = self.prepare(id)
         {
             return Some(place);

@@ -11,6 +11,7 @@ use super::fresh::{Entered, Fresh, Start};
 use super::open_spans::Copies;
 use super::shard::{Account, Bare, Opened, Shard};
 use super::span::{Extra, OpenSpan, Place};
+use crate::proto::trace;
 use crate::queue::Budget;
 
 const SHARDS: usize = 64;
@@ -44,10 +45,26 @@ struct Held<'a> {
 pub(super) enum Taken<T> {
     /// A span that was recorded, and what was made of it before.
     Span(Box<OpenSpan>, T),
-    /// Nothing was recorded.
-    Nothing,
-    /// Nothing is closed: first, the span's sampler has to be asked.
+    /// Nothing was recorded, or nothing is closed.
+    Nothing(Closed),
+}
+
+/// What becomes of a span that is to be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// It is.
+    Now,
+    /// It is, and a guest of the layer knows something of it.
+    Hosted,
+    /// It is not: first, its sampler has to be asked.
     Undecided,
+}
+
+impl Closed {
+    #[inline]
+    pub(super) fn of(is_hosted: bool) -> Self {
+        if is_hosted { Self::Hosted } else { Self::Now }
+    }
 }
 
 /// What a span is told when it has to have started.
@@ -148,18 +165,21 @@ impl Store {
         Some(work(shard))
     }
 
-    /// Has a guest told before a span starts. `false`: it has started, or is not known.
+    /// Has a guest told when a span is closed, and before it starts if it has not. Says whether it has; `None` where it is not known.
     #[cfg_attr(
         not(feature = "tracing-opentelemetry-0_34"),
         allow(dead_code, reason = "only a bridge brings a guest")
     )]
-    pub(super) fn bid(&self, id: u64) -> bool {
+    pub(super) fn bid(&self, id: u64) -> Option<bool> {
+        if !self.hold(id).shard.host(id) {
+            return None;
+        }
         let bidden = self.unsettled(id, |shard| {
             if let Some((start @ Start::Parked, _)) = shard.state(id) {
                 *start = Start::Bidden;
             }
         });
-        bidden.is_some()
+        Some(bidden.is_none())
     }
 
     /// The guest has been told.
@@ -174,6 +194,17 @@ impl Store {
     /// Where a span is, for good or not yet.
     pub(super) fn place(&self, id: u64) -> Option<Place> {
         self.hold(id).shard.state(id).map(|(_, place)| *place)
+    }
+
+    /// Whether a span is a root, as far as its parent may still be set.
+    pub(super) fn lacks_parent(&self, id: u64) -> bool {
+        let held = self.hold(id);
+        if let Some(span) = held.shard.open.get(id) {
+            return trace::parent_of(&span.record).is_none();
+        }
+        // Of what is not recorded, only a root for which there is no room waits.
+        let bare = held.shard.bare.get(id);
+        bare.is_some_and(|bare| bare.start == Start::Undecided)
     }
 
     /// Whether the span is one of this layer's.
@@ -225,12 +256,11 @@ impl Store {
         let Held { fresh, shard } = &mut held;
         let Some(mut span) = shard.open.remove(id) else {
             drop(held);
-            self.close(id, |_, _| {});
-            return Taken::Nothing;
+            return Taken::Nothing(self.close(id, |_, _| {}));
         };
-        if span.start == Start::Undecided {
+        if matches!(span.start, Start::Bidden | Start::Undecided) {
             shard.open.insert(id, span);
-            return Taken::Undecided;
+            return Taken::Nothing(Closed::Undecided);
         }
         fresh.closed(id, span.start);
         let made = last(&mut span, &mut shard.account);
@@ -242,9 +272,9 @@ impl Store {
         self.hold(id).shard.take_back(span);
     }
 
-    /// Closes a span; `last` sees it if it was recorded. `false`: nothing is closed, since its sampler has to be asked first.
+    /// Closes a span; `last` sees it if it was recorded.
     #[inline]
-    pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan, &mut Account)) -> bool {
+    pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan, &mut Account)) -> Closed {
         let mut held = self.hold(id);
         let Held { fresh, shard } = &mut held;
         // As a rule, all spans are recorded, or none.
@@ -253,18 +283,22 @@ impl Store {
         {
             if matches!(span.start, Start::Bidden | Start::Undecided) {
                 shard.open.insert(id, span);
-                return false;
+                return Closed::Undecided;
             }
             fresh.closed(id, span.start);
             last(&mut span, &mut shard.account);
+            let closed = Closed::of(span.is_hosted);
             shard.recycle(span);
+            closed
         } else if let Some(bare) = shard.bare.remove(id) {
             fresh.closed(id, bare.start);
             if bare.place.has_extra {
                 shard.drop_extra(id);
             }
+            Closed::of(bare.is_hosted)
+        } else {
+            Closed::Now
         }
-        true
     }
 }
 

@@ -5,7 +5,7 @@
 //! side by side would grow together into one run that probing and removing have to walk.
 
 #[derive(Debug)]
-pub(super) struct Table<V> {
+pub(crate) struct Table<V> {
     places: Vec<Option<(u64, V)>>,
     /// What is left of the hash is the number of a line: 64 less the bits that it has.
     shift: u32,
@@ -25,7 +25,7 @@ const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl<V> Table<V> {
     /// With so many places at least: a power of two, and two lines or more.
-    pub(super) fn new(least: usize) -> Self {
+    pub(crate) fn new(least: usize) -> Self {
         Self {
             places: places(least),
             shift: shift(least),
@@ -37,7 +37,7 @@ impl<V> Table<V> {
     }
 
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
@@ -90,7 +90,7 @@ impl<V> Table<V> {
     }
 
     #[inline]
-    pub(super) fn get(&self, id: u64) -> Option<&V> {
+    pub(crate) fn get(&self, id: u64) -> Option<&V> {
         let home = self.home(id);
         if self.is_at(home, id)? {
             return self.places.get(home)?.as_ref().map(|(_, value)| value);
@@ -99,7 +99,7 @@ impl<V> Table<V> {
     }
 
     #[inline]
-    pub(super) fn get_mut(&mut self, id: u64) -> Option<&mut V> {
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut V> {
         let home = self.home(id);
         if self.is_at(home, id)? {
             return self.places.get_mut(home)?.as_mut().map(|(_, value)| value);
@@ -109,7 +109,7 @@ impl<V> Table<V> {
     }
 
     #[inline]
-    pub(super) fn insert(&mut self, id: u64, value: V) {
+    pub(crate) fn insert(&mut self, id: u64, value: V) {
         if self.len >= self.high {
             self.resize(self.places.len() * 2);
         }
@@ -131,7 +131,7 @@ impl<V> Table<V> {
     }
 
     #[inline]
-    pub(super) fn remove(&mut self, id: u64) -> Option<V> {
+    pub(crate) fn remove(&mut self, id: u64) -> Option<V> {
         let mut hole = self.home(id);
         if !self.is_at(hole, id)? {
             hole = self.find(id);

@@ -1,7 +1,6 @@
 //! Spans of the layer as the active contexts of their threads.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::mem;
 use std::sync::Mutex;
 
@@ -12,25 +11,28 @@ use opentelemetry::{Context, ContextGuard};
 use super::convert;
 use super::span::Span;
 use crate::context;
-use crate::layer::{Ambient, Far};
+use crate::layer::{Ambient, Entering, Far, Surroundings, Table};
 use crate::sync::lock;
 
 const SHARDS: usize = 64;
 
+/// Open spans of a shard to begin with.
+const LEAST_OPEN: usize = 8;
+
 /// The active contexts of one layer's spans.
 #[derive(Debug)]
 pub(crate) struct Active {
-    open: Box<[Mutex<HashMap<u64, Surrounded>>]>,
+    open: Box<[Mutex<Table<Surrounded>>]>,
 }
 
 /// An open span of the layer.
 #[derive(Debug)]
 struct Surrounded {
-    /// What was current when it was created, until it is entered.
-    outer: Context,
+    /// What was current when it was created; once it has been entered, that with the span.
+    context: Context,
+    is_active: bool,
+    /// What becomes current before it starts may be its parent.
     takes_parent: bool,
-    /// That with the span.
-    active: Option<Context>,
 }
 
 /// A span that is entered on this thread.
@@ -43,11 +45,7 @@ struct Entered {
 }
 
 #[derive(Debug, Default)]
-struct Thread {
-    /// Their cell may be borrowed: an allocator that traces is not to find that out by a panic.
-    is_busy: Cell<bool>,
-    entered: RefCell<Vec<Entered>>,
-}
+struct Thread(RefCell<Vec<Entered>>);
 
 thread_local! {
     static THREAD: Thread = {
@@ -60,34 +58,40 @@ thread_local! {
 impl Drop for Thread {
     fn drop(&mut self) {
         // A guard would look for their cell, which may be gone when threads end in another order. It holds nothing.
-        for entered in self.entered.take() {
+        for entered in mem::take(self.0.get_mut()) {
             mem::forget(entered.guard);
         }
     }
 }
 
-/// Works with their cell, unless it is in use further up or no longer there.
-fn with<T>(work: impl FnOnce(&Thread) -> T) -> Option<T> {
-    struct Idle<'a>(&'a Cell<bool>);
-    impl Drop for Idle<'_> {
-        fn drop(&mut self) {
-            self.0.set(false);
-        }
-    }
-    let worked = THREAD.try_with(|thread| {
-        if thread.is_busy.replace(true) {
-            return None;
-        }
-        let _idle = Idle(&thread.is_busy);
-        Some(work(thread))
+/// Works with their cell and the spans that are entered on this thread, unless these are in use further up or no longer there.
+///
+/// Their cell is borrowed as long as ours is: so an allocator that traces does not find it borrowed, by a panic.
+#[inline]
+fn with<T>(work: impl FnOnce(&mut Vec<Entered>) -> T) -> Option<T> {
+    let worked = THREAD.try_with(|Thread(entered)| {
+        let mut entered = entered.try_borrow_mut().ok()?;
+        Some(work(&mut entered))
     });
     worked.ok().flatten()
 }
 
+/// What is current, if that is more than the span of the layer that was entered last.
+#[inline]
+fn of_others(entered: &[Entered], current: &Context) -> Option<context::Context> {
+    let own = entered.last().map(|entered| entered.span);
+    let span = current.span();
+    let span = span.span_context();
+    let is_foreign = span.is_valid() && own != Some(span.span_id());
+    let has_baggage = || own.is_none() && !current.baggage().is_empty();
+    (is_foreign || has_baggage()).then(|| current.into())
+}
+
 impl Active {
     pub(crate) fn new() -> Self {
+        let shard = |_| Mutex::new(Table::new(LEAST_OPEN));
         Self {
-            open: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            open: (0..SHARDS).map(shard).collect(),
         }
     }
 
@@ -96,41 +100,54 @@ impl Active {
     }
 
     /// Nothing of the program's is dropped inside.
+    #[inline]
     fn update<T>(
         &self,
         id: u64,
-        work: impl FnOnce(&mut HashMap<u64, Surrounded>) -> T,
+        work: impl FnOnce(&mut Table<Surrounded>) -> Option<T>,
     ) -> Option<T> {
         // As in the store, the upper bits name the thread.
-        let shard = self.open.get((id >> 38) as usize % SHARDS)?;
-        Some(work(&mut lock(shard)))
+        let shard = self
+            .open
+            .get((id.wrapping_sub(1) >> 38) as usize % SHARDS)?;
+        work(&mut lock(shard))
     }
 
-    fn known(&self, id: u64) -> Option<Context> {
-        let known = self.update(id, |open| open.get(&id)?.active.clone());
-        known.flatten()
+    fn attach(&self, id: u64, active: Context) {
+        let span = active.span().span_context().span_id();
+        with(|entered| {
+            entered.push(Entered {
+                layer: self.number(),
+                id,
+                span,
+                guard: active.attach(),
+            });
+        });
     }
 
     /// The context of a span that is entered for the first time.
     fn activate(&self, id: u64, context: &context::Context, far: Far) -> Option<Context> {
         let span = context.span()?;
-        let outer = self.update(id, |open| {
-            open.get_mut(&id).map(|known| mem::take(&mut known.outer))
-        });
-        let mut outer = outer.flatten().unwrap_or_default();
+        let mut outer = self.update(id, |open| Some(open.get(id)?.context.clone()))?;
         if !outer.has_active_span() {
-            let current = with(|_| Context::current()).unwrap_or_default();
+            let trace = span.trace_id().into();
             // The one that it has just become a child of.
-            if current.span().span_context().trace_id() == span.trace_id().into() {
-                outer = current;
-            }
+            let is_parent = |current: &Context| current.span().span_context().trace_id() == trace;
+            let current = with(|_| {
+                Context::map_current(|current| is_parent(current).then(|| current.clone()))
+            });
+            outer = current.flatten().unwrap_or(outer);
         }
-        if outer.baggage().is_empty() {
+        if !context.baggage().is_empty() && outer.baggage().is_empty() {
             outer = convert::with_baggage(outer, context.baggage());
         }
         let active = outer.with_span(Span::of_tracing(span.into(), far));
         let kept = active.clone();
-        let replaced = self.update(id, |open| open.get_mut(&id)?.active.replace(kept));
+        let replaced = self.update(id, |open| {
+            let known = open.get_mut(id)?;
+            known.is_active = true;
+            Some(mem::replace(&mut known.context, kept))
+        });
         drop(replaced);
         Some(active)
     }
@@ -141,78 +158,90 @@ impl Ambient for Active {
         with(|_| Context::is_current_telemetry_suppressed()) == Some(true)
     }
 
-    fn parent(&self) -> Option<context::Context> {
-        let found = with(|thread| {
-            let entered = thread.entered.try_borrow().ok()?;
-            let own = entered.last().map(|entered| entered.span);
+    fn created(&self, id: u64, takes_current: bool) -> Surroundings {
+        let seen = with(|entered| {
             Context::map_current(|current| {
-                let span = current.span();
-                let span = span.span_context();
-                let is_own = own == Some(span.span_id());
-                let is_foreign = span.is_valid() && !is_own;
-                let has_baggage = || own.is_none() && !current.baggage().is_empty();
-                (is_foreign || has_baggage()).then(|| current.into())
+                if current.is_telemetry_suppressed() {
+                    return Err(Surroundings::Suppressed);
+                }
+                if !takes_current {
+                    return Ok((Surroundings::Own, Context::new()));
+                }
+                let of_others = of_others(entered, current);
+                let surroundings = of_others.map_or(Surroundings::Own, Surroundings::Others);
+                Ok((surroundings, current.clone()))
             })
         });
-        found.flatten()
-    }
-
-    fn created(&self, id: u64, takes_current: bool) {
-        let outer = if takes_current {
-            with(|_| Context::current()).unwrap_or_default()
-        } else {
-            Context::new()
+        let (surroundings, context) = match seen {
+            Some(Ok(seen)) => seen,
+            Some(Err(suppressed)) => return suppressed,
+            None => (Surroundings::Own, Context::new()),
         };
         let surrounded = Surrounded {
-            outer,
-            takes_parent: takes_current,
-            active: None,
+            context,
+            is_active: false,
+            takes_parent: takes_current && matches!(surroundings, Surroundings::Own),
         };
-        let replaced = self.update(id, |open| open.insert(id, surrounded));
-        drop(replaced);
+        self.update(id, |open| {
+            open.insert(id, surrounded);
+            Some(())
+        });
+        surroundings
     }
 
-    fn takes_parent(&self, id: u64) -> bool {
+    fn late_parent(&self, id: u64) -> Option<context::Context> {
+        let current = with(|entered| Context::map_current(|current| of_others(entered, current)));
+        let current = current.flatten()?;
         let takes = self.update(id, |open| {
-            open.get(&id).is_some_and(|known| known.takes_parent)
+            let known = open.get(id)?;
+            Some(known.takes_parent && !known.is_active)
         });
-        takes == Some(true)
+        takes?.then_some(current)
     }
 
-    fn entered(&self, id: u64, who: &dyn Fn() -> Option<(context::Context, Far)>) {
-        let known = self.known(id).or_else(|| {
-            let (context, far) = who()?;
-            self.activate(id, &context, far)
+    fn entering(&self, id: u64) -> Entering {
+        let known = self.update(id, |open| {
+            let known = open.get(id)?;
+            let active = known.is_active.then(|| known.context.clone());
+            Some((active, known.takes_parent))
         });
-        let Some(active) = known else { return };
-        let span = active.span().span_context().span_id();
-        with(|thread| {
-            let Ok(mut entered) = thread.entered.try_borrow_mut() else {
-                return;
-            };
-            entered.push(Entered {
-                layer: self.number(),
-                id,
-                span,
-                guard: active.attach(),
-            });
-        });
+        match known {
+            None => Entering::Unknown,
+            Some((Some(active), _)) => {
+                self.attach(id, active);
+                Entering::Again
+            }
+            Some((None, false)) => Entering::First(None),
+            Some((None, true)) => {
+                let late =
+                    with(|entered| Context::map_current(|current| of_others(entered, current)));
+                Entering::First(late.flatten())
+            }
+        }
+    }
+
+    fn entered(&self, id: u64, context: &context::Context, far: Far) {
+        if let Some(active) = self.activate(id, context, far) {
+            self.attach(id, active);
+        }
     }
 
     fn exited(&self, id: u64) {
         let layer = self.number();
-        let left = with(|thread| {
-            let mut entered = thread.entered.try_borrow_mut().ok()?;
+        let left = with(|entered| {
             let is_it = |known: &Entered| known.id == id && known.layer == layer;
+            if entered.last().is_some_and(is_it) {
+                return entered.pop();
+            }
             let at = entered.iter().rposition(is_it)?;
-            Some(entered.remove(at).guard)
+            Some(entered.remove(at))
         });
         // It may drop the last context of a span of the program's own, which records.
         drop(left);
     }
 
     fn closed(&self, id: u64) {
-        let gone = self.update(id, |open| open.remove(&id));
+        let gone = self.update(id, |open| open.remove(id));
         drop(gone);
     }
 }

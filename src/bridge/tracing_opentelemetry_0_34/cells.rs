@@ -8,7 +8,7 @@ use tracing_core::Dispatch;
 use tracing_core::dispatcher::{self, WeakDispatch};
 
 use crate::layer::{Far, OtlpLayer};
-use crate::sync::{AtomicBool, AtomicUsize, Ordering, lock};
+use crate::sync::{AtomicBool, Ordering, lock};
 
 const SHARDS: usize = 64;
 
@@ -21,8 +21,6 @@ pub(super) const CHECK: u64 = u64::MAX - 1;
 #[derive(Debug)]
 pub(super) struct Cells {
     spans: [Mutex<HashMap<u64, Known>>; SHARDS],
-    /// How many there are. Relaxed: who closes a span was told of it after what was done with it before.
-    count: AtomicUsize,
     /// Spans of the private Registry that are used again.
     free: Mutex<Vec<u64>>,
     home: OnceLock<WeakDispatch>,
@@ -41,7 +39,6 @@ impl Default for Cells {
     fn default() -> Self {
         Self {
             spans: std::array::from_fn(|_| Mutex::default()),
-            count: AtomicUsize::new(0),
             free: Mutex::default(),
             home: OnceLock::new(),
             given_up: AtomicBool::new(false),
@@ -110,22 +107,14 @@ impl Cells {
     }
 
     pub(super) fn add(&self, id: u64, private: u64, far: Option<Far>) {
-        let known = Known { private, far };
-        if lock(self.shard(id)).insert(id, known).is_none() {
-            self.count.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    #[inline]
-    pub(super) fn knows(&self, id: u64) -> bool {
-        self.count.load(Ordering::Relaxed) > 0 && self.private(id).is_some()
+        let replaced = lock(self.shard(id)).insert(id, Known { private, far });
+        drop(replaced);
     }
 
     /// A span is closed, and theirs of it is stripped.
     pub(super) fn close(&self, id: u64) {
         let removed = lock(self.shard(id)).remove(&id);
         if let Some(known) = removed {
-            self.count.fetch_sub(1, Ordering::Relaxed);
             lock(&self.free).push(known.private);
         }
     }
@@ -156,6 +145,6 @@ impl Cells {
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        self.spans.iter().map(|shard| lock(shard).len()).sum()
     }
 }

@@ -70,10 +70,18 @@ impl Compat {
         if let Some(private) = self.cells.private(id) {
             return Some(private);
         }
-        let is_new = far.as_ref().is_some_and(|far| far.bid());
         let private = self.cells.take_free();
         let private = private.unwrap_or_else(|| make_private(&self.registry));
-        self.cells.add(id, private, far);
+        self.cells.add(id, private, far.clone());
+        // What is bidden may be closed from here on, by another thread: then it takes out what was added.
+        let has_started = match far.map(|far| far.bid()) {
+            None => true,
+            Some(Some(has_started)) => has_started,
+            Some(None) => {
+                self.cells.close(id);
+                return None;
+            }
+        };
         let made = quiet::guarded(|| {
             let _marked = Context::current_with_value(Untouched(id)).attach();
             announce(&whole, id);
@@ -83,7 +91,7 @@ impl Compat {
             self.cells.close(id);
             return None;
         }
-        if !is_new && let Some(dispatch) = self.cells.dispatch_of(id) {
+        if has_started && let Some(dispatch) = self.cells.dispatch_of(id) {
             // Ours has started, so theirs has.
             let _ = quiet::guarded(|| {
                 tracing_opentelemetry::get_otel_context(&Id::from_u64(id), &dispatch)

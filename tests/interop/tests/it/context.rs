@@ -144,6 +144,54 @@ fn a_root_is_below_what_becomes_active_before_it_is_entered() {
     spans.assert_child("child", "span");
 }
 
+/// However it starts, and whatever the sampler says of roots.
+#[test]
+fn a_root_is_below_what_becomes_active_before_it_starts() {
+    for sampler in [
+        Sampler::default(),
+        Sampler::parent_based(Sampler::always_off()),
+    ] {
+        let spans = record_with(
+            |builder| builder.with_sampler(sampler),
+            |_| {
+                let asked = info_span!("asked", kept = 1);
+                let (parent, closed) = (info_span!("parent"), info_span!("closed"));
+                let said = info_span!("said");
+                let caller = remote(TraceFlags::SAMPLED).attach();
+                assert_eq!(
+                    asked.trace_id().map(|id| id.to_bytes()),
+                    Some([1; 16]),
+                    "its context is asked for"
+                );
+                info_span!(parent: &parent, "child").in_scope(|| {});
+                info!(parent: &said, "event");
+                drop(closed);
+                drop(caller);
+                parent.in_scope(|| {});
+            },
+        );
+        for name in ["asked", "parent", "closed", "said"] {
+            let parent = spans.named(name).parent_span_id;
+            assert_eq!(parent.map(|id| id.to_bytes()), Some([2; 8]), "{name}");
+        }
+        assert_eq!(spans.named("asked").attribute("kept"), Some(&1.into()));
+        spans.assert_child("child", "parent");
+    }
+}
+
+#[test]
+fn what_is_active_when_a_span_is_entered_again_does_not_count() {
+    let spans = record(|_| {
+        let span = info_span!("span");
+        span.in_scope(|| {});
+        let _caller = remote(TraceFlags::SAMPLED).attach();
+        span.in_scope(|| assert_ne!(current().trace_id(), TraceId::from_bytes([1; 16])));
+        info_span!(parent: &span, "child").in_scope(|| {});
+    });
+    spans.assert_root("span");
+    spans.assert_child("child", "span");
+}
+
 #[test]
 fn a_root_whose_ids_are_known_keeps_them() {
     let spans = record(|_| {
