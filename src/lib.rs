@@ -231,6 +231,7 @@
 
 #[cfg(feature = "_bridge")]
 pub mod bridge;
+mod cgroup;
 mod clock;
 mod config;
 mod context;

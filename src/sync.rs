@@ -51,12 +51,9 @@ mod real {
             self.0.pop()
         }
 
+        /// How many are in it, or were a moment ago.
         pub(crate) fn len(&self) -> usize {
             self.0.len()
-        }
-
-        pub(crate) fn capacity(&self) -> usize {
-            self.0.capacity()
         }
     }
 }
@@ -132,10 +129,6 @@ mod model {
 
         pub(crate) fn len(&self) -> usize {
             super::lock_std(&self.items).0.len()
-        }
-
-        pub(crate) fn capacity(&self) -> usize {
-            self.capacity
         }
     }
 }

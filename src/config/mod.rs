@@ -245,6 +245,9 @@ impl Batch {
     }
 }
 
+/// A smaller memory limit is none that a pipeline works within.
+pub(crate) const LEAST_MEMORY: usize = 1 << 20;
+
 /// What a request costs by itself (0.25 ms of CPU, fitted over three batch sizes) is then a tenth of what its records cost, and
 /// collectors take four times as much.
 pub(crate) const FIRST_REQUEST: usize = 1 << 20;
@@ -326,7 +329,7 @@ impl Config {
         within(
             "Builder::with_memory_limit",
             self.memory,
-            1 << 20,
+            LEAST_MEMORY,
             usize::MAX,
         )?;
         let largest = Signal::ALL.iter();

@@ -11,6 +11,8 @@ pub(crate) struct Restraint {
     pub(crate) sheds: bool,
     /// There, who begins a span waits for room, at most so long.
     pub(crate) waits: Option<Duration>,
+    /// The memory limit follows what the process's cgroup has.
+    pub(crate) follows_cgroup: bool,
     /// How much is sent a second, of each signal to each destination.
     pub(crate) rate: RateLimit,
 }

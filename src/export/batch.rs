@@ -18,6 +18,16 @@ pub(crate) struct Size {
     pub(crate) records: u64,
 }
 
+impl Size {
+    /// With no more than so many bytes.
+    pub(super) fn at_most(self, bytes: usize) -> Self {
+        Self {
+            bytes: self.bytes.min(bytes),
+            ..self
+        }
+    }
+}
+
 /// Parts that are sent together, the oldest first, until they are resolved.
 #[derive(Debug, Default)]
 pub(super) struct Batch {

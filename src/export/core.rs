@@ -147,6 +147,15 @@ pub(crate) struct Tuning {
     pub(crate) hold_on_config_error: bool,
 }
 
+/// What the memory has for requests, in bytes.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    /// For one,
+    request: usize,
+    /// and for those in flight together, if there are several.
+    in_flight: usize,
+}
+
 /// Lanes are not swept more often: else nothing but sweeping would be done.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -160,6 +169,7 @@ pub(super) struct Core {
     rate: Rate,
     sizing: Sizing,
     crowd: Crowd,
+    room: Room,
     breaker: Breaker,
     next_sweep: Nanos,
     /// What has to be swept, and whether the lanes are closed by it.
@@ -187,6 +197,10 @@ impl Core {
             rate: Rate::new(&tuning.rate),
             sizing: Sizing::new(&tuning),
             crowd: Crowd::new(tuning.concurrency),
+            room: Room {
+                request: usize::MAX,
+                in_flight: tuning.bytes_in_flight,
+            },
             breaker: Breaker::default(),
             next_sweep: after(now, tuning.interval),
             sweep: None,
@@ -270,6 +284,14 @@ impl Core {
         self.flights.records()
     }
 
+    /// The memory limit has changed: so much is left of a part of what was configured.
+    pub(super) fn fit(&mut self, scaled: impl Fn(usize) -> usize) {
+        self.room = Room {
+            request: scaled(self.tuning.size.bytes),
+            in_flight: scaled(self.tuning.bytes_in_flight),
+        };
+    }
+
     /// What it holds of the memory. A chunk that others hold too counts in whole.
     pub(super) fn charge(&self) -> usize {
         self.backlog.charge() + self.flights.charge()
@@ -298,7 +320,7 @@ impl Core {
     }
 
     fn has_due(&self) -> bool {
-        self.flights.are_waiting() || self.backlog.has_due(self.sizing.ripe())
+        self.flights.are_waiting() || self.backlog.has_due(self.ripe())
     }
 
     /// Whether a request may be begun beside those that are in flight.
@@ -308,10 +330,20 @@ impl Core {
             return true;
         }
         let next = self.flights.next_bytes();
-        let bytes = self.flights.bytes() + next.unwrap_or(self.sizing.size().bytes);
+        let bytes = self.flights.bytes() + next.unwrap_or(self.size().bytes);
         count < self.crowd.limit()
-            && bytes <= self.tuning.bytes_in_flight
+            && bytes <= self.room.in_flight
             && self.pace.allows(self.flights.ids())
+    }
+
+    /// The most that goes with the next request.
+    fn size(&self) -> Size {
+        self.sizing.size().at_most(self.room.request)
+    }
+
+    /// What is worth a request of its own before the interval is over.
+    fn ripe(&self) -> Size {
+        self.sizing.ripe().at_most(self.room.request)
     }
 
     /// When the next request may be begun.
@@ -322,8 +354,8 @@ impl Core {
     /// What is to be sent next: what failed before, else what is due.
     fn take_due(&mut self, now: Nanos) -> Option<Flight> {
         self.flights.resume().or_else(|| {
-            let ripe = self.sizing.ripe();
-            let size = self.rate.bound(now, self.sizing.size());
+            let (ripe, size) = (self.ripe(), self.size());
+            let size = self.rate.bound(now, size);
             let (age, batch) = self.backlog.take(ripe, size)?;
             Some(Flight::new(age, batch))
         })

@@ -51,8 +51,10 @@ pub(crate) struct Settings {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) streams: Vec<queue::Stream>,
     pub(crate) on_error: Option<Hook>,
-    /// What is done before the traces are swept.
+    /// What is done before the traces are swept,
     pub(crate) on_sweep: Vec<Chore>,
+    /// and after any sweep.
+    pub(crate) on_swept: Option<Chore>,
 }
 
 /// A transport, and what goes out by it.
@@ -129,6 +131,8 @@ struct Worker {
     watch: Watch,
     streams: Vec<Stream>,
     gauge: Gauge,
+    /// The memory limit that the outlets know of.
+    limit: usize,
     timer: Option<Pin<Box<Sleep>>>,
     replies: Replies,
 }
@@ -163,6 +167,8 @@ impl Worker {
         }
         Self {
             gauge: Gauge::new(settings.pressed.take()),
+            // None, so that they are told of one that was lowered before they were there.
+            limit: 0,
             settings,
             watch,
             streams,
@@ -192,6 +198,7 @@ impl Worker {
             while let Some(errand) = self.streams.get_mut(at).and_then(Stream::act) {
                 match errand {
                     Errand::Swept => {
+                        self.do_chore();
                         self.make_room();
                         self.settings.clock.follow_wall();
                     }
@@ -236,6 +243,14 @@ impl Worker {
         }
     }
 
+    fn do_chore(&self) {
+        if let Some(chore) = &self.settings.on_swept
+            && !chore.run(false)
+        {
+            self.panicked();
+        }
+    }
+
     fn make_room(&mut self) {
         self.streams.iter_mut().for_each(Stream::keep_shares);
         let Settings {
@@ -252,8 +267,13 @@ impl Worker {
         };
         let outlets = self.streams.iter_mut().flat_map(Stream::outlets);
         let mut outlets: Vec<&mut Outlet> = outlets.collect();
+        let limit = budget.limit();
+        if std::mem::replace(&mut self.limit, limit) != limit {
+            let outlets = outlets.iter_mut();
+            outlets.for_each(|outlet| outlet.fit(|part| budget.scaled(part)));
+        }
         let exceeds = |part, of| budget.exceeds(part, of);
-        share::make_room(budget.limit(), sixteenths, exceeds, &mut outlets);
+        share::make_room(limit, sixteenths, exceeds, &mut outlets);
         outlets.into_iter().for_each(|outlet| outlet.book_evicted());
         if let Some(stream) = streams.first() {
             self.gauge.look(budget, &stream.ledger);

@@ -179,7 +179,6 @@ impl OtlpLayer {
             record_bytes: bytes,
             ..
         } = limits;
-        let share = share(parts.budget.limit(), bytes);
         let tracks = config.end_at_last_exit || config.busy_and_idle;
         let exported = if parts.exports_spans { SAMPLED } else { 0 };
         let is_hooked = parts.processors.is_some();
@@ -187,7 +186,7 @@ impl OtlpLayer {
             has_events: routing.has_any(),
             templates: Templates::new(config, limits, log_settings.limits, routing),
             logs: logs.map(|stream| Logs::new(stream, log_settings, &limits, &config)),
-            store: Store::new(&parts.budget, share),
+            store: Store::new(&parts.budget, bytes),
             home: Home::default(),
             parts,
             bounds: SpanBounds {
@@ -386,11 +385,6 @@ impl OtlpLayer {
         });
         self.truncated(cut.unwrap_or(0).max(truncated));
     }
-}
-
-/// How far what is not in chunks may fill the memory limit. The rest is for chunks: an eighth, or what the largest record takes.
-pub(crate) fn share(limit: usize, record_bytes: usize) -> usize {
-    limit.saturating_sub((limit / 8).max(record_bytes + queue::CHUNK))
 }
 
 /// Ids of the program's own generator; returns the random flag if it says so.

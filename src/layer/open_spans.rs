@@ -194,6 +194,11 @@ impl OpenSpans {
         }
     }
 
+    /// The memory limit was lowered: what is kept for spans to come is given up.
+    pub(crate) fn trim(&self) {
+        self.store.trim();
+    }
+
     /// All that are recorded, the oldest first.
     pub(crate) fn snapshots(&self) -> Vec<SpanSnapshot> {
         let (mut snapshots, mut copies) = (Vec::new(), Copies::default());

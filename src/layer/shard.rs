@@ -14,7 +14,7 @@ use super::tail::Member;
 use super::written::Written;
 use crate::context::TraceState;
 use crate::id::SpanId;
-use crate::queue::Budget;
+use crate::queue::{Budget, CHUNK};
 
 /// What an open span costs beside its buffer: itself, and its places in the table.
 const FIXED: usize = size_of::<OpenSpan>() + 64;
@@ -74,8 +74,8 @@ pub(super) struct Opened<'a> {
 }
 
 impl Shard {
-    /// `share`: how far open spans may fill the budget.
-    pub(super) fn new(budget: &Arc<Budget>, share: usize) -> Self {
+    /// `record`: the largest record, for whose chunk there is always room.
+    pub(super) fn new(budget: &Arc<Budget>, record: usize) -> Self {
         Self {
             open: Table::new(LEAST_OPEN),
             bare: Table::new(LEAST_BARE),
@@ -83,7 +83,7 @@ impl Shard {
             free: Vec::new(),
             account: Account {
                 budget: Arc::clone(budget),
-                share,
+                record,
                 reserved: 0,
                 used: 0,
             },
@@ -324,6 +324,14 @@ impl Shard {
         self.recycle(span);
     }
 
+    /// The memory limit was lowered: what is kept for later is given up.
+    pub(super) fn trim(&mut self) {
+        for span in self.free.drain(..) {
+            self.account.refund(span.charge);
+        }
+        self.account.trim();
+    }
+
     #[inline]
     pub(super) fn recycle(&mut self, mut span: Box<OpenSpan>) {
         if span.place.has_extra {
@@ -342,12 +350,16 @@ impl Shard {
     }
 }
 
+/// What open spans leave of the budget to chunks, so that what ends finds room: an eighth, or what the largest record takes.
+pub(super) fn for_chunks(budget: &Budget, record: usize) -> usize {
+    (budget.limit() / 8).max(record + CHUNK)
+}
+
 /// A shard's share of the budget: taken in steps, so that threads seldom meet at the budget's counter.
 #[derive(Debug)]
 pub(super) struct Account {
     budget: Arc<Budget>,
-    /// Open spans leave the rest of the budget to chunks, so that what ends finds room.
-    share: usize,
+    record: usize,
     reserved: usize,
     used: usize,
 }
@@ -367,7 +379,8 @@ impl Account {
     #[cold]
     fn reserve(&mut self, bytes: usize) -> bool {
         let missing = self.used + bytes - self.reserved;
-        let take = |step: &usize| self.budget.reserve_up_to(*step, self.share);
+        let others = for_chunks(&self.budget, self.record);
+        let take = |step: &usize| self.budget.reserve_leaving(*step, others);
         let Some(step) = [missing.max(STEP), missing].into_iter().find(take) else {
             return false;
         };
@@ -382,6 +395,12 @@ impl Account {
             self.budget.release(self.reserved - self.used - STEP);
             self.reserved = self.used + STEP;
         }
+    }
+
+    /// Gives back what was taken in advance.
+    fn trim(&mut self) {
+        self.budget.release(self.reserved - self.used);
+        self.reserved = self.used;
     }
 
     #[inline]

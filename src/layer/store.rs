@@ -79,15 +79,21 @@ pub(super) enum Settled {
 impl Store {
     pub(super) const SHARDS: usize = SHARDS;
 
-    /// `share`: how far open spans may fill the budget.
-    pub(super) fn new(budget: &Arc<Budget>, share: usize) -> Self {
+    /// `record`: the largest record.
+    pub(super) fn new(budget: &Arc<Budget>, record: usize) -> Self {
         let part = || Part {
             fresh: Fresh::new(),
-            shard: Mutex::new(Shard::new(budget, share)),
+            shard: Mutex::new(Shard::new(budget, record)),
         };
         Self {
             shards: Arc::new(std::array::from_fn(|_| CachePadded::new(part()))),
         }
+    }
+
+    /// The memory limit was lowered: what is kept for spans to come is given up.
+    pub(super) fn trim(&self) {
+        let parts = self.shards.iter();
+        parts.for_each(|part| Self::hold_part(part).shard.trim());
     }
 
     #[inline]

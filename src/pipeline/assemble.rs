@@ -10,16 +10,18 @@ use super::explain::Explanation;
 use super::guard::{Guard, Outlet, Shared};
 use super::panic;
 use super::resolve::{self, Carried, Carrier};
+use crate::cgroup::Follower;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::context::Propagators;
 use crate::error::Error;
 use crate::export::{self, Chore, Mailbox, Outgoing, Pressed, Settings, Size, Tuning, Way};
 use crate::id_generator::IdGenerator;
-use crate::layer::{Filter, Holder, OtlpLayer, Parts, Processors, Routing};
+use crate::layer::{Filter, Holder, OpenSpans, OtlpLayer, Parts, Processors, Routing};
 use crate::pattern::Pattern;
 use crate::problem::Hook;
 use crate::queue::{Budget, Pool, Queue, Stream};
+use crate::resource::World;
 use crate::sampler::Sampler;
 #[cfg(feature = "tail")]
 use crate::sampler::Tail;
@@ -89,8 +91,9 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
     let (ways, outlets) = ways(&config, carriers);
     let layer = OtlpLayer::new(parts.clone(), record, config.limits, routing, &config.logs);
     let on_sweep = on_sweep(&parts, &layer, hooks.long_running);
+    let on_swept = follow_cgroup(&config, &parts, &layer);
     let mailbox = (!ways.is_empty())
-        .then(|| start(&parts, ways, on_error, on_sweep))
+        .then(|| start(&parts, ways, on_error, (on_sweep, on_swept)))
         .transpose()?;
     let shared = Arc::new(Shared {
         open_spans: layer.open_spans(),
@@ -232,12 +235,53 @@ fn on_sweep(parts: &Parts, layer: &OtlpLayer, long_running: Option<Duration>) ->
     chores
 }
 
+/// Where the memory limit follows the cgroup, it does so from here on.
+fn follow_cgroup(config: &Config, parts: &Parts, layer: &OtlpLayer) -> Option<Chore> {
+    if !config.restraint.follows_cgroup {
+        return None;
+    }
+    let largest = Signal::ALL.iter();
+    let largest = largest.map(|signal| config.limits_of(*signal).record_bytes);
+    let smallest = (4 * largest.max().unwrap_or_default()).max(config::LEAST_MEMORY);
+    let (budget, ledger) = (&parts.budget, &parts.traces.ledger);
+    let follower = Follower::new(World::of_process(), budget, smallest, ledger)?;
+    follower.look();
+    let slack = Slack::new(parts, layer);
+    Some(Chore::new(move |_| {
+        if follower.look() {
+            slack.give_up();
+        }
+    }))
+}
+
+/// What is kept for later, and holds memory meanwhile.
+pub(super) struct Slack {
+    streams: Vec<Stream>,
+    open_spans: OpenSpans,
+}
+
+impl Slack {
+    pub(super) fn new(parts: &Parts, layer: &OtlpLayer) -> Self {
+        let streams = std::iter::once(&parts.traces).chain(&parts.logs);
+        Self {
+            streams: streams.cloned().collect(),
+            open_spans: layer.open_spans(),
+        }
+    }
+
+    /// The memory limit was lowered.
+    pub(super) fn give_up(&self) {
+        self.streams.iter().for_each(|stream| stream.queue.trim());
+        self.open_spans.trim();
+    }
+}
+
 /// Starts the exporter, which is reached by the mailbox.
 fn start(
     parts: &Parts,
     ways: Vec<Way>,
     on_error: Option<Hook>,
-    on_sweep: Vec<Chore>,
+    (on_sweep, on_swept): (Vec<Chore>, Option<Chore>),
 ) -> Result<Arc<Mailbox>, Error> {
     let mailbox = Arc::new(Mailbox::default());
     let streams = std::iter::once(&parts.traces).chain(&parts.logs);
@@ -250,6 +294,7 @@ fn start(
         spares_the_oldest: parts.restraint.waits.is_some(),
         on_error,
         on_sweep,
+        on_swept,
     };
     export::start(settings, ways)?;
     Ok(mailbox)

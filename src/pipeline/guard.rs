@@ -171,6 +171,12 @@ impl Handle {
         Some(self.sum(gets, is_it))
     }
 
+    /// Bytes that may be used now: what [`Builder::with_memory_limit`](crate::Builder::with_memory_limit) says, or less where it follows the
+    /// cgroup ([`Builder::with_memory_following_cgroup`](crate::Builder::with_memory_following_cgroup)).
+    pub fn memory_limit(&self) -> usize {
+        self.0.parts.budget.limit()
+    }
+
     fn sum(&self, of: impl Fn(&Stream) -> bool, at: impl Fn(&Outlet) -> bool) -> Stats {
         let mut sum = Stats::default();
         let Parts {

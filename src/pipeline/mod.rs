@@ -15,6 +15,10 @@ mod resolve;
 mod restraint;
 
 #[cfg(test)]
+#[path = "memory/tests.rs"]
+mod tests_of_memory;
+
+#[cfg(test)]
 #[path = "signals/tests.rs"]
 mod tests_of_signals;
 

@@ -10,6 +10,7 @@ use crate::config::RateLimit;
 pub(super) struct Wanted {
     pub(super) shedding: Option<bool>,
     pub(super) blocking: Option<Duration>,
+    pub(super) follows_cgroup: Option<bool>,
     pub(super) rate: Option<RateLimit>,
 }
 
@@ -25,6 +26,30 @@ impl Builder {
     /// [`Stats::pressure_changes`](crate::Stats::pressure_changes).
     pub fn with_shedding(mut self, on: bool) -> Self {
         self.restraint.shedding = Some(on);
+        self
+    }
+
+    /// Whether the memory limit follows what the process's cgroup has, on Linux. Off by default: then [`Builder::with_memory_limit`] holds,
+    /// whatever the container has left.
+    ///
+    /// The limit is never above what was configured, and never below an eighth of that, or 1 MiB or four of the largest records beside what is set
+    /// aside for encoding. Between the two:
+    ///
+    /// - it is an eighth of the cgroup's own limit at most (`memory.max` and `memory.high`, the smallest of the cgroup and all above it);
+    /// - it is halved, or lowered by what is missing, where less than a sixteenth of the cgroup's limit is left (`memory.current`, less the
+    ///   inactive part of the page cache) or tasks wait for memory in 10 % of the time (`memory.pressure`, `some avg10`); where they wait in 40 %, it is
+    ///   the least at once;
+    /// - it rises again by a sixteenth of what was configured, when for ten seconds all of that could have been used and a sixteenth of
+    ///   the cgroup's limit would have been left, and tasks waited in less than 5 % of the time.
+    ///
+    /// So it falls within seconds and comes back within minutes. What is held beyond a limit that has fallen goes as where memory is short: the oldest records first,
+    /// counted as [`DropReason::Evicted`](crate::DropReason::Evicted), held traces as `TailOverflow`; open spans stay. The
+    /// exporter reads these files at each flush interval ([`Batch::with_interval`](crate::Batch::with_interval)), once a second at most. Each change is counted by
+    /// [`Stats::memory_limit_changes`](crate::Stats::memory_limit_changes), people get a line for the first, the last, and at most one a minute in
+    /// between, and [`Handle::memory_limit`](crate::Handle::memory_limit) tells the limit that holds. Of version 1 of cgroups the limit and the use are
+    /// followed, and there is no pressure. What memory the program's allocator keeps for itself when records were freed, it has not got back.
+    pub fn with_memory_following_cgroup(mut self, on: bool) -> Self {
+        self.restraint.follows_cgroup = Some(on);
         self
     }
 

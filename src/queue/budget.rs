@@ -3,39 +3,61 @@
 use crate::sync::{AtomicUsize, Ordering};
 
 /// Reserved before memory is allocated and released after it is freed, so that the sum never exceeds the limit.
+///
+/// The limit may be lowered while the program runs. Then more may be used than it says, until enough is released; nothing more is
+/// reserved meanwhile, but by who read the limit before.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    limit: usize,
+    /// What was configured. The limit is never above it.
+    most: usize,
+    /// Written by the exporter's thread; Relaxed, since it is a number that publishes nothing.
+    limit: AtomicUsize,
     /// Written by all; Relaxed, since it guards a number and publishes nothing.
     used: AtomicUsize,
 }
 
 impl Budget {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
-            limit,
+            most,
+            limit: AtomicUsize::new(most),
             used: AtomicUsize::new(0),
         }
     }
 
     /// Takes so many bytes, or none.
     pub(crate) fn reserve(&self, bytes: usize) -> bool {
-        self.reserve_up_to(bytes, self.limit)
+        self.reserve_leaving(bytes, 0)
     }
 
-    /// As [`Budget::reserve`], but leaves what is beyond `limit` to others.
-    pub(crate) fn reserve_up_to(&self, bytes: usize, limit: usize) -> bool {
-        let fits = |used: usize| {
-            used.checked_add(bytes)
-                .filter(|sum| *sum <= limit.min(self.limit))
-        };
+    /// As [`Budget::reserve`], but leaves so much of the limit to others.
+    pub(crate) fn reserve_leaving(&self, bytes: usize, others: usize) -> bool {
         self.used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                let most = self.limit().saturating_sub(others);
+                used.checked_add(bytes).filter(|sum| *sum <= most)
+            })
             .is_ok()
     }
 
+    #[inline]
     pub(crate) fn limit(&self) -> usize {
-        self.limit
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// From now on no more than this is reserved, nor more than was configured.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit.min(self.most), Ordering::Relaxed);
+    }
+
+    /// What is left of a part of the memory that was configured, where the limit is lower.
+    pub(crate) fn scaled(&self, part: usize) -> usize {
+        let limit = self.limit();
+        if limit == self.most {
+            return part;
+        }
+        let scaled = part as u128 * limit as u128 / self.most.max(1) as u128;
+        usize::try_from(scaled).unwrap_or(usize::MAX)
     }
 
     pub(crate) fn release(&self, bytes: usize) {
@@ -45,7 +67,7 @@ impl Budget {
     /// Whether more than `part` of `of` equal parts of the budget are used.
     #[inline]
     pub(crate) fn exceeds(&self, part: usize, of: usize) -> bool {
-        self.used() > self.limit / of * part
+        self.used() > self.limit() / of * part
     }
 
     #[inline]
@@ -53,3 +75,6 @@ impl Budget {
         self.used.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(all(test, not(otlp_loom)))]
+mod tests;

@@ -133,7 +133,7 @@ impl Queue {
             self.recycle(sealed);
         }
         self.check_abandoned();
-        if before + bytes >= self.sizes.wake_bytes
+        if before + bytes >= self.wake_bytes()
             || self.ring_records.load(Ordering::Relaxed) >= self.sizes.wake_records
         {
             self.wake.notify();
@@ -186,9 +186,19 @@ impl Queue {
         }
     }
 
+    /// Bytes in the ring at which the exporter is woken; less where less memory is there.
+    fn wake_bytes(&self) -> usize {
+        self.pool.scaled(self.sizes.wake_bytes)
+    }
+
+    /// The memory limit was lowered: what is kept for later is given up as far as it is too much.
+    pub(crate) fn trim(&self) {
+        self.pool.trim();
+    }
+
     /// Whether there is enough in the ring that the exporter should be awake.
     pub(crate) fn is_ripe(&self) -> bool {
-        self.ring_bytes.load(Ordering::Relaxed) >= self.sizes.wake_bytes
+        self.ring_bytes.load(Ordering::Relaxed) >= self.wake_bytes()
             || self.ring_records.load(Ordering::Relaxed) >= self.sizes.wake_records
     }
 

@@ -24,12 +24,33 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(budget: Arc<Budget>, size: usize) -> Self {
-        let part = budget.limit() / KEPT_PART / size.max(1);
         Self {
-            buffers: Ring::new(KEPT.min(part.max(LEAST_KEPT))),
+            buffers: Ring::new(KEPT),
             budget,
             size,
         }
+    }
+
+    /// How many buffers are kept, as the limit is now.
+    fn most(&self) -> usize {
+        let part = self.budget.limit() / KEPT_PART / self.size.max(1);
+        part.clamp(LEAST_KEPT, KEPT)
+    }
+
+    /// Gives up the buffers that are too many, since the limit was lowered.
+    pub(crate) fn trim(&self) {
+        while self.buffers.len() > self.most()
+            && let Some(buffer) = self.buffers.pop()
+        {
+            let charge = buffer.capacity();
+            drop(buffer);
+            self.budget.release(charge);
+        }
+    }
+
+    /// What is left of a part of the memory that was configured.
+    pub(crate) fn scaled(&self, part: usize) -> usize {
+        self.budget.scaled(part)
     }
 
     /// An empty buffer for at least so many bytes; `None` when the budget has no room for it.
@@ -60,9 +81,7 @@ impl Pool {
     /// no thread that records waits for the kernel to find them.
     pub(crate) fn stock(&self, count: usize) {
         let (part, of) = STOCKED;
-        let missing = count
-            .min(self.buffers.capacity())
-            .saturating_sub(self.buffers.len());
+        let missing = count.min(self.most()).saturating_sub(self.buffers.len());
         for _ in 0..missing {
             if self.budget.exceeds(part, of) {
                 return;
@@ -79,10 +98,11 @@ impl Pool {
     pub(crate) fn give_back(&self, mut buffer: Vec<u8>) {
         buffer.clear();
         let charge = buffer.capacity();
-        if charge == self.size
-            && let Ok(()) = self.buffers.push(buffer)
-        {
-            return;
+        if charge == self.size && self.buffers.len() < self.most() {
+            match self.buffers.push(buffer) {
+                Ok(()) => return,
+                Err(buffer) => drop(buffer),
+            }
         }
         self.budget.release(charge);
     }

@@ -18,4 +18,4 @@ pub(crate) use self::world::World;
 pub(crate) const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/1.44.0";
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

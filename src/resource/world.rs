@@ -61,7 +61,7 @@ impl World {
 
     /// The beginning of a regular file; anything else (a pipe, a device) might never end, and is as good as none. What is no
     /// Unicode is read as far as it is.
-    pub(super) fn read(&self, path: &str) -> Option<String> {
+    pub(crate) fn read(&self, path: &str) -> Option<String> {
         let path = self.root.join(path.trim_start_matches('/'));
         if !fs::metadata(&path).ok()?.is_file() {
             return None;
@@ -73,7 +73,7 @@ impl World {
     }
 
     /// The first line of a file that says something and is no comment.
-    pub(super) fn line(&self, path: &str) -> Option<String> {
+    pub(crate) fn line(&self, path: &str) -> Option<String> {
         let text = self.read(path)?;
         let mut lines = text.lines().map(str::trim);
         let line = lines.find(|line| !line.is_empty() && !line.starts_with('#'))?;

@@ -104,6 +104,7 @@ pub(crate) struct Ledger {
     limited: AtomicU64,
     waits: AtomicU64,
     pressure_changes: AtomicU64,
+    memory_limit_changes: AtomicU64,
     panics: AtomicU64,
     processor_panics: AtomicU64,
     /// Written once a request, by the exporter.
@@ -212,6 +213,10 @@ impl Ledger {
         add(&self.pressure_changes, 1);
     }
 
+    pub(crate) fn memory_limit_changed(&self) {
+        add(&self.memory_limit_changes, 1);
+    }
+
     pub(crate) fn panicked(&self) {
         add(&self.panics, 1);
     }
@@ -271,6 +276,7 @@ impl Ledger {
             limited: get(&self.limited),
             waits: get(&self.waits),
             pressure_changes: get(&self.pressure_changes),
+            memory_limit_changes: get(&self.memory_limit_changes),
             panics: get(&self.panics),
             processor_panics: get(&self.processor_panics),
         }
@@ -317,6 +323,7 @@ pub struct Stats {
     limited: u64,
     waits: u64,
     pressure_changes: u64,
+    memory_limit_changes: u64,
     panics: u64,
     processor_panics: u64,
 }
@@ -461,6 +468,12 @@ impl Stats {
     /// as [`DropReason::Shed`].
     pub fn pressure_changes(&self) -> u64 {
         self.pressure_changes
+    }
+
+    /// How often the memory limit was lowered or raised
+    /// ([`Builder::with_memory_following_cgroup`](crate::Builder::with_memory_following_cgroup)).
+    pub fn memory_limit_changes(&self) -> u64 {
+        self.memory_limit_changes
     }
 
     /// Panics of the exporter that were caught.

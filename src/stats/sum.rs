@@ -38,6 +38,7 @@ impl Stats {
         self.limited += other.limited;
         self.waits += other.waits;
         self.pressure_changes += other.pressure_changes;
+        self.memory_limit_changes += other.memory_limit_changes;
         self.panics += other.panics;
         self.processor_panics += other.processor_panics;
     }
@@ -61,6 +62,7 @@ impl Stats {
             limited: 0,
             waits: 0,
             pressure_changes: 0,
+            memory_limit_changes: 0,
             panics: 0,
             processor_panics: 0,
             ..self.clone()

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A module imports only from lower ranks.
-const RANKS: [(&str, u8); 29] = [
+const RANKS: [(&str, u8); 30] = [
     ("id", 0),
     ("model", 0),
     ("pattern", 0),
@@ -28,6 +28,7 @@ const RANKS: [(&str, u8); 29] = [
     ("redaction", 2),
     ("resource", 2),
     ("sampler", 2),
+    ("cgroup", 3),
     ("env", 3),
     ("export", 3),
     ("layer", 3),

@@ -81,6 +81,10 @@ impl Child {
         }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub(crate) fn number(&self, name: &str) -> u64 {
         self.numbers[name]
     }

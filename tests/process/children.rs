@@ -20,6 +20,8 @@ pub(crate) const SPANS: u64 = 2_000;
 pub(crate) const LATE: u64 = 100;
 /// What the stopped child records before it is stopped, and once more afterwards.
 pub(crate) const BEFORE: u64 = 100;
+/// What something else in the process takes of a cgroup's memory, beside 16 MiB.
+pub(crate) const BALLAST: usize = 80 << 20;
 /// How long a panic waits for its flush.
 pub(crate) const PANIC: Duration = Duration::from_millis(1_500);
 /// Threads that end as soon as they have recorded.
@@ -54,6 +56,7 @@ pub(crate) fn run(name: &str) {
         "overload_several_encoded" => overload(|builder| encoded(several(builder))),
         "short_threads" => short_threads(),
         "no_thread" => no_thread(),
+        "in_a_cgroup" => in_a_cgroup(),
         _ => panic!("there is no child {name}"),
     }
 }
@@ -304,6 +307,39 @@ fn no_thread() {
     println!("skipped 0");
     let refused = built.is_err_and(|error| error.is_thread());
     println!("refused {}", u64::from(refused));
+}
+
+/// Records more than fits, takes nearly all memory that there is for something else, and gives it back.
+fn in_a_cgroup() {
+    hear();
+    let guard = start(|builder| {
+        builder
+            .with_memory_limit(32 << 20)
+            .with_memory_following_cgroup(true)
+            .with_batch(Batch::default().with_interval(Duration::from_millis(50)))
+    });
+    let handle = guard.handle();
+    println!("begun {}", handle.memory_limit());
+    let (payload, base) = ("x".repeat(1_000), allocator::live());
+    let held = || (allocator::live() - base) as u64;
+    (0..20_000).for_each(|number| drop(tracing::info_span!("work", number, payload)));
+    println!("before {}", held());
+
+    let ballast = std::hint::black_box(vec![1_u8; BALLAST]);
+    let limit = |is_so: &dyn Fn(usize) -> bool| {
+        let begun = std::time::Instant::now();
+        while !is_so(handle.memory_limit()) && begun.elapsed() < Duration::from_secs(20) {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        handle.memory_limit()
+    };
+    println!("short {}", limit(&|limit| limit <= 4 << 20));
+    drop(ballast);
+    let _ = handle.flush(Duration::from_millis(300));
+    println!("after {}", held());
+    println!("later {}", limit(&|limit| limit > 4 << 20));
+    println!("changes {}", handle.stats().memory_limit_changes());
+    tell(&handle);
 }
 
 /// The ledger, for the parent to read.

@@ -12,6 +12,7 @@
 )]
 
 mod allocator;
+mod cgroup;
 mod child;
 mod children;
 #[path = "../it/support/collector/mod.rs"]
@@ -22,14 +23,15 @@ use std::panic::catch_unwind;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use cgroup::Cgroup;
 use child::{Child, NAME};
-use children::{BEFORE, LATE, MEMORY, PANIC, SHORT, SHUTDOWN, SPANS, THREADS};
+use children::{BALLAST, BEFORE, LATE, MEMORY, PANIC, SHORT, SHUTDOWN, SPANS, THREADS};
 use collector::{Collector, Manner};
 
 /// For a process to start and to end, on a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
 
-const TESTS: [(&str, fn()); 13] = [
+const TESTS: [(&str, fn()); 14] = [
     (
         "f38_a_thread_that_cannot_be_started_is_an_error",
         f38_a_thread_that_cannot_be_started_is_an_error,
@@ -51,6 +53,10 @@ const TESTS: [(&str, fn()); 13] = [
         f41_a_guard_that_is_leaked_holds_up_nothing,
     ),
     ("f41_exit_never_waits", f41_exit_never_waits),
+    (
+        "the_memory_limit_follows_a_cgroup_of_the_kernels",
+        the_memory_limit_follows_a_cgroup_of_the_kernels,
+    ),
     (
         "r19_what_ended_before_a_panic_is_sent_before_the_process_aborts",
         r19_what_ended_before_a_panic_is_sent_before_the_process_aborts,
@@ -300,6 +306,29 @@ fn overload(child: &str, in_flight: usize) {
     assert_eq!(taken(&collector), ended.number("delivered"));
     let most = collector.look(|log| log.most_in_flight);
     assert!(most <= in_flight, "{most} requests at a time");
+}
+
+/// A container of 96 MiB, of which something else takes most, and gives it back.
+fn the_memory_limit_follows_a_cgroup_of_the_kernels() {
+    let Some(cgroup) = Cgroup::with_limit(BALLAST + (16 << 20)) else {
+        println!("skipped: no cgroup with a memory limit can be made here");
+        return;
+    };
+    let collector = Collector::start();
+    collector.answers(|_| Manner::Hang);
+    let mut child = Child::start("in_a_cgroup", &collector);
+    cgroup.takes(child.id());
+    child.say("go");
+    let ended = child.end(Duration::from_secs(60));
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    let mib = ["begun", "short", "later"].map(|name| ended.number(name) >> 20);
+    assert_eq!(mib, [12, 4, 6], "{}", ended.errors);
+    assert!(ended.number("before") > 8 << 20, "it was in use");
+    assert!(ended.number("after") <= 4 << 20, "the oldest have gone");
+    assert_eq!(ended.number("balanced"), 1);
+    assert!(ended.number("dropped") > 0 && ended.number("changes") >= 3);
+    let says = ["memory is short", "has more memory"].map(|words| ended.errors.contains(words));
+    assert!(says[0], "{}", ended.errors);
 }
 
 fn f42_ten_thousand_threads_leave_no_memory_behind() {

@@ -56,7 +56,7 @@ impl Core {
         self.tally.delivered += records - rejected;
         self.tally.rejected += rejected;
         let (sample, next) = (flight.sample(now), self.flights.next());
-        if sample.bytes >= self.sizing.size().bytes / 8 * 7 {
+        if sample.bytes >= self.size().bytes / 8 * 7 {
             self.crowd.taken(sample, next);
         }
         self.sizing.taken(sample, next);

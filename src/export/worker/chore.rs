@@ -4,7 +4,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// Something that is done each time before the lanes of the traces are swept, and once more (`true`) before they are closed.
+/// Something that is done each time when lanes are swept. What is done before those of the traces are is done once more (`true`) before
+/// they are closed.
 #[derive(Clone)]
 pub(crate) struct Chore(Arc<dyn Fn(bool) + Send + Sync>);
 

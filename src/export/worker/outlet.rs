@@ -149,6 +149,11 @@ impl Outlet {
         }
     }
 
+    /// The memory limit has changed: so much is left of a part of what was configured.
+    pub(super) fn fit(&mut self, scaled: impl Fn(usize) -> usize) {
+        self.core.fit(scaled);
+    }
+
     /// Gives up its oldest records until it holds so many at most.
     pub(super) fn keep_to(&mut self, records: usize) {
         let records = u64::try_from(records).unwrap_or(u64::MAX);

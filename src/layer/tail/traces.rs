@@ -6,7 +6,7 @@
 
 use crossbeam_utils::CachePadded;
 
-use super::super::{Parts, share};
+use super::super::Parts;
 use super::room::Room;
 use super::shard::{NotHeld, Shard, Trace, discard};
 use crate::queue::{Record, Stream};
@@ -61,7 +61,7 @@ impl Traces {
         Self {
             judge: tail.judge(),
             shards: std::array::from_fn(|_| CachePadded::new(Mutex::new(Shard::new()))),
-            room: Room::new(&parts.budget, share(limit, record_bytes), tail.room(limit)),
+            room: Room::new(&parts.budget, record_bytes, tail.room(limit)),
             max_age: tail.max_age(),
             stream: parts.traces.clone(),
         }
@@ -146,6 +146,7 @@ impl Traces {
 
     /// Decides about what has been held too long, or about all.
     pub(super) fn sweep(&self, now: u64, close: bool) {
+        while self.room.is_overdrawn() && self.make_room(now) {}
         let latest = match close {
             true => u64::MAX,
             false => now.saturating_sub(self.max_age),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{RateLimit, Restraint, Setting};
+use crate::config::{Origin, RateLimit, Restraint, Setting};
 use crate::error::Error;
 use crate::pipeline::explain::Explanation;
 use crate::pipeline::restraint::Wanted;
@@ -14,6 +14,7 @@ pub(super) fn resolve(code: Wanted, explained: &mut Explanation) -> Result<Restr
     let Wanted {
         shedding,
         blocking,
+        follows_cgroup,
         rate,
     } = code;
     const BLOCKING: &str = "Builder::with_blocking";
@@ -24,6 +25,14 @@ pub(super) fn resolve(code: Wanted, explained: &mut Explanation) -> Result<Restr
     }
     let shedding = Setting::of_code(shedding, "Builder::with_shedding", false);
     let sheds = explained.settle("shedding", shedding);
+    if follows_cgroup.is_some() {
+        let origin = Origin::Code("Builder::with_memory_following_cgroup");
+        explained.state(
+            "memory_following_cgroup",
+            follows_cgroup == Some(true),
+            origin,
+        );
+    }
     if blocking.is_some() {
         let blocking = Setting::of_code(blocking, BLOCKING, Duration::ZERO);
         explained.settle("blocking", blocking);
@@ -35,6 +44,7 @@ pub(super) fn resolve(code: Wanted, explained: &mut Explanation) -> Result<Restr
     Ok(Restraint {
         sheds,
         waits,
+        follows_cgroup: follows_cgroup.unwrap_or_default(),
         rate: rate.unwrap_or_default(),
     })
 }

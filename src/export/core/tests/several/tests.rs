@@ -48,6 +48,34 @@ fn requests_are_begun_in_order_and_answered_in_any() {
 }
 
 #[test]
+fn where_the_memory_limit_is_lowered_requests_are_smaller_one_by_one_and_together() {
+    let mut world = World::with(Tuning {
+        bytes_in_flight: 200_000,
+        ..FOUR
+    });
+    let bytes = |world: &World| {
+        let batches = world.in_flight.iter();
+        let batches = batches.map(|(_, spans)| spans.iter().map(Message::encoded_len).sum());
+        batches.collect::<Vec<usize>>()
+    };
+    world.core.fit(|part| part / 8);
+    (0..30).for_each(|_| world.record_sized(&[5_000]));
+    world.collect();
+    // An eighth of 100,000 and of 200,000 bytes.
+    let sent = bytes(&world);
+    assert!(
+        sent.len() == 2 && sent.iter().all(|bytes| *bytes < 12_500),
+        "{sent:?}"
+    );
+    world.core.fit(|part| part);
+    (0..2).for_each(|_| world.answer(taken()));
+    let sent = bytes(&world);
+    assert!(sent.len() == 1 && sent[0] > 90_000, "{sent:?}");
+    world.answer(taken());
+    world.assert_balanced();
+}
+
+#[test]
 fn a_second_request_is_begun_for_a_full_batch_alone() {
     let mut world = world(1);
     world.record(99);
