@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Batch, Limits};
+use super::{Batch, Limits, RateLimit};
 use crate::model::Severity;
 
 /// Settings of log records. What is not set here comes from the [environment](crate::environment), else it has its default.
@@ -29,6 +29,7 @@ pub struct Logs {
     pub(crate) is_trace_based: bool,
     /// The keys that are wanted; none are all.
     pub(crate) span_fields: Option<Vec<String>>,
+    pub(crate) drop_above: Option<RateLimit>,
 }
 
 impl Logs {
@@ -56,6 +57,15 @@ impl Logs {
     /// Default: none are left out.
     pub fn with_minimum_severity(mut self, severity: impl Into<Severity>) -> Self {
         self.minimum_severity = Some(severity.into());
+        self
+    }
+
+    /// Log records that exceed so much a second are not recorded, by the rule of
+    /// [`Builder::with_drop_above`](crate::Builder::with_drop_above): TRACE and DEBUG while less than half of a second's worth is left, INFO
+    /// while less than a quarter is, WARN and ERROR when nothing is. Each is counted as
+    /// [`DropReason::RateLimited`](crate::DropReason::RateLimited). Default: not limited.
+    pub fn with_drop_above(mut self, limit: RateLimit) -> Self {
+        self.drop_above = Some(limit);
         self
     }
 
@@ -91,6 +101,7 @@ pub(crate) struct LogSettings {
     pub(crate) limits: Limits,
     pub(crate) is_trace_based: bool,
     pub(crate) span_fields: Option<Vec<String>>,
+    pub(crate) drop_above: RateLimit,
 }
 
 impl Default for LogSettings {
@@ -101,6 +112,7 @@ impl Default for LogSettings {
             limits: Limits::default(),
             is_trace_based: false,
             span_fields: None,
+            drop_above: RateLimit::default(),
         }
     }
 }

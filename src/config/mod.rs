@@ -326,6 +326,8 @@ impl Config {
         }
         self.concurrency.validate()?;
         self.restraint.rate.validate()?;
+        self.restraint.drop_above.validate()?;
+        self.logs.drop_above.validate()?;
         within(
             "Builder::with_memory_limit",
             self.memory,

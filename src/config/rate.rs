@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use super::within;
 use crate::error::Error;
+use crate::rate::Limiter;
 
-/// How much is sent a second, at most, of each signal to each destination ([`Builder::with_rate_limit`](crate::Builder::with_rate_limit)).
+/// So much a second, at most. It may stand in two places, which do not know of each other:
 ///
-/// What exceeds it waits in the exporter, within the memory limit, and nothing is dropped for the rate alone. What is sent again counts
-/// again. A request may exceed the limit by one chunk (32 KiB); the next one waits as much longer.
+/// | | What exceeds it | |
+/// |---|---|---|
+/// | [`Builder::with_rate_limit`](crate::Builder::with_rate_limit) | waits in the exporter, within the memory limit; nothing is dropped for the rate alone | of each signal to each destination. What is sent again counts again. A request may exceed it by one chunk (32 KiB); the next one waits as much longer |
+/// | [`Builder::with_drop_above`](crate::Builder::with_drop_above), [`Logs::with_drop_above`](crate::Logs::with_drop_above) | is not recorded: new traces, log records; it is counted as [`DropReason::RateLimited`](crate::DropReason::RateLimited) | of each signal, whatever becomes of it later |
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RateLimit {
     pub(crate) records: Option<f64>,
@@ -30,7 +33,7 @@ impl RateLimit {
         self
     }
 
-    /// Bytes a second, before compression, at least 1,024; counted in KiB. Default: not limited.
+    /// Bytes a second, encoded and before compression, at least 1,024; counted in KiB. Default: not limited.
     pub fn with_bytes(mut self, per_second: f64) -> Self {
         self.bytes = Some(per_second);
         self
@@ -42,6 +45,12 @@ impl RateLimit {
     pub fn with_window(mut self, window: Duration) -> Self {
         self.window = Some(window);
         self
+    }
+
+    /// For who drops what exceeds it; `None` where nothing is limited.
+    pub(crate) fn limiter(&self) -> Option<Limiter> {
+        let nanos = |window: Duration| u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
+        Limiter::new(self.records, self.bytes, self.window.map(nanos))
     }
 
     pub(super) fn validate(&self) -> Result<(), Error> {

@@ -13,6 +13,8 @@ pub(crate) struct Restraint {
     pub(crate) waits: Option<Duration>,
     /// The memory limit follows what the process's cgroup has.
     pub(crate) follows_cgroup: bool,
+    /// What exceeds this is not recorded, of spans.
+    pub(crate) drop_above: RateLimit,
     /// How much is sent a second, of each signal to each destination.
     pub(crate) rate: RateLimit,
 }

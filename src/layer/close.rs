@@ -105,7 +105,7 @@ impl OtlpLayer {
     #[inline]
     fn end(&self, id: u64, span: &mut OpenSpan, account: &mut Account) -> Decided {
         let end;
-        if self.tracks | span.has_more_to_tell() {
+        if self.ends_slowly | span.has_more_to_tell() {
             end = self.end_slowly(span, account);
         } else {
             end = self.parts.clock.at(span.place.epoch);
@@ -163,10 +163,15 @@ impl OtlpLayer {
 
     /// Writes the end of a span.
     pub(super) fn finish(&self, span: &mut OpenSpan, end: u64) {
+        let has_limited = span.finish(end);
         // Of what is not exported nobody will miss anything.
-        if span.finish(end) && span.place.ids.flags & self.exported != 0 {
+        if span.place.ids.flags & self.exported == 0 {
+            return;
+        }
+        if has_limited {
             self.parts.traces.ledger.limited();
         }
+        self.charge(&span.record);
     }
 
     /// The end of a span of which was noted when it was entered and left.

@@ -28,7 +28,7 @@ struct Wanted {
     disabled: Box<[Pattern]>,
     /// How short memory is, where anybody wants to know.
     pressure: Pressure,
-    /// Who begins a span looks at the memory each time, since it may have to wait.
+    /// Who begins a span is asked each time: it may have to wait, or there may be too many a second.
     looks_each_time: bool,
 }
 
@@ -48,12 +48,12 @@ impl Filter {
         self.change(|wanted| wanted.pressure = pressure);
     }
 
-    /// From now on, who begins a span looks at the memory each time.
+    /// From now on, who begins a span is asked each time.
     pub(crate) fn look_each_time(&self) {
         self.change(|wanted| wanted.looks_each_time = true);
     }
 
-    /// From now on nobody looks at the memory: nothing is exported any more.
+    /// From now on nobody is asked: nothing is exported any more.
     pub(crate) fn relax(&self) {
         self.change(|wanted| {
             wanted.pressure = Pressure::None;

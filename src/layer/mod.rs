@@ -92,6 +92,7 @@ use crate::id_generator::IdGenerator;
 use crate::proto::trace::{HAS_IS_REMOTE, IS_REMOTE, Ids, RANDOM, SAMPLED};
 use crate::queue::{self, Stream};
 use crate::quiet::{self, Gate};
+use crate::rate::Limiter;
 use crate::sampler::{Decision, Parent, Sampler};
 use crate::stats::DropReason;
 
@@ -113,6 +114,8 @@ pub struct OtlpLayer {
     logs: Option<Logs>,
     /// Whether entering and leaving a span is noted in the span.
     tracks: bool,
+    /// Whether more is done at a span's end for each: what was noted is written, or what is recorded a second is counted.
+    ends_slowly: bool,
     /// Whether entering and leaving a span is noted anywhere.
     watches: bool,
     ambient: Option<Box<dyn Ambient>>,
@@ -140,6 +143,7 @@ pub(crate) struct Parts {
     pub(crate) filter: Arc<Filter>,
     /// What is held back.
     pub(crate) restraint: config::Restraint,
+    pub(crate) limiters: Limiters,
     pub(crate) sampler: Sampler,
     pub(crate) propagators: Propagators,
     /// `None`: ids are random.
@@ -148,6 +152,13 @@ pub(crate) struct Parts {
     pub(crate) processors: Option<Processors>,
     /// The traces that tail sampling holds, if it is on.
     pub(crate) holder: Holder,
+}
+
+/// What is recorded a second, of each signal where that is limited.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Limiters {
+    pub(crate) traces: Option<Arc<Limiter>>,
+    pub(crate) logs: Option<Arc<Limiter>>,
 }
 
 impl fmt::Debug for OtlpLayer {
@@ -180,12 +191,16 @@ impl OtlpLayer {
             ..
         } = limits;
         let tracks = config.end_at_last_exit || config.busy_and_idle;
+        let ends_slowly = tracks || parts.limiters.traces.is_some();
         let exported = if parts.exports_spans { SAMPLED } else { 0 };
         let is_hooked = parts.processors.is_some();
         Self {
             has_events: routing.has_any(),
             templates: Templates::new(config, limits, log_settings.limits, routing),
-            logs: logs.map(|stream| Logs::new(stream, log_settings, &limits, &config)),
+            logs: logs.map(|stream| {
+                let limiter = parts.limiters.logs.clone();
+                Logs::new(stream, limiter, log_settings, &limits, &config)
+            }),
             store: Store::new(&parts.budget, bytes),
             home: Home::default(),
             parts,
@@ -202,6 +217,7 @@ impl OtlpLayer {
                 bytes,
             },
             config,
+            ends_slowly,
             tracks,
             watches: tracks,
             ambient: None,

@@ -12,12 +12,12 @@ use super::panic;
 use super::resolve::{self, Carried, Carrier};
 use crate::cgroup::Follower;
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, RateLimit};
 use crate::context::Propagators;
 use crate::error::Error;
 use crate::export::{self, Chore, Mailbox, Outgoing, Pressed, Settings, Size, Tuning, Way};
 use crate::id_generator::IdGenerator;
-use crate::layer::{Filter, Holder, OpenSpans, OtlpLayer, Parts, Processors, Routing};
+use crate::layer::{Filter, Holder, Limiters, OpenSpans, OtlpLayer, Parts, Processors, Routing};
 use crate::pattern::Pattern;
 use crate::problem::Hook;
 use crate::queue::{Budget, Pool, Queue, Stream};
@@ -65,9 +65,8 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         explanation,
     } = plan;
     let carries = |signal| carriers.iter().any(|carrier| carrier.carries(signal));
-    let parts = parts(&config, carries(Signal::Logs));
+    let parts = parts(&config, carries);
     let parts = Parts {
-        exports_spans: carries(Signal::Traces),
         sampler,
         propagators,
         id_generator,
@@ -121,16 +120,22 @@ fn reserve(config: &Config, carriers: &[Carrier], budget: &Budget) {
 }
 
 /// The parts, with the defaults of what the user chooses.
-fn parts(config: &Config, has_logs: bool) -> Parts {
+fn parts(config: &Config, carries: impl Fn(Signal) -> bool) -> Parts {
+    let (has_traces, has_logs) = (carries(Signal::Traces), carries(Signal::Logs));
+    let limiter = |limit: RateLimit| limit.limiter().map(Arc::new);
     let budget = Arc::new(Budget::new(config.memory));
     Parts {
         traces: stream(Signal::Traces, config, &budget),
-        exports_spans: true,
+        exports_spans: has_traces,
         logs: has_logs.then(|| stream(Signal::Logs, config, &budget)),
         budget,
         clock: Arc::new(Clock::new()),
         filter: Arc::new(Filter::default()),
         restraint: config.restraint,
+        limiters: Limiters {
+            traces: limiter(config.restraint.drop_above).filter(|_| has_traces),
+            logs: limiter(config.logs.drop_above),
+        },
         sampler: Sampler::default(),
         propagators: Propagators::default(),
         id_generator: None,
@@ -303,14 +308,16 @@ fn start(
 /// Where anybody wants to know, the layer is told how short memory is.
 fn pressed(parts: &Parts) -> Option<Pressed> {
     let (filter, restraint) = (Arc::clone(&parts.filter), parts.restraint);
-    if restraint.waits.is_some() {
+    let Limiters { traces, logs } = &parts.limiters;
+    let are_limited = traces.is_some() || logs.is_some();
+    if restraint.waits.is_some() || are_limited {
         filter.look_each_time();
     }
     let tell = move |pressure| match pressure {
         Some(pressure) => filter.press(pressure),
         None => filter.relax(),
     };
-    restraint.minds_memory().then(|| Pressed {
+    (restraint.minds_memory() || are_limited).then(|| Pressed {
         is_told: restraint.sheds,
         tell: Box::new(tell),
     })

@@ -12,6 +12,7 @@ pub(super) struct Wanted {
     pub(super) blocking: Option<Duration>,
     pub(super) follows_cgroup: Option<bool>,
     pub(super) rate: Option<RateLimit>,
+    pub(super) drop_above: Option<RateLimit>,
 }
 
 impl Builder {
@@ -65,6 +66,27 @@ impl Builder {
     /// ```
     pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
         self.restraint.rate = Some(limit);
+        self
+    }
+
+    /// Spans that exceed so much a second are not recorded: what is left out is chosen here, before it costs anything more, and a destination
+    /// never sees it. [`Logs::with_drop_above`](crate::Logs::with_drop_above) is the same for log records. Default: not limited.
+    ///
+    /// Whole traces are left out, the most detailed first: a new trace whose local root is TRACE or DEBUG while less than half of
+    /// a second's worth is left, INFO while less than a quarter is, WARN and ERROR when nothing is. A trace of which a span was recorded goes on, and its
+    /// spans count as they end; where that is more than there is, new traces wait until it has come back. So the rate holds in the mean, and is
+    /// exceeded at most by what is open at a time. What is left out is counted as
+    /// [`DropReason::RateLimited`](crate::DropReason::RateLimited), each span of it, and others are told that it is not sampled. What a sampler does not keep
+    /// costs nothing of the limit; [`Sampler::rate_limited`](crate::Sampler::rate_limited) limits roots, and counts nothing.
+    ///
+    /// ```
+    /// use tracing_otlp::RateLimit;
+    ///
+    /// let builder = tracing_otlp::layer().with_drop_above(RateLimit::default().with_records(20_000.0));
+    /// # drop(builder);
+    /// ```
+    pub fn with_drop_above(mut self, limit: RateLimit) -> Self {
+        self.restraint.drop_above = Some(limit);
         self
     }
 

@@ -77,6 +77,9 @@ impl Sampler {
     /// below [`Sampler::parent_based`] these are roots, so that it limits traces; alone, or for spans with a parent, it
     /// limits spans, and traces have holes.
     ///
+    /// What it drops is not sampled, as by any sampler: it is no loss, and not in the ledger. For a limit whose drops are counted, that
+    /// spares what is severe and knows of bytes, see [`Builder::with_drop_above`](crate::Builder::with_drop_above).
+    ///
     /// The rate may be less than one. A number that is negative or not finite is an error of
     /// [`Builder::build`](crate::Builder::build).
     pub fn rate_limited(per_second: f64) -> Self {

@@ -51,6 +51,9 @@ reasons! {
     /// Memory was short, and its trace was of a level that is not recorded then
     /// ([`Builder::with_shedding`](crate::Builder::with_shedding)).
     Shed = "shed",
+    /// More was recorded a second than is wanted ([`Builder::with_drop_above`](crate::Builder::with_drop_above),
+    /// [`Logs::with_drop_above`](crate::Logs::with_drop_above)).
+    RateLimited = "rate_limited",
     /// It was in the exporter's hands when the exporter panicked.
     ExporterPanic = "exporter_panic",
     /// The collector calls it too large, by itself and shortened to a quarter of the record limit.

@@ -3,18 +3,13 @@
 //! A request is begun when something may be sent, as large as that allows, and is charged for what it holds. Batches consist of
 //! whole chunks, so one may be larger by that much; the next one waits as much longer.
 
-use std::collections::VecDeque;
-
 use super::super::batch::Size;
 use super::{Nanos, nanos};
 use crate::config::RateLimit;
-use crate::rate::Tokens;
+use crate::rate::{Tokens, Window};
 
 /// Bytes are counted in KiB, so that a token takes long enough to be told in nanoseconds.
 const KIB: u64 = 1 << 10;
-
-/// So many charges are told apart in a window; of more, the two oldest count as one, which is as old as the younger.
-const MOST_CHARGES: usize = 1024;
 
 #[derive(Debug, Default)]
 pub(super) struct Rate {
@@ -28,25 +23,11 @@ enum Meter {
     Window(Window),
 }
 
-#[derive(Debug)]
-struct Window {
-    most: u64,
-    length: Nanos,
-    /// When something was sent, and how much.
-    charges: VecDeque<(Nanos, u64)>,
-    sum: u64,
-}
-
 impl Rate {
     pub(super) fn new(limit: &RateLimit) -> Self {
         let window = limit.window.map(nanos);
         let meter = |per_second: f64| match window {
-            Some(length) => Some(Meter::Window(Window {
-                most: ((per_second * length as f64 / 1e9) as u64).max(1),
-                length,
-                charges: VecDeque::new(),
-                sum: 0,
-            })),
+            Some(length) => Some(Meter::Window(Window::new(per_second, length))),
             None => Tokens::new(per_second, per_second.ceil() as u64)
                 .map(|tokens| Meter::Bucket { tokens, full_at: 0 }),
         };
@@ -103,50 +84,6 @@ impl Meter {
             Self::Bucket { tokens, full_at } => *full_at = tokens.take(*full_at, now, count),
             Self::Window(window) => window.charge(now, count),
         }
-    }
-}
-
-impl Window {
-    /// When so much has left the window that there is room in it.
-    fn ready_at(&self) -> Nanos {
-        let mut sum = self.sum;
-        let mut ready = 0;
-        for (at, count) in &self.charges {
-            if sum < self.most {
-                break;
-            }
-            sum -= count;
-            ready = at.saturating_add(self.length);
-        }
-        ready
-    }
-
-    fn left(&self, now: Nanos) -> u64 {
-        let is_in = |(at, _): &&(Nanos, u64)| at.saturating_add(self.length) > now;
-        let sum: u64 = self
-            .charges
-            .iter()
-            .filter(is_in)
-            .map(|(_, count)| count)
-            .sum();
-        self.most.saturating_sub(sum)
-    }
-
-    fn charge(&mut self, now: Nanos, count: u64) {
-        while let Some((at, count)) = self.charges.front()
-            && at.saturating_add(self.length) <= now
-        {
-            self.sum -= count;
-            self.charges.pop_front();
-        }
-        if self.charges.len() >= MOST_CHARGES
-            && let Some((_, oldest)) = self.charges.pop_front()
-            && let Some((_, next)) = self.charges.front_mut()
-        {
-            *next += oldest;
-        }
-        self.sum += count;
-        self.charges.push_back((now, count));
     }
 }
 

@@ -183,7 +183,7 @@ impl Stream {
         let records = dropped - self.told;
         if records > 0 {
             self.told = dropped;
-            let why = "the queue or the memory limit was full when they began or ended; Handle::stats tells the reasons";
+            let why = "the queue or a limit was full when they began or ended; Handle::stats tells the reasons";
             self.voice.dropped(records, why);
         }
         let limited = ledger.limited_records();

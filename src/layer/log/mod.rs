@@ -2,6 +2,8 @@
 
 mod span_fields;
 
+use std::sync::Arc;
+
 use tracing_core::{Event, Level, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
@@ -19,6 +21,7 @@ use super::scratch::{self, Scratch};
 use super::span::Place;
 use super::visit::{Bounds, Fields};
 use super::written::Written;
+use crate::clock;
 use crate::config::{self, LogSettings};
 use crate::model::Severity;
 use crate::proto::logs;
@@ -26,6 +29,7 @@ use crate::proto::trace::{Ids, SAMPLED};
 use crate::proto::value::ValueBounds;
 use crate::queue::{self, Scope, Stream};
 use crate::quiet::Gate;
+use crate::rate::Limiter;
 use crate::stats::DropReason;
 
 /// The name of an event that is an exception.
@@ -41,6 +45,8 @@ pub(super) struct Logs {
     pub(super) is_stricter: bool,
     /// Whether what belongs to a trace that is not sampled is left out.
     pub(super) is_trace_based: bool,
+    /// What is recorded a second, where that is limited.
+    limiter: Option<Arc<Limiter>>,
     /// The attributes of the spans around, where they are wanted.
     pub(super) span_fields: Option<SpanFields>,
 }
@@ -90,10 +96,9 @@ impl OtlpLayer {
             gate,
         };
         if let (Some(log), Some(logs)) = (template.log(), &self.logs) {
-            if self.sheds_log(template) {
-                logs.stream.ledger.refuse(DropReason::Shed);
-            } else {
-                self.on_log(logs, log, &happening, context);
+            match self.sheds_log(template) {
+                Some(reason) => logs.stream.ledger.refuse(reason),
+                None => self.on_log(logs, log, &happening, context),
             }
         }
         if template.has_span_event()
@@ -257,6 +262,7 @@ impl Happening<'_> {
 impl Logs {
     pub(super) fn new(
         stream: Stream,
+        limiter: Option<Arc<Limiter>>,
         settings: &LogSettings,
         of_spans: &config::Limits,
         record: &config::Record,
@@ -272,6 +278,7 @@ impl Logs {
             value,
             is_stricter: value.length < theirs.length || value.depth < theirs.depth,
             is_trace_based: settings.is_trace_based,
+            limiter,
             span_fields: settings
                 .span_fields
                 .as_ref()
@@ -310,6 +317,9 @@ impl Logs {
         if dropped > 0 {
             logs::put_dropped(record, dropped);
             self.stream.ledger.limited();
+        }
+        if let Some(limiter) = &self.limiter {
+            limiter.charge(clock::monotonic(), record.len());
         }
         let message = &**record;
         let scope = Scope::named(scope);

@@ -47,6 +47,7 @@ fn parts(memory: usize) -> Parts {
         clock: Arc::new(Clock::new()),
         filter: Arc::new(Filter::default()),
         restraint: crate::config::Restraint::default(),
+        limiters: crate::layer::Limiters::default(),
         sampler: Sampler::default(),
         propagators: Propagators::default(),
         id_generator: None,

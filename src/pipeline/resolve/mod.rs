@@ -155,7 +155,12 @@ fn logs(
         limits: limits::of_logs(code.limits, own, explained),
         is_trace_based: code.is_trace_based,
         span_fields: code.span_fields,
+        drop_above: code.drop_above.unwrap_or_default(),
     };
+    if let Some(limit) = code.drop_above {
+        let origin = Origin::Code("Logs::with_drop_above");
+        explained.state("drop_above", format_args!("{limit:?}"), origin);
+    }
     if let Some(severity) = code.minimum_severity {
         let origin = Origin::Code("Logs::with_minimum_severity");
         explained.state("minimum_severity", severity.number(), origin);

@@ -16,6 +16,7 @@ pub(super) fn resolve(code: Wanted, explained: &mut Explanation) -> Result<Restr
         blocking,
         follows_cgroup,
         rate,
+        drop_above,
     } = code;
     const BLOCKING: &str = "Builder::with_blocking";
     if let Some(wrong) = blocking.filter(|most| *most > LONGEST) {
@@ -40,11 +41,16 @@ pub(super) fn resolve(code: Wanted, explained: &mut Explanation) -> Result<Restr
     let rate =
         rate.map(|_| Setting::of_code(rate, "Builder::with_rate_limit", RateLimit::default()));
     let rate = rate.map(|rate| explained.settle("rate_limit", rate));
+    if let Some(limit) = drop_above {
+        let origin = Origin::Code("Builder::with_drop_above");
+        explained.state("drop_above", format_args!("{limit:?}"), origin);
+    }
     let waits = blocking.filter(|most| !most.is_zero());
     Ok(Restraint {
         sheds,
         waits,
         follows_cgroup: follows_cgroup.unwrap_or_default(),
+        drop_above: drop_above.unwrap_or_default(),
         rate: rate.unwrap_or_default(),
     })
 }

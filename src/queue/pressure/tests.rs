@@ -154,3 +154,125 @@ fn the_table_of_shedding_in_the_docs_is_what_it_comes_to() {
     let docs = include_str!("../../../docs/flow.md");
     assert!(docs.contains(&table), "docs/flow.md has another table");
 }
+
+/// A thread that works, and waits where its next record has no room.
+#[derive(Clone, Copy, Default)]
+struct Thread {
+    /// Until then it waits, where it does.
+    waits: Option<u32>,
+}
+
+/// Eight threads that record together a thousand of 4 KiB a second while they need not wait, for ten minutes, in steps of 10 ms. What they
+/// cannot do while they wait is not done later.
+#[derive(Default)]
+struct Blocking {
+    threads: [Thread; 8],
+    waiting: VecDeque<u32>,
+    recorded: u64,
+    delivered: u64,
+    lost: u64,
+    waits: Vec<u32>,
+}
+
+impl Blocking {
+    /// `most`: how long a thread waits at most, in steps; none is not at all.
+    fn run(most: Option<u32>, taken: Flow) -> Self {
+        let mut simulation = Self::default();
+        for step in 0..60_000 {
+            for _ in 0..taken(step) {
+                if let Some(at) = simulation.waiting.pop_front() {
+                    simulation.delivered += 1;
+                    simulation.waits.push(step - at);
+                }
+            }
+            simulation.wake(step);
+            (0..10).for_each(|number| simulation.work(number % 8, most, step));
+            // Who records waits for room, so the oldest go later.
+            let (high, low) = match most {
+                None => (FULL, AFTER),
+                Some(_) => (7_680, 7_168),
+            };
+            if simulation.waiting.len() > high {
+                let given_up = simulation.waiting.drain(..simulation.waiting.len() - low);
+                simulation.lost += given_up.count() as u64;
+            }
+        }
+        simulation.waits.sort_unstable();
+        simulation
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.len() > FULL
+    }
+
+    /// Who has waited long enough records all the same.
+    fn wake(&mut self, step: u32) {
+        for at in 0..self.threads.len() {
+            let is_over = |until| until <= step || !self.is_full();
+            if self.threads[at].waits.is_some_and(is_over) {
+                self.threads[at].waits = None;
+                self.record(step);
+            }
+        }
+    }
+
+    fn work(&mut self, thread: usize, most: Option<u32>, step: u32) {
+        if self.threads[thread].waits.is_some() {
+            return;
+        }
+        match most {
+            Some(most) if self.is_full() => self.threads[thread].waits = Some(step + most),
+            _ => self.record(step),
+        }
+    }
+
+    fn record(&mut self, step: u32) {
+        self.recorded += 1;
+        self.waiting.push_back(step);
+    }
+
+    fn cell(&self) -> String {
+        let wait = self.waits.get(self.waits.len() * 99 / 100);
+        format!(
+            "{}, {} %, {:.1} s",
+            self.recorded / 600,
+            (self.lost * 100).div_ceil(self.recorded),
+            f64::from(wait.copied().unwrap_or_default()) / 100.0
+        )
+    }
+}
+
+/// What is taken in 10 ms.
+const TAKEN: [(&str, Flow); 4] = [
+    ("the destination keeps up", |_| 12),
+    ("it takes half of what is recorded", |_| 5),
+    ("it takes a quarter", |step| 2 + (step % 2) as usize),
+    ("it is away for two minutes", |step| {
+        if (6_000..18_000).contains(&step) {
+            0
+        } else {
+            12
+        }
+    }),
+];
+
+#[test]
+#[allow(clippy::print_stdout, reason = "the table is what this is for")]
+fn the_table_of_blocking_in_the_docs_is_what_it_comes_to() {
+    let mut table = String::from(
+        "| Destination | nobody waits | 10 ms at most | 1 s at most |\n|---|---|---|---|\n",
+    );
+    for (name, taken) in TAKEN {
+        let [off, short, long] = [None, Some(1), Some(100)].map(|most| Blocking::run(most, taken));
+        assert!(long.lost <= short.lost && short.lost <= off.lost);
+        table += &format!(
+            "| {name} | {} | {} | {} |\n",
+            off.cell(),
+            short.cell(),
+            long.cell()
+        );
+    }
+    println!("{table}");
+    let docs = include_str!("../../../docs/flow.md");
+    assert!(docs.contains(&table), "docs/flow.md has another table");
+}

@@ -29,6 +29,7 @@ mod processors;
 mod propagation;
 mod random_filters;
 mod random_traces;
+mod rate_limits;
 mod reach;
 mod redaction;
 mod resource;

@@ -238,3 +238,33 @@ fn the_owner_wakes_the_exporter_when_it_hands_over() {
         assert!(owing == 0 || settled || flag.0.load(Ordering::SeqCst));
     });
 }
+
+#[test]
+fn a_budget_that_is_lowered_is_kept_by_whoever_knows_of_it() {
+    explore(3, || {
+        let budget = Arc::new(Budget::new(10));
+        let is_lowered = Arc::new(AtomicBool::new(false));
+        let taker = {
+            let (budget, is_lowered) = (Arc::clone(&budget), Arc::clone(&is_lowered));
+            thread::spawn(move || {
+                let mut taken = 0;
+                for _ in 0..2 {
+                    // Who knows that the limit fell takes nothing beyond it.
+                    let knows = is_lowered.load(Ordering::Acquire);
+                    if budget.reserve(3) {
+                        taken += 3;
+                        assert!(!knows, "3 were used before, and 6 are not within 5");
+                    }
+                }
+                taken
+            })
+        };
+        assert!(budget.reserve(3));
+        budget.set_limit(5);
+        is_lowered.store(true, Ordering::Release);
+        let taken = taker.join().unwrap();
+        assert_eq!(budget.used(), 3 + taken);
+        assert!(budget.used() <= 10, "never more than was configured");
+        assert!(!budget.reserve(3));
+    });
+}
