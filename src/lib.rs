@@ -185,7 +185,8 @@
 //! # Other libraries
 //!
 //! With the feature `opentelemetry-0_33`, spans of this crate and of OpenTelemetry's API are in the same traces, whichever is inside the other; see
-//! `bridge::opentelemetry_0_33`. With `tracing-opentelemetry-0_34`, middlewares that use that crate's `OpenTelemetrySpanExt` find spans of this crate.
+//! `bridge::opentelemetry_0_33`. With `tracing-opentelemetry-0_34`, middlewares that use that crate's `OpenTelemetrySpanExt` find spans of this crate;
+//! with `tracing-opentelemetry-0_33`, those that are still on the version before do.
 //!
 //! # Several destinations
 //!
@@ -216,6 +217,7 @@
 //! | `init` | on | `init()` and `Builder::init`: a whole subscriber in one line |
 //! | `opentelemetry-0_33` | off | `bridge::opentelemetry_0_33`: one trace with what uses the crate `opentelemetry` |
 //! | `tracing-opentelemetry-0_34` | off | `bridge::tracing_opentelemetry_0_34`: its `OpenTelemetrySpanExt` on spans of this crate; with `opentelemetry-0_33` |
+//! | `tracing-opentelemetry-0_33` | off | `bridge::tracing_opentelemetry_0_33`: the same for what is still on opentelemetry 0.32, beside the newer one or alone |
 //! | `opentelemetry-sdk-0_33` | off | `bridge::opentelemetry_sdk_0_33`: parts of OpenTelemetry's SDK in a pipeline, and a pipeline as its exporter |
 //! | `tail` | off | `Builder::with_tail_sampling`: traces are kept or dropped when they are over |
 //! | `log` | off | with `init()`, records of the crate `log` are recorded too |
@@ -225,8 +227,8 @@
 //! error or the warning names the feature.
 
 // The one exception is how the bridge to tracing-opentelemetry answers for its types.
-#![cfg_attr(not(feature = "tracing-opentelemetry-0_34"), forbid(unsafe_code))]
-#![cfg_attr(feature = "tracing-opentelemetry-0_34", deny(unsafe_code))]
+#![cfg_attr(not(feature = "_guest"), forbid(unsafe_code))]
+#![cfg_attr(feature = "_guest", deny(unsafe_code))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "_bridge")]

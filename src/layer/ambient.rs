@@ -4,7 +4,7 @@
 //! Without a bridge all of this is one test of a flag that is known when the program is compiled.
 
 #![cfg_attr(
-    not(feature = "tracing-opentelemetry-0_34"),
+    not(all(feature = "_guest", feature = "opentelemetry-0_33")),
     allow(dead_code, reason = "only a bridge makes use of it")
 )]
 
@@ -80,7 +80,8 @@ pub(crate) trait Guest: fmt::Debug + Send + Sync {
     /// A part of it by type. What is returned lives as long as the guest.
     fn answer(&self, id: TypeId) -> Option<*const ()>;
 
-    /// A span starts that a guest has asked for ([`Far::bid`]).
+    /// A span starts that a guest has asked for ([`Far::bid`]), this one or another. Two threads may start a span at once, each from inside of a guest of
+    /// its own: a guest that has given all that it knows of the span waits for nobody here.
     fn starting(&self, id: u64);
 
     /// A span was closed that a guest has asked for.
@@ -88,17 +89,15 @@ pub(crate) trait Guest: fmt::Debug + Send + Sync {
 }
 
 impl OtlpLayer {
-    /// From now on a guest answers for the layer's spans too.
-    #[cfg(feature = "tracing-opentelemetry-0_34")]
-    pub(crate) fn hosting(self, guest: Box<dyn Guest>) -> Self {
-        Self {
-            guest: Some(guest),
-            ..self
-        }
+    /// From now on a guest answers for the layer's spans too, before any that does already.
+    #[cfg(feature = "_guest")]
+    pub(crate) fn hosting(mut self, guest: Box<dyn Guest>) -> Self {
+        self.guests.insert(0, guest);
+        self
     }
 
     /// From now on the layer's spans are those of another library too.
-    #[cfg(feature = "_bridge")]
+    #[cfg(feature = "opentelemetry-0_33")]
     pub(crate) fn surrounded_by(self, ambient: Box<dyn Ambient>) -> Self {
         Self {
             watches: true,
@@ -110,7 +109,7 @@ impl OtlpLayer {
     /// Whether there is an [`Ambient`].
     #[inline(always)]
     pub(super) fn is_surrounded(&self) -> bool {
-        cfg!(feature = "_bridge") && self.ambient.is_some()
+        cfg!(feature = "opentelemetry-0_33") && self.ambient.is_some()
     }
 
     /// Whether nothing is to be recorded on this thread now.
@@ -148,12 +147,13 @@ impl OtlpLayer {
     /// A span starts that somebody waits for. Where that decides about it, its place is returned.
     #[cold]
     pub(super) fn prepare(&self, id: u64) -> Option<Place> {
-        let guest = self.guest.as_ref()?;
-        guest.starting(id);
+        for guest in &self.guests {
+            guest.starting(id);
+        }
         self.store.unbid(id);
         match self.store.settle(id)? {
             Settled::At(place) => Some(place),
-            Settled::Undecided => None,
+            Settled::Bidden | Settled::Undecided => None,
         }
     }
 
@@ -230,7 +230,7 @@ impl OtlpLayer {
 
     /// A span was closed that a guest has asked for.
     pub(super) fn part_with(&self, id: u64) {
-        if let Some(guest) = &self.guest {
+        for guest in &self.guests {
             guest.closed(id);
         }
     }

@@ -119,7 +119,7 @@ impl OtlpLayer {
     }
 
     /// The last of a span that ends at a time of its own, in a scope of its own. It is no part of a local trace.
-    #[cfg(feature = "_bridge")]
+    #[cfg(feature = "opentelemetry-0_33")]
     pub(super) fn finish_by_hand(&self, span: &mut OpenSpan, scope: Scope, end: u64) {
         // The clocks of those who say when it began and ended may differ.
         let end = end.max(trace::start_of(&span.record));

@@ -1,7 +1,7 @@
 //! A span as someone knows it who may keep it for longer than it lives, and on another thread.
 
 #![cfg_attr(
-    not(feature = "tracing-opentelemetry-0_34"),
+    not(all(feature = "_guest", feature = "opentelemetry-0_33")),
     allow(dead_code, reason = "only a bridge makes use of all of it")
 )]
 
@@ -11,13 +11,13 @@ use tracing_core::dispatcher::{Dispatch, WeakDispatch};
 use tracing_core::span::Id;
 
 use super::ext::{At, write};
-use crate::context::{Context, SpanContext};
+use crate::context::{Baggage, Context, SpanContext};
 use crate::id::SpanId;
 use crate::model::{Status, Value};
 
-#[cfg(feature = "_bridge")]
-use super::manual::Manual;
-#[cfg(feature = "_bridge")]
+#[cfg(feature = "opentelemetry-0_33")]
+use super::manual::{Manual, Scope};
+#[cfg(feature = "opentelemetry-0_33")]
 use std::sync::Arc;
 
 /// The way to a span from afar. It does not keep the span open.
@@ -32,8 +32,9 @@ pub(crate) struct Far {
 #[derive(Clone, Debug)]
 enum Way {
     Dispatch(WeakDispatch),
-    #[cfg(feature = "_bridge")]
-    Manual(Arc<Manual>),
+    /// A span that is begun and ended by hand, and who records it.
+    #[cfg(feature = "opentelemetry-0_33")]
+    Manual(Arc<Manual>, &'static Scope),
 }
 
 impl Far {
@@ -45,10 +46,15 @@ impl Far {
         }
     }
 
-    #[cfg(feature = "_bridge")]
-    pub(super) fn by_hand(manual: Arc<Manual>, id: u64, span: SpanId) -> Self {
+    #[cfg(feature = "opentelemetry-0_33")]
+    pub(super) fn by_hand(
+        manual: Arc<Manual>,
+        scope: &'static Scope,
+        id: u64,
+        span: SpanId,
+    ) -> Self {
         Self {
-            way: Way::Manual(manual),
+            way: Way::Manual(manual, scope),
             id,
             span,
         }
@@ -67,8 +73,8 @@ impl Far {
                     work(at);
                 }
             }
-            #[cfg(feature = "_bridge")]
-            Way::Manual(manual) => work(At::Layer(manual.layer(), self.id)),
+            #[cfg(feature = "opentelemetry-0_33")]
+            Way::Manual(manual, _) => work(At::Layer(manual.layer(), self.id)),
         }
     }
 
@@ -79,11 +85,6 @@ impl Far {
             place.is_some_and(|place| place.ids.span == expected)
         });
         is_same == Some(true)
-    }
-
-    #[cfg(feature = "_bridge")]
-    pub(super) fn id(&self) -> u64 {
-        self.id
     }
 
     /// The way to a span that a layer of the dispatcher has.
@@ -97,17 +98,46 @@ impl Far {
     pub(crate) fn dispatch(&self) -> Option<Dispatch> {
         match &self.way {
             Way::Dispatch(dispatch) => dispatch.upgrade(),
-            #[cfg(feature = "_bridge")]
-            Way::Manual(_) => None,
+            #[cfg(feature = "opentelemetry-0_33")]
+            Way::Manual(..) => None,
         }
     }
 
-    /// Has a guest of the layer told when the span is closed, and before it starts if it has not. Says whether it has; `None` where it is
+    /// Has the guests of the layer told when the span is closed, and before it starts if it has not. Says whether it has; `None` where it is
     /// closed.
     pub(crate) fn bid(&self) -> Option<bool> {
         let mut has_started = None;
         self.with(|at| has_started = at.with(|layer, id| layer.store.bid(id)).flatten());
         has_started
+    }
+
+    /// Whether the span is begun and ended by hand. Any other ends when `tracing` closes it.
+    pub(crate) fn is_by_hand(&self) -> bool {
+        match self.way {
+            Way::Dispatch(_) => false,
+            #[cfg(feature = "opentelemetry-0_33")]
+            Way::Manual(..) => true,
+        }
+    }
+
+    /// Ends a span that is ended by hand, in UNIX nanoseconds. A second call finds nothing to do.
+    #[cfg_attr(
+        not(feature = "opentelemetry-0_33"),
+        allow(unused_variables, reason = "no span is ended by hand")
+    )]
+    pub(crate) fn end(&self, end: u64) {
+        match &self.way {
+            Way::Dispatch(_) => {}
+            #[cfg(feature = "opentelemetry-0_33")]
+            Way::Manual(manual, scope) => manual.end(self.id, scope, end),
+        }
+    }
+
+    /// What the span carries along, as far as that is known. It does not start by this.
+    pub(crate) fn baggage(&self) -> Baggage {
+        let mut baggage = None;
+        self.with(|at| baggage = at.with(|layer, id| layer.store.extra(id).baggage));
+        baggage.unwrap_or_default()
     }
 
     /// Puts the span below another one, if it has not started.

@@ -25,19 +25,50 @@ pub(crate) enum Start {
     Plain,
     /// It has not started.
     Parked,
-    /// It has not started, and a guest of the layer is told when it does.
+    /// It has not started, and the guests of the layer are told when it does.
     Bidden,
-    /// As that, and the sampler is asked.
+    /// It has not started, and the sampler is asked when it does.
     Undecided,
+    /// Both.
+    BiddenUndecided,
 }
 
 impl Start {
+    /// Whether more is to be done than to take note, when a span starts or is closed before.
+    #[inline]
+    pub(crate) fn takes_work(self) -> bool {
+        matches!(self, Self::Bidden | Self::Undecided | Self::BiddenUndecided)
+    }
+
+    pub(crate) fn is_undecided(self) -> bool {
+        matches!(self, Self::Undecided | Self::BiddenUndecided)
+    }
+
+    fn is_bidden(self) -> bool {
+        matches!(self, Self::Bidden | Self::BiddenUndecided)
+    }
+
     /// The same of a span about which is decided.
     pub(crate) fn decided(self) -> Self {
-        if self == Self::Bidden {
-            self
-        } else {
-            Self::Parked
+        Self::of(self.is_bidden(), false)
+    }
+
+    /// The same of a span about which nothing is decided.
+    pub(crate) fn undecided(self) -> Self {
+        Self::of(self.is_bidden(), true)
+    }
+
+    /// The same of a span of whose start the guests are told, or not.
+    pub(crate) fn bidden(self, is_bidden: bool) -> Self {
+        Self::of(is_bidden, self.is_undecided())
+    }
+
+    fn of(is_bidden: bool, is_undecided: bool) -> Self {
+        match (is_bidden, is_undecided) {
+            (false, false) => Self::Parked,
+            (true, false) => Self::Bidden,
+            (false, true) => Self::Undecided,
+            (true, true) => Self::BiddenUndecided,
         }
     }
 }

@@ -104,7 +104,7 @@ impl Manual {
         scratch::with(|scratch| self.open(id, begun, &place, scratch));
         // It has not started: it has just been made.
         let _ = self.layer.set_parent(id, begun.parent);
-        let far = Far::by_hand(Arc::clone(self), id, place.ids.span);
+        let far = Far::by_hand(Arc::clone(self), begun.scope, id, place.ids.span);
         if far.is_recording() {
             describe(&far);
             self.layer.begin_open(id);
@@ -157,17 +157,16 @@ impl Manual {
     }
 
     /// Ends a span. A second call finds nothing to do.
-    pub(crate) fn end(&self, far: &Far, scope: &Scope, end: u64) {
+    pub(super) fn end(&self, id: u64, scope: &Scope, end: u64) {
         if let Some(processors) = &self.layer.parts.processors {
             let scope = Some(scope.run);
             // The clocks of those who say when it began and ended may differ.
-            self.layer
-                .close_hooked(processors, far.id(), scope, |span, _| {
-                    end.max(trace::start_of(&span.record))
-                });
+            self.layer.close_hooked(processors, id, scope, |span, _| {
+                end.max(trace::start_of(&span.record))
+            });
             return;
         }
-        self.layer.store.close(far.id(), |span, _| {
+        self.layer.store.close(id, |span, _| {
             self.layer.finish_by_hand(span, scope.run, end);
         });
     }

@@ -18,7 +18,7 @@ mod fresh;
 mod hooks;
 mod log;
 mod log_crate;
-#[cfg(feature = "_bridge")]
+#[cfg(feature = "opentelemetry-0_33")]
 mod manual;
 mod open;
 mod open_spans;
@@ -41,7 +41,7 @@ mod user;
 mod visit;
 mod written;
 
-#[cfg(feature = "tracing-opentelemetry-0_34")]
+#[cfg(feature = "_guest")]
 use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 pub(crate) use self::ambient::{Ambient, Guest};
-#[cfg(feature = "_bridge")]
+#[cfg(feature = "opentelemetry-0_33")]
 pub(crate) use self::ambient::{Entering, Surroundings};
 use self::callsite::{Template, Templates};
 #[cfg(feature = "fmt")]
@@ -65,7 +65,7 @@ pub(crate) use self::far::Far;
 pub(crate) use self::filter::Filter;
 use self::fresh::Entered;
 use self::log::Logs;
-#[cfg(feature = "_bridge")]
+#[cfg(feature = "opentelemetry-0_33")]
 pub(crate) use self::manual::{Begun, Manual, Scope};
 use self::open::{Above, New};
 pub(crate) use self::open_spans::OpenSpans;
@@ -79,7 +79,7 @@ use self::scratch::Scratch;
 use self::span::{Place, SpanBounds};
 use self::stack::Mirror;
 use self::store::{Closed, Store};
-#[cfg(feature = "_bridge")]
+#[cfg(feature = "opentelemetry-0_33")]
 pub(crate) use self::table::Table;
 pub(crate) use self::tail::Holder;
 use self::visit::{Bounds, Fields};
@@ -119,7 +119,7 @@ pub struct OtlpLayer {
     /// Whether entering and leaving a span is noted anywhere.
     watches: bool,
     ambient: Option<Box<dyn Ambient>>,
-    guest: Option<Box<dyn Guest>>,
+    guests: Vec<Box<dyn Guest>>,
     /// The flag of a span that is exported; none where no span is.
     exported: u32,
     /// Whether there are processors.
@@ -221,7 +221,7 @@ impl OtlpLayer {
             tracks,
             watches: tracks,
             ambient: None,
-            guest: None,
+            guests: Vec::new(),
             exported,
             is_hooked,
             writes_more: config.threads || is_hooked,
@@ -436,7 +436,7 @@ where
 
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.home.set(dispatch);
-        if let Some(guest) = &self.guest {
+        for guest in &self.guests {
             guest.registered(dispatch);
         }
     }
@@ -557,12 +557,12 @@ where
         self.mirror.closed(id.into_u64());
     }
 
-    #[cfg(feature = "tracing-opentelemetry-0_34")]
+    #[cfg(feature = "_guest")]
     #[allow(unsafe_code, reason = "it only answers with what is asked for by type")]
     unsafe fn downcast_raw(&self, id: TypeId) -> Option<*const ()> {
         if id == TypeId::of::<Self>() {
             return Some(std::ptr::from_ref(self).cast());
         }
-        self.guest.as_ref()?.answer(id)
+        self.guests.iter().find_map(|guest| guest.answer(id))
     }
 }

@@ -9,7 +9,6 @@ use tracing_core::Metadata;
 use super::OtlpLayer;
 use super::activity::Activity;
 use super::asking;
-use super::fresh::Start;
 use super::scratch;
 use super::shard::Shard;
 use super::shed::SHED;
@@ -55,6 +54,7 @@ impl OtlpLayer {
         }
         match self.store.settle(id)? {
             Settled::At(place) => Some(place),
+            Settled::Bidden => self.prepare(id).or_else(|| self.decide(id)),
             Settled::Undecided => self.decide(id),
         }
     }
@@ -152,7 +152,7 @@ impl OtlpLayer {
             ..*place
         };
         *start = match early {
-            None => Start::Undecided,
+            None => start.undecided(),
             Some(decision) => {
                 place.decide(decision);
                 start.decided()
@@ -205,11 +205,6 @@ impl OtlpLayer {
     /// Asks the sampler, now that the span starts.
     #[cold]
     fn decide(&self, id: u64) -> Option<Place> {
-        if cfg!(feature = "_bridge")
-            && let Some(place) = self.prepare(id)
-        {
-            return Some(place);
-        }
         let Some(_asking) = asking::begin(self, id) else {
             // The sampler itself records in the span, or asks for its context: it is where it will be, if nothing else is known.
             return self.store.place(id);
@@ -239,7 +234,8 @@ impl OtlpLayer {
             let sampling = self.ask(parent.as_ref(), &place, metadata, &scratch.record);
             self.store.unsettled(id, |shard| {
                 // Another thread may have been faster.
-                if let Some((Start::Undecided, now)) = shard.state(id)
+                if let Some((start, now)) = shard.state(id)
+                    && start.is_undecided()
                     && (is_last || now.is_below_the_same(&place))
                 {
                     self.apply(shard, id, sampling);
@@ -253,9 +249,12 @@ impl OtlpLayer {
         let decided = self.store.unsettled(id, |shard| {
             let record = shard.open.get(id).map_or(&[][..], |span| &span.record);
             let has_parent = trace::parent_of(record).is_some();
-            let Some((Start::Undecided, place)) = shard.state(id) else {
+            let Some((start, place)) = shard.state(id) else {
                 return false;
             };
+            if !start.is_undecided() {
+                return false;
+            }
             let decision = self.early(place, Parent::None);
             let Some(decision) = decision.filter(|_| !has_parent) else {
                 return false;
@@ -270,6 +269,7 @@ impl OtlpLayer {
     pub(super) fn give_up(&self, id: u64) {
         self.store
             .unsettled(id, |shard| self.fix(shard, id, Decision::Drop));
+        self.store.unbid(id);
     }
 
     /// What is known of a span that has not started; its message is copied. A root that the budget has no room for has none.

@@ -72,6 +72,8 @@ impl Closed {
 pub(super) enum Settled {
     /// It has: this is its place for good.
     At(Place),
+    /// First, the guests of the layer have to be told.
+    Bidden,
     /// First, its sampler has to be asked.
     Undecided,
 }
@@ -140,7 +142,7 @@ impl Store {
         self.part(id).fresh.entered(id)
     }
 
-    /// Starts a span that has not started yet, unless its sampler has to be asked first.
+    /// Starts a span that has not started yet, unless something has to be done first.
     #[inline]
     pub(super) fn settle(&self, id: u64) -> Option<Settled> {
         let mut held = self.hold(id);
@@ -152,7 +154,8 @@ impl Store {
                 *start = Start::Plain;
                 fresh.unpark();
             }
-            Start::Bidden | Start::Undecided => return Some(Settled::Undecided),
+            Start::Bidden | Start::BiddenUndecided => return Some(Settled::Bidden),
+            Start::Undecided => return Some(Settled::Undecided),
         }
         Some(Settled::At(*place))
     }
@@ -171,9 +174,9 @@ impl Store {
         Some(work(shard))
     }
 
-    /// Has a guest told when a span is closed, and before it starts if it has not. Says whether it has; `None` where it is not known.
+    /// Has the guests told when a span is closed, and before it starts if it has not. Says whether it has; `None` where it is not known.
     #[cfg_attr(
-        not(feature = "tracing-opentelemetry-0_34"),
+        not(feature = "_guest"),
         allow(dead_code, reason = "only a bridge brings a guest")
     )]
     pub(super) fn bid(&self, id: u64) -> Option<bool> {
@@ -181,18 +184,18 @@ impl Store {
             return None;
         }
         let bidden = self.unsettled(id, |shard| {
-            if let Some((start @ Start::Parked, _)) = shard.state(id) {
-                *start = Start::Bidden;
+            if let Some((start, _)) = shard.state(id) {
+                *start = start.bidden(true);
             }
         });
         Some(bidden.is_none())
     }
 
-    /// The guest has been told.
+    /// The guests have been told.
     pub(super) fn unbid(&self, id: u64) {
         self.unsettled(id, |shard| {
-            if let Some((start @ Start::Bidden, _)) = shard.state(id) {
-                *start = Start::Parked;
+            if let Some((start, _)) = shard.state(id) {
+                *start = start.bidden(false);
             }
         });
     }
@@ -210,7 +213,7 @@ impl Store {
         }
         // Of what is not recorded, only a root for which there is no room waits.
         let bare = held.shard.bare.get(id);
-        bare.is_some_and(|bare| bare.start == Start::Undecided)
+        bare.is_some_and(|bare| bare.start.is_undecided())
     }
 
     /// Whether the span is one of this layer's.
@@ -264,7 +267,7 @@ impl Store {
             drop(held);
             return Taken::Nothing(self.close(id, |_, _| {}));
         };
-        if matches!(span.start, Start::Bidden | Start::Undecided) {
+        if span.start.takes_work() {
             shard.open.insert(id, span);
             return Taken::Nothing(Closed::Undecided);
         }
@@ -287,7 +290,7 @@ impl Store {
         if !shard.open.is_empty()
             && let Some(mut span) = shard.open.remove(id)
         {
-            if matches!(span.start, Start::Bidden | Start::Undecided) {
+            if span.start.takes_work() {
                 shard.open.insert(id, span);
                 return Closed::Undecided;
             }

@@ -100,7 +100,7 @@ pub(super) fn assemble(plan: Plan) -> Result<(OtlpLayer, Guard), Error> {
         mailbox,
         outlets,
         explanation,
-        #[cfg(feature = "_bridge")]
+        #[cfg(feature = "opentelemetry-0_33")]
         rules: (record, [config.limits, config.logs.limits]),
     });
     panic::flush_before(&shared, hooks.flush_on_panic);

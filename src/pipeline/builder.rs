@@ -10,6 +10,8 @@ use super::destination::Wanted;
 use super::explain::Explanation;
 use super::exporter::Exporter;
 use super::guard::Guard;
+#[cfg(feature = "_bridge")]
+use super::interop;
 use super::resolve;
 use super::restraint;
 use crate::config::{Batch, Concurrency, Errors, Limits, Logs};
@@ -72,7 +74,7 @@ pub struct Builder {
     pub(super) transport: Option<Box<dyn Transport>>,
     pub(super) exporters: Vec<Exporter>,
     pub(super) on_error: Option<Hook>,
-    #[cfg(feature = "_bridge")]
+    #[cfg(feature = "opentelemetry-0_33")]
     pub(super) context_activation: Option<bool>,
 }
 
@@ -479,7 +481,7 @@ impl Builder {
         if let Some(level) = &environment.log_level {
             say::set_level(level.value);
         }
-        #[cfg(feature = "_bridge")]
+        #[cfg(feature = "opentelemetry-0_33")]
         let context_activation = self.context_activation;
         let plan = self.plan(environment)?;
         plan.explanation
@@ -488,9 +490,11 @@ impl Builder {
             .for_each(|line| say(line));
         say::tell(Level::Debug, &plan.explanation.to_string());
         let built = assemble(plan);
+        #[cfg(feature = "_bridge")]
+        let built = built.map(|(layer, guard)| (interop::bridged(layer), guard));
         #[cfg(feature = "opentelemetry-0_33")]
         let built =
-            built.map(|(layer, guard)| (super::interop::joined(layer, context_activation), guard));
+            built.map(|(layer, guard)| (interop::activating(layer, context_activation), guard));
         built
     }
 

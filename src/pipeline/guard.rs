@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use tracing_subscriber::filter::Targets;
 
 use super::explain::Explanation;
-#[cfg(feature = "_bridge")]
+#[cfg(feature = "opentelemetry-0_33")]
 use crate::config;
+#[cfg(feature = "_bridge")]
+use crate::context::Propagators;
 use crate::error::Error;
 use crate::export::{Mailbox, Reply};
 use crate::layer::{OpenSpans, Parts, SpanSnapshot};
@@ -28,12 +30,12 @@ pub(super) struct Shared {
     pub(super) open_spans: OpenSpans,
     pub(super) explanation: Explanation,
     /// What a layer is made of beside its parts.
-    #[cfg(feature = "_bridge")]
+    #[cfg(feature = "opentelemetry-0_33")]
     pub(super) rules: Rules,
 }
 
 /// What is recorded, and the limits of spans and log records.
-#[cfg(feature = "_bridge")]
+#[cfg(feature = "opentelemetry-0_33")]
 pub(super) type Rules = (config::Record, [config::Limits; 2]);
 
 /// One signal on its way to one destination.
@@ -144,8 +146,13 @@ impl Handle {
         }
     }
 
-    /// What a further layer of the pipeline is made of.
     #[cfg(feature = "_bridge")]
+    pub(super) fn propagators(&self) -> Propagators {
+        self.0.parts.propagators.clone()
+    }
+
+    /// What a further layer of the pipeline is made of.
+    #[cfg(feature = "opentelemetry-0_33")]
     pub(super) fn parts(&self) -> (Parts, Rules) {
         (self.0.parts.clone(), self.0.rules)
     }

@@ -3,13 +3,19 @@
 #[cfg(feature = "opentelemetry-sdk-0_33")]
 use std::sync::Arc;
 
+#[cfg(feature = "opentelemetry-0_33")]
 use super::builder::Builder;
 use super::guard::Handle;
-use crate::bridge::opentelemetry_0_33::{Active, ContextPropagator, TracerProvider};
+use crate::bridge;
+#[cfg(feature = "opentelemetry-0_33")]
+use crate::bridge::opentelemetry_0_33::{Active, TracerProvider};
 #[cfg(feature = "opentelemetry-sdk-0_33")]
 use crate::bridge::opentelemetry_sdk_0_33::PipelineExporter;
-use crate::layer::{Manual, OtlpLayer};
+#[cfg(feature = "opentelemetry-0_33")]
+use crate::layer::Manual;
+use crate::layer::OtlpLayer;
 
+#[cfg(feature = "opentelemetry-0_33")]
 impl Builder {
     /// Whether a span that is entered is the active context of OpenTelemetry's API, as far as a feature for that is enabled, and
     /// what is active there is the parent of roots (see [`bridge`](crate::bridge)). On by default with such a feature.
@@ -19,12 +25,18 @@ impl Builder {
     }
 }
 
-/// Joins a layer to the contexts of others.
-pub(super) fn joined(layer: OtlpLayer, context_activation: Option<bool>) -> OtlpLayer {
+/// A layer that others have a part in, whichever are enabled.
+pub(super) fn bridged(layer: OtlpLayer) -> OtlpLayer {
+    #[cfg(feature = "tracing-opentelemetry-0_33")]
+    let layer = layer.hosting(Box::new(bridge::tracing_opentelemetry_0_33::Embed::new()));
     #[cfg(feature = "tracing-opentelemetry-0_34")]
-    let layer = layer.hosting(Box::new(
-        crate::bridge::tracing_opentelemetry_0_34::Embed::new(),
-    ));
+    let layer = layer.hosting(Box::new(bridge::tracing_opentelemetry_0_34::Embed::new()));
+    layer
+}
+
+/// A layer whose spans are the active contexts of OpenTelemetry's API, unless that is switched off.
+#[cfg(feature = "opentelemetry-0_33")]
+pub(super) fn activating(layer: OtlpLayer, context_activation: Option<bool>) -> OtlpLayer {
     if context_activation.unwrap_or(true) {
         layer.surrounded_by(Box::new(Active::new()))
     } else {
@@ -32,6 +44,7 @@ pub(super) fn joined(layer: OtlpLayer, context_activation: Option<bool>) -> Otlp
     }
 }
 
+#[cfg(feature = "opentelemetry-0_33")]
 impl From<&Handle> for TracerProvider {
     fn from(handle: &Handle) -> Self {
         let (parts, (record, [limits, _])) = handle.parts();
@@ -39,10 +52,17 @@ impl From<&Handle> for TracerProvider {
     }
 }
 
-impl From<&Handle> for ContextPropagator {
+#[cfg(feature = "opentelemetry-0_33")]
+impl From<&Handle> for bridge::opentelemetry_0_33::ContextPropagator {
     fn from(handle: &Handle) -> Self {
-        let (parts, _) = handle.parts();
-        Self::new(parts.propagators)
+        Self::new(handle.propagators())
+    }
+}
+
+#[cfg(feature = "tracing-opentelemetry-0_33")]
+impl From<&Handle> for bridge::tracing_opentelemetry_0_33::ContextPropagator {
+    fn from(handle: &Handle) -> Self {
+        Self::new(handle.propagators())
     }
 }
 

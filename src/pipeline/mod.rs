@@ -8,7 +8,7 @@ mod exporter;
 mod guard;
 #[cfg(feature = "init")]
 mod init;
-#[cfg(feature = "opentelemetry-0_33")]
+#[cfg(feature = "_bridge")]
 mod interop;
 mod panic;
 mod resolve;

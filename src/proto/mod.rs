@@ -12,7 +12,7 @@ pub(crate) mod resource;
 #[cfg(any(feature = "grpc", feature = "http", test, fuzzing))]
 pub(crate) mod response;
 pub(crate) mod runs;
-#[cfg(feature = "_bridge")]
+#[cfg(feature = "opentelemetry-0_33")]
 pub(crate) mod scope;
 pub(crate) mod shorten;
 pub(crate) mod trace;

@@ -60,8 +60,10 @@ const CONTAINED: [(&[&str], &[&str]); 5] = [
     (
         &[
             "opentelemetry::",
+            "opentelemetry_0_32::",
             "opentelemetry_sdk::",
             "tracing_opentelemetry::",
+            "tracing_opentelemetry_0_33::",
         ],
         &["bridge"],
     ),

@@ -8,8 +8,7 @@ use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{SpanId, TraceContextExt};
 use opentelemetry::{Context, ContextGuard};
 
-use super::convert;
-use super::span::Span;
+use super::api::{self, Span};
 use crate::context;
 use crate::layer::{Ambient, Entering, Far, Surroundings, Table};
 use crate::sync::lock;
@@ -139,9 +138,9 @@ impl Active {
             outer = current.flatten().unwrap_or(outer);
         }
         if !context.baggage().is_empty() && outer.baggage().is_empty() {
-            outer = convert::with_baggage(outer, context.baggage());
+            outer = api::with_baggage(outer, context.baggage());
         }
-        let active = outer.with_span(Span::of_tracing(span.into(), far));
+        let active = outer.with_span(Span::new(span.into(), far));
         let kept = active.clone();
         let replaced = self.update(id, |open| {
             let known = open.get_mut(id)?;

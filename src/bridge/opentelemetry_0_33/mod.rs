@@ -39,19 +39,17 @@
 //! ```
 
 mod active;
-mod convert;
-mod propagator;
-mod span;
+#[path = "../opentelemetry/mod.rs"]
+pub(in crate::bridge) mod api;
+mod kind;
 mod tracer;
 
+use ::opentelemetry;
+
 pub(crate) use self::active::Active;
+pub use self::api::{ContextPropagator, Span, propagator, span_context, span_id, trace_id};
 #[cfg(feature = "opentelemetry-sdk-0_33")]
-pub(super) use self::convert::{kind, kind_of, owned_value, value};
-pub use self::convert::{span_context, span_id, trace_id};
-pub use self::propagator::{ContextPropagator, propagator};
-pub use self::span::Span;
-#[cfg(feature = "tracing-opentelemetry-0_34")]
-pub(super) use self::tracer::describe;
+pub(super) use self::kind::{kind, kind_of};
 pub use self::tracer::{Tracer, TracerProvider};
 
 /// Makes a pipeline's tracers and its propagators the global ones, which libraries that are instrumented by OpenTelemetry's API use.

@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use opentelemetry::trace::{self as otel, SpanBuilder, TraceContextExt};
 use opentelemetry::{Context, InstrumentationScope};
 
-use super::convert;
-use super::span::Span;
+use super::api::{self, Span};
+use super::kind::kind;
 use crate::clock::unix_nanos;
 use crate::context;
-use crate::layer::{Begun, Far, Manual, Scope};
+use crate::layer::{Begun, Manual, Scope};
 
 /// Makes tracers whose spans go through a pipeline: by its sampler, its limits and its exporter.
 ///
@@ -33,7 +33,7 @@ impl otel::TracerProvider for TracerProvider {
     fn tracer_with_scope(&self, scope: InstrumentationScope) -> Tracer {
         let attributes = scope
             .attributes()
-            .map(|pair| (pair.key.as_str(), convert::value(&pair.value)));
+            .map(|pair| (pair.key.as_str(), api::convert::value(&pair.value)));
         Tracer {
             manual: Arc::clone(&self.0),
             scope: Scope::of(
@@ -64,24 +64,19 @@ impl otel::Tracer for Tracer {
         let begun = Begun {
             scope: self.scope,
             name: &builder.name,
-            kind: convert::kind(builder.span_kind.as_ref()),
+            kind: kind(builder.span_kind.as_ref()),
             parent: &context::Context::from(parent),
             start: unix_nanos(builder.start_time.unwrap_or_else(SystemTime::now)),
         };
         match self
             .manual
-            .begin(&begun, |far| describe_to_sampler(&builder, far))
+            .begin(&begun, |far| api::describe(&builder, far))
         {
             None => outer(),
             Some((context, None)) => Span::not_recorded(context_of(&context)),
             Some((context, Some(far))) => {
-                add_events(&builder, &far);
-                Span::by_hand(
-                    context_of(&context),
-                    far,
-                    Arc::clone(&self.manual),
-                    self.scope,
-                )
+                api::add_events(&builder, &far);
+                Span::new(context_of(&context), far)
             }
         }
     }
@@ -89,33 +84,4 @@ impl otel::Tracer for Tracer {
 
 fn context_of(context: &context::Context) -> otel::SpanContext {
     context.span().map_or(otel::SpanContext::NONE, Into::into)
-}
-
-/// What a builder says beside name, kind and start, as a sampler may see it.
-fn describe_to_sampler(builder: &SpanBuilder, far: &Far) {
-    for pair in builder.attributes.iter().flatten() {
-        far.set_attribute(pair.key.as_str(), convert::value(&pair.value));
-    }
-    for link in builder.links.iter().flatten() {
-        if let Some(to) = convert::span_context(&link.span_context) {
-            far.add_link(&to, convert::pairs(&link.attributes));
-        }
-    }
-}
-
-fn add_events(builder: &SpanBuilder, far: &Far) {
-    for event in builder.events.iter().flatten() {
-        far.add_event(
-            &event.name,
-            event.timestamp,
-            convert::pairs(&event.attributes),
-        );
-    }
-}
-
-/// What a builder says beside name, kind and start.
-#[cfg(feature = "tracing-opentelemetry-0_34")]
-pub(in crate::bridge) fn describe(builder: &SpanBuilder, far: &Far) {
-    describe_to_sampler(builder, far);
-    add_events(builder, far);
 }

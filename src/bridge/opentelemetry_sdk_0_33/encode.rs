@@ -9,7 +9,8 @@ use opentelemetry::trace::{Event, Link, Status};
 use opentelemetry_sdk::logs::SdkLogRecord;
 use opentelemetry_sdk::trace::SpanData;
 
-use crate::bridge::opentelemetry_0_33::{kind, span_context, span_id, trace_id, value};
+use crate::bridge::opentelemetry_0_33::api::convert::value;
+use crate::bridge::opentelemetry_0_33::{kind, span_context, span_id, trace_id};
 use crate::clock::unix_nanos;
 use crate::config::Limits;
 use crate::context::SpanContext;

@@ -6,7 +6,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SamplingDecision, ShouldSample};
 
 use super::request;
-use crate::bridge::opentelemetry_0_33::{kind_of, owned_value, span_id, trace_id};
+use crate::bridge::opentelemetry_0_33::api::convert;
+use crate::bridge::opentelemetry_0_33::{kind_of, span_id, trace_id};
 use crate::context::TraceState;
 use crate::id::{SpanId, TraceId};
 use crate::id_generator::IdGenerator;
@@ -54,7 +55,7 @@ impl<S: ShouldSample + 'static> sampler::ShouldSample for Theirs<S> {
         };
         let mut sampling = Sampling::from(decision);
         for KeyValue { key, value, .. } in answer.attributes {
-            sampling = sampling.with_attribute(key, owned_value(&value));
+            sampling = sampling.with_attribute(key, convert::value(&value).into_owned());
         }
         if answer.trace_state != state.unwrap_or_default()
             && let Some(state) = TraceState::parse(&answer.trace_state.header())
@@ -93,5 +94,5 @@ impl<G: opentelemetry_sdk::trace::IdGenerator + 'static> IdGenerator for Ids<G> 
 pub fn resource_attributes(theirs: &Resource) -> impl Iterator<Item = (String, Value<'static>)> {
     theirs
         .iter()
-        .map(|(key, value)| (key.as_str().to_owned(), owned_value(value)))
+        .map(|(key, value)| (key.as_str().to_owned(), convert::value(value).into_owned()))
 }

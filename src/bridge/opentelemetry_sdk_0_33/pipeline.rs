@@ -10,7 +10,7 @@ use opentelemetry_sdk::logs::{LogBatch, LogExporter};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use super::encode::{Encoded, Encoder};
-use crate::bridge::opentelemetry_0_33::value;
+use crate::bridge::opentelemetry_0_33::api::convert::value;
 use crate::config::Limits;
 use crate::error::Error;
 use crate::layer::{Parts, Scope};

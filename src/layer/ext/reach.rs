@@ -37,7 +37,7 @@ const NOBODY: u64 = u64::MAX;
 pub(in crate::layer) enum At<'a> {
     Dispatch(&'a Dispatch, &'a Id),
     #[cfg_attr(
-        not(feature = "_bridge"),
+        not(feature = "opentelemetry-0_33"),
         allow(dead_code, reason = "only a bridge has a layer at hand")
     )]
     Layer(&'a OtlpLayer, u64),

@@ -4,7 +4,6 @@
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, Weak};
 
-use opentelemetry::Context;
 use tracing_core::callsite::Callsite;
 use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Current, Id, Record};
@@ -13,8 +12,11 @@ use tracing_core::{Event, Kind, Level, Metadata, Subscriber};
 use tracing_subscriber::Registry;
 use tracing_subscriber::registry::{Data, LookupSpan};
 
-use super::Whole;
 use super::cells::{CHECK, Cells};
+use super::opentelemetry::Context;
+use super::opentelemetry::baggage::BaggageExt;
+use super::{Whole, api, tracing_opentelemetry};
+use crate::layer::Far;
 use crate::quiet;
 use crate::sync::lock;
 
@@ -70,6 +72,7 @@ impl Compat {
         if let Some(private) = self.cells.private(id) {
             return Some(private);
         }
+        let baggage = far.as_ref().map(Far::baggage).unwrap_or_default();
         let private = self.cells.take_free();
         let private = private.unwrap_or_else(|| make_private(&self.registry));
         self.cells.add(id, private, far.clone());
@@ -83,7 +86,11 @@ impl Compat {
             }
         };
         let made = quiet::guarded(|| {
-            let _marked = Context::current_with_value(Untouched(id)).attach();
+            let mut outer = Context::current();
+            if outer.baggage().is_empty() {
+                outer = api::with_baggage(outer, &baggage);
+            }
+            let _marked = outer.with_value(Untouched(id)).attach();
             announce(&whole, id);
         });
         drop(making);

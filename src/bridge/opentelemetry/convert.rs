@@ -1,12 +1,12 @@
 //! Ids, contexts, values: ours as theirs, and theirs as ours.
 
-use opentelemetry::baggage::{BaggageExt, KeyValueMetadata};
-use opentelemetry::trace::{self as otel, TraceContextExt};
-use opentelemetry::{Array, KeyValue};
+use super::opentelemetry::baggage::{BaggageExt, KeyValueMetadata};
+use super::opentelemetry::trace::{self as otel, TraceContextExt};
+use super::opentelemetry::{self, Array, KeyValue};
 
 use crate::context::{Baggage, Context, SpanContext, TraceFlags, TraceState};
 use crate::id::{SpanId, TraceId};
-use crate::model::{SpanKind, Status, Value};
+use crate::model::{Status, Value};
 
 /// What a context of ours says that theirs cannot: B3's wishes.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub(super) fn onto(theirs: &opentelemetry::Context, ours: &Context) -> opentelem
 }
 
 /// Their context with this baggage, if there is any.
-pub(super) fn with_baggage(
+pub(in crate::bridge) fn with_baggage(
     theirs: opentelemetry::Context,
     baggage: &Baggage,
 ) -> opentelemetry::Context {
@@ -134,7 +134,7 @@ impl From<&opentelemetry::Context> for Context {
 }
 
 /// Keys and values, borrowed.
-pub(super) fn pairs(theirs: &[KeyValue]) -> impl Iterator<Item = (&str, Value<'_>)> {
+pub(in crate::bridge) fn pairs(theirs: &[KeyValue]) -> impl Iterator<Item = (&str, Value<'_>)> {
     theirs
         .iter()
         .map(|pair| (pair.key.as_str(), value(&pair.value)))
@@ -158,37 +158,10 @@ pub(in crate::bridge) fn value(theirs: &opentelemetry::Value) -> Value<'_> {
     }
 }
 
-pub(in crate::bridge) fn kind(theirs: Option<&otel::SpanKind>) -> SpanKind {
-    match theirs {
-        None | Some(otel::SpanKind::Internal) => SpanKind::Internal,
-        Some(otel::SpanKind::Client) => SpanKind::Client,
-        Some(otel::SpanKind::Server) => SpanKind::Server,
-        Some(otel::SpanKind::Producer) => SpanKind::Producer,
-        Some(otel::SpanKind::Consumer) => SpanKind::Consumer,
-    }
-}
-
 pub(super) fn status(theirs: otel::Status) -> Status {
     match theirs {
         otel::Status::Unset => Status::Unset,
         otel::Status::Ok => Status::Ok,
         otel::Status::Error { description } => Status::Error(description),
-    }
-}
-
-/// The value, which owns its texts.
-#[cfg(feature = "opentelemetry-sdk-0_33")]
-pub(in crate::bridge) fn owned_value(theirs: &opentelemetry::Value) -> Value<'static> {
-    value(theirs).into_owned()
-}
-
-#[cfg(feature = "opentelemetry-sdk-0_33")]
-pub(in crate::bridge) fn kind_of(ours: SpanKind) -> otel::SpanKind {
-    match ours {
-        SpanKind::Internal => otel::SpanKind::Internal,
-        SpanKind::Client => otel::SpanKind::Client,
-        SpanKind::Server => otel::SpanKind::Server,
-        SpanKind::Producer => otel::SpanKind::Producer,
-        SpanKind::Consumer => otel::SpanKind::Consumer,
     }
 }

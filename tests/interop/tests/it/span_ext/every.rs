@@ -1,19 +1,20 @@
-//! tracing-opentelemetry's trait on spans of ours.
+//! tracing-opentelemetry's trait on spans of ours, of whichever version.
 
 use std::thread;
 
-use opentelemetry::baggage::BaggageExt;
-use opentelemetry::trace::{
-    SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
-};
-use opentelemetry::{Context, KeyValue};
 use tracing::{Dispatch, Span, Subscriber, info, info_span};
-use tracing_opentelemetry::{OpenTelemetrySpanExt, SetParentError, get_otel_context};
 use tracing_otlp::{OtlpLayer, Sampler, SpanExt};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::{EnvFilter, Layer, Registry, prelude::*, reload};
 
 use interop::{Pipeline, Spans, record, record_with};
+
+use super::opentelemetry::baggage::BaggageExt;
+use super::opentelemetry::trace::{
+    SpanContext, SpanId, Status, TraceContextExt, TraceFlags, TraceId, TraceState,
+};
+use super::opentelemetry::{Context, KeyValue};
+use super::tracing_opentelemetry::{self, OpenTelemetrySpanExt, SetParentError, get_otel_context};
 
 fn caller() -> SpanContext {
     SpanContext::new(
@@ -198,6 +199,49 @@ fn ours_and_theirs_agree_in_any_order() {
         );
     });
     assert_eq!(spans.len(), 2);
+}
+
+/// What was said waits for the span's start in their hands.
+#[test]
+fn what_is_said_is_there_also_when_our_parent_comes_after_it() {
+    for is_entered in [true, false] {
+        let spans = record(|_| {
+            let span = info_span!("span");
+            OpenTelemetrySpanExt::set_attribute(&span, "theirs", 1);
+            // Without a tracestate, the sampler decides at once.
+            let ids = (caller().trace_id(), caller().span_id());
+            let caller =
+                SpanContext::new(ids.0, ids.1, TraceFlags::SAMPLED, true, TraceState::NONE);
+            let parent = Context::new().with_remote_span_context(caller);
+            SpanExt::set_parent(&span, tracing_otlp::Context::from(&parent)).unwrap();
+            if is_entered {
+                span.in_scope(|| {});
+            }
+        });
+        let span = spans.named("span");
+        assert_eq!(span.attribute("theirs"), Some(&1.into()), "{is_entered}");
+        assert_eq!(span.parent_span_id.unwrap().to_bytes(), [2; 8]);
+    }
+}
+
+/// Nothing of the span was looked at before.
+#[test]
+fn what_is_said_is_there_also_before_processors() {
+    struct Nothing;
+    impl tracing_otlp::Processor for Nothing {}
+    let spans = record_with(
+        |builder| {
+            builder
+                .with_context_activation(false)
+                .with_processor(Nothing)
+        },
+        |_| {
+            let span = info_span!("span");
+            OpenTelemetrySpanExt::set_attribute(&span, "theirs", 1);
+            info_span!("other").in_scope(|| {});
+        },
+    );
+    assert_eq!(spans.named("span").attribute("theirs"), Some(&1.into()));
 }
 
 #[test]

@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use opentelemetry::Context;
-use opentelemetry::propagation::text_map_propagator::FieldIter;
-use opentelemetry::propagation::{self as otel, TextMapPropagator};
-
 use super::convert;
+use super::opentelemetry::Context;
+use super::opentelemetry::propagation::text_map_propagator::FieldIter;
+use super::opentelemetry::propagation::{self as otel, TextMapPropagator};
 use crate::context::{self, Propagators};
 
 /// Reads and writes contexts in the forms of a pipeline ([`Builder::with_propagators`](crate::Builder::with_propagators)), for those

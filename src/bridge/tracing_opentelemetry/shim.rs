@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use opentelemetry::trace::{SpanBuilder, SpanContext, Tracer};
-use opentelemetry::{Context, Value};
-
+use super::api::{self, Span};
 use super::cells::Cells;
 use super::compat::{SPAN, Untouched};
-use crate::bridge::opentelemetry_0_33::{Span, describe};
-use crate::context;
+use super::opentelemetry::trace::{SpanBuilder, SpanContext, Tracer};
+use super::opentelemetry::{Context, Value};
 
 #[derive(Debug)]
 pub(super) struct Shim(Arc<Cells>);
@@ -34,13 +32,12 @@ impl Shim {
             // Where it has started, nobody can.
             far.set_parent(&parent.into());
         }
-        describe(&builder, &far);
-        let span = far
-            .start()
-            .as_ref()
-            .and_then(context::Context::span)?
-            .into();
-        Some(Span::of_tracing(span, far))
+        api::describe(&builder, &far);
+        self.0.told(id);
+        let started = far.start()?;
+        // An event would have started it.
+        api::add_events(&builder, &far);
+        Some(Span::new(started.span()?.into(), far))
     }
 }
 

@@ -33,6 +33,8 @@ struct Known {
     private: u64,
     /// `None` for the one that is made to try.
     far: Option<Far>,
+    /// Whether all that has to be said before its start has been.
+    is_told: bool,
 }
 
 impl Default for Cells {
@@ -106,8 +108,26 @@ impl Cells {
         self.far(id)?.dispatch()
     }
 
+    /// The dispatcher of a span of which they still hold what has to be said before its start.
+    pub(super) fn dispatch_of_untold(&self, id: u64) -> Option<Dispatch> {
+        let known = lock(self.shard(id)).get(&id)?.clone();
+        known.far.filter(|_| !known.is_told)?.dispatch()
+    }
+
+    /// All that has to be said before the span's start has been.
+    pub(super) fn told(&self, id: u64) {
+        if let Some(known) = lock(self.shard(id)).get_mut(&id) {
+            known.is_told = true;
+        }
+    }
+
     pub(super) fn add(&self, id: u64, private: u64, far: Option<Far>) {
-        let replaced = lock(self.shard(id)).insert(id, Known { private, far });
+        let known = Known {
+            private,
+            far,
+            is_told: false,
+        };
+        let replaced = lock(self.shard(id)).insert(id, known);
         drop(replaced);
     }
 
