@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use tracing_core::{Metadata, field::Field};
+use tracing_core::{Level, Metadata, field::Field};
 
 use super::filter::Filter;
 use super::log_crate;
@@ -102,6 +102,8 @@ pub(super) struct Template {
     pub(super) route: Route,
     /// What the callsite's own `name:` says of its events.
     pub(super) event_name: Option<&'static str>,
+    /// Whether its events have such a name, or tell their span that it failed.
+    pub(super) has_more: bool,
     /// The tag of its attributes.
     pub(super) tag: u8,
     /// The constant part of a record, behind a span's head or an event's time.
@@ -270,6 +272,7 @@ impl Builder<'_> {
             target: self.target,
             route,
             event_name: own_name(metadata),
+            has_more: own_name(metadata).is_some() || *metadata.level() == Level::ERROR,
             tag: self.kind.tag(),
             constants: self.constants.into(),
             constant_attributes: self.count,

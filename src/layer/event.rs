@@ -1,38 +1,84 @@
-//! An event on its way into its span.
+//! An event, and its way into its span.
 
 use tracing_core::{Event, Level};
 
 use super::OtlpLayer;
 use super::callsite::Template;
+use super::ext;
 use super::failure::Failure;
 use super::scratch::{self, Noted, Scratch};
 use super::shard::Account;
 use super::span::{OpenSpan, Place};
 use super::visit::{Bounds, Fields};
 use super::written::Written;
-use crate::proto::trace;
-use crate::quiet::Gate;
+use crate::proto::trace::{self, Ids};
+use crate::quiet::{self, Gate};
 
 /// An event that is cut to fit has at least so many bytes beside its constants, or is left out.
 pub(super) const LEAST: usize = 64;
 
-impl OtlpLayer {
-    /// An event in a span that is recorded, at this time.
+/// Shows a span and those around it, from the inside out.
+pub(super) type Ancestors<'a> = dyn Fn(u64, &mut dyn FnMut(u64)) + 'a;
+
+/// An event with what is known of its surroundings.
+pub(super) struct Happening<'a> {
+    pub(super) event: &'a Event<'a>,
+    pub(super) time: u64,
+    /// The span that it belongs to,
+    pub(super) span: Option<u64>,
+    /// and that one's place.
+    pub(super) place: Place,
+    pub(super) ancestors: &'a Ancestors<'a>,
+    /// Memory is not short, and it is not too deep in values that record.
+    pub(super) is_plain: bool,
+}
+
+impl Happening<'_> {
     #[inline]
-    pub(super) fn on_span_event(
-        &self,
-        template: &Template,
-        event: &Event<'_>,
-        id: u64,
-        place: &Place,
-        time: u64,
-        gate: Gate,
-    ) {
-        if gate == Gate::TooDeep {
+    pub(super) fn is_too_deep(&self) -> bool {
+        !self.is_plain && quiet::gate() == Gate::TooDeep
+    }
+
+    /// Shows the span that it belongs to and those around that, from the inside out.
+    pub(super) fn each_span_around(&self, mut see: impl FnMut(u64)) {
+        if let Some(id) = self.span {
+            (self.ancestors)(id, &mut see);
+        }
+    }
+
+    /// Whether it belongs to a span, whose ids its place has: outside of any, to the one in another process that is attached to the
+    /// thread.
+    #[inline]
+    pub(super) fn has_ids(&mut self) -> bool {
+        self.span.is_some() || ext::is_remote_parent_attached() && self.take_attached()
+    }
+
+    #[cold]
+    fn take_attached(&mut self) -> bool {
+        let parent = ext::remote_parent();
+        let Some(span) = parent.as_ref().and_then(|parent| parent.span()) else {
+            return false;
+        };
+        self.place.ids = Ids {
+            trace: span.trace_id(),
+            span: span.span_id(),
+            flags: u32::from(span.flags().bits()),
+        };
+        true
+    }
+}
+
+impl OtlpLayer {
+    /// An event in a span that is recorded.
+    #[inline]
+    pub(super) fn on_span_event(&self, template: &Template, happening: &Happening<'_>) {
+        let Happening { event, time, .. } = *happening;
+        let Some(id) = happening.span else { return };
+        if happening.is_too_deep() {
             return self.store.drop_event(id);
         }
         if self.is_hooked {
-            return self.add_event_hooked(template, event, id, place, time);
+            return self.add_event_hooked(template, event, id, &happening.place, time);
         }
         let mut scratch = scratch::take();
         self.add_event(template, event, id, time, &mut scratch);

@@ -39,6 +39,7 @@ pub(super) fn key(field: &'static str, has_location: bool) -> &'static str {
 }
 
 /// The template of a record that came over a bridge, by the record's own target.
+#[inline(never)]
 pub(super) fn template<'t>(
     templates: &'t Templates,
     event: &Event<'_>,

@@ -57,6 +57,7 @@ pub(crate) use self::ambient::{Ambient, Guest};
 #[cfg(feature = "opentelemetry-0_33")]
 pub(crate) use self::ambient::{Entering, Surroundings};
 use self::callsite::{Template, Templates};
+use self::event::Happening;
 #[cfg(feature = "fmt")]
 pub use self::ext::WithTraceIds;
 pub use self::ext::{SpanExt, extract, inject, with_remote_parent, with_remote_parent_async};
@@ -73,6 +74,7 @@ pub use self::open_spans::SpanSnapshot;
 pub(crate) use self::processor::Processors;
 pub use self::processor::{Processor, Record as ProcessedRecord, RecordKind};
 use self::registry::Home;
+use self::route::Route;
 pub(crate) use self::route::Routing;
 pub use self::route::{EventRule, Events};
 use self::scratch::Scratch;
@@ -199,7 +201,7 @@ impl OtlpLayer {
             templates: Templates::new(config, limits, log_settings.limits, routing),
             logs: logs.map(|stream| {
                 let limiter = parts.limiters.logs.clone();
-                Logs::new(stream, limiter, log_settings, &limits, &config)
+                Logs::new(stream, limiter, log_settings, &limits, &config, is_hooked)
             }),
             store: Store::new(&parts.budget, bytes),
             home: Home::default(),
@@ -239,13 +241,17 @@ impl OtlpLayer {
     #[cold]
     fn sees_all(&self) -> bool {
         dispatcher::get_default(|dispatch| {
-            let found = dispatch.downcast_ref::<Self>();
-            let sees_all = found.is_some_and(|found| std::ptr::eq(found, self));
+            let sees_all = self.is_found_by(dispatch);
             if sees_all {
                 self.home.set(dispatch);
             }
             sees_all
         })
+    }
+
+    fn is_found_by(&self, dispatch: &Dispatch) -> bool {
+        let found = dispatch.downcast_ref::<Self>();
+        found.is_some_and(|found| std::ptr::eq(found, self))
     }
 
     /// A span that is created on a thread of ours, or too deep.
@@ -436,6 +442,9 @@ where
 
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         self.home.set(dispatch);
+        if self.is_found_by(dispatch) {
+            self.mirror.find();
+        }
         for guest in &self.guests {
             guest.registered(dispatch);
         }
@@ -490,37 +499,45 @@ where
 
     #[inline]
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let gate = quiet::gate();
-        if gate == Gate::Quiet || !self.has_events {
+        let is_open = self.is_open();
+        if !self.has_events || !is_open && quiet::gate() == Gate::Quiet {
             return;
         }
-        let template = self.templates.get(event.metadata());
-        if !template.is_span_event_alone() {
-            return self.on_routed_event(template, event, &context, gate);
+        let mut template = self.templates.get(event.metadata());
+        if let Route::Foreign(rest) = &template.route {
+            template = log_crate::template(&self.templates, event, rest);
         }
-        if !template.passes(&self.parts.filter) {
+        let is_plain = template.passes_plainly(&self.parts.filter);
+        if matches!(template.route, Route::Off) || !is_plain && !template.passes(&self.parts.filter)
+        {
             return;
         }
         if self.is_surrounded() && self.is_suppressed() {
             return;
         }
-        let mut place = Place::NOWHERE;
-        let Some(id) = registry::span_of(self, event, &context, &mut place) else {
-            return;
+        let ancestors = |id, see: &mut dyn FnMut(u64)| registry::each_ancestor(id, &context, see);
+        let mut happening = Happening {
+            event,
+            time: 0,
+            span: None,
+            place: Place::NOWHERE,
+            ancestors: &ancestors,
+            is_plain: is_plain && is_open,
         };
-        if !place.is_recorded {
+        happening.span = registry::span_of(self, event, &context, &mut happening.place);
+        let place = &mut happening.place;
+        if template.is_span_event_alone() && !place.is_recorded {
             return;
         }
-        if gate == Gate::TooDeep {
-            return self.store.drop_event(id);
+        if happening.span.is_none() {
+            place.epoch = self.parts.clock.epoch();
         }
-        let time = self.parts.clock.at(place.epoch);
-        if self.is_hooked {
-            return self.add_event_hooked(template, event, id, &place, time);
+        happening.time = self.parts.clock.at(place.epoch);
+        match &template.route {
+            Route::SpanEvent => self.on_span_event(template, &happening),
+            Route::Log => self.on_log(template, &mut happening),
+            _ => self.on_both(template, &mut happening),
         }
-        let mut scratch = scratch::take();
-        self.add_event(template, event, id, time, &mut scratch);
-        scratch::put_back(scratch);
     }
 
     #[inline]

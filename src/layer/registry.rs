@@ -159,8 +159,28 @@ fn known(id: &Id, layer: &OtlpLayer) -> Option<(u64, Place)> {
 }
 
 /// The span that an event belongs to, and into `place` its place.
-#[inline]
+#[inline(always)]
 pub(super) fn span_of<S>(
+    layer: &OtlpLayer,
+    event: &Event<'_>,
+    context: &Context<'_, S>,
+    place: &mut Place,
+) -> Option<u64>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    if event.is_contextual() {
+        match layer.mirror.current(place) {
+            Current::Nothing => return None,
+            Current::Ours(id) => return Some(id),
+            Current::Span(_) | Current::Unknown => {}
+        }
+    }
+    find_span(layer, event, context, place)
+}
+
+#[inline(never)]
+fn find_span<S>(
     layer: &OtlpLayer,
     event: &Event<'_>,
     context: &Context<'_, S>,
@@ -171,10 +191,8 @@ where
 {
     let id = if event.is_contextual() {
         match layer.mirror.current(place) {
-            Current::Nothing => return None,
-            Current::Ours(id) => return Some(id),
-            Current::Span(id) => id,
-            Current::Unknown => context.current_span().id()?.into_u64(),
+            Current::Ours(id) | Current::Span(id) => id,
+            Current::Nothing | Current::Unknown => context.current_span().id()?.into_u64(),
         }
     } else {
         event.parent()?.into_u64()

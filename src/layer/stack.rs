@@ -42,8 +42,10 @@ pub(super) struct Mirror {
 const UNASKED: u64 = 0;
 /// The subscriber has asked; no span was entered yet.
 const ASKED: u64 = 1;
-const TRUSTED: u64 = 2;
-const BROKEN: u64 = 3;
+/// Nobody has asked yet, but the dispatcher finds the layer.
+const FOUND: u64 = 2;
+const TRUSTED: u64 = 3;
+const BROKEN: u64 = 4;
 
 /// The place of a span is known, and fixed.
 const KNOWN: u32 = 1;
@@ -81,9 +83,20 @@ impl Mirror {
     /// The subscriber asks for the layer's level.
     pub(super) fn ask(&self) {
         // Only before the first span is entered does it say anything.
+        self.step(UNASKED, ASKED);
+        self.step(FOUND, TRUSTED);
+    }
+
+    /// A dispatcher is made that finds the layer.
+    pub(super) fn find(&self) {
+        self.step(UNASKED, FOUND);
+        self.step(ASKED, TRUSTED);
+    }
+
+    fn step(&self, from: u64, to: u64) {
         let _ = self
             .state
-            .compare_exchange(UNASKED, ASKED, Ordering::Relaxed, Ordering::Relaxed);
+            .compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Whether a span that is entered now belongs into the mirror; of the first one, `sees_all` tells whether the layer sees
@@ -101,11 +114,8 @@ impl Mirror {
 
     #[cold]
     fn decide(&self, sees_all: bool) -> bool {
-        let verdict = if sees_all { TRUSTED } else { BROKEN };
         // Of two threads the first one decides, and a mirror that is broken stays so.
-        let _ = self
-            .state
-            .compare_exchange(ASKED, verdict, Ordering::Relaxed, Ordering::Relaxed);
+        self.step(ASKED, if sees_all { TRUSTED } else { BROKEN });
         self.is_trusted()
     }
 

@@ -63,7 +63,10 @@ pub(crate) fn put_ids(out: &mut Vec<u8>, ids: &Ids) {
     head[28] = FLAGS;
     let flags = flags & TRACE_FLAGS;
     head[29..].copy_from_slice(&flags.to_le_bytes());
-    out.extend_from_slice(if flags == 0 { &head[..28] } else { &head });
+    out.extend_from_slice(&head);
+    if flags == 0 {
+        out.truncate(out.len() - 5);
+    }
 }
 
 /// The severity, and what its source calls it.

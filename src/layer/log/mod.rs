@@ -4,21 +4,16 @@ mod span_fields;
 
 use std::sync::Arc;
 
-use tracing_core::{Event, Level, Subscriber};
-use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_core::{Event, Level};
 
 pub(super) use self::span_fields::SpanFields;
 use super::OtlpLayer;
 use super::callsite::Template;
-use super::ext;
+use super::event::Happening;
 use super::failure::put_panic_attributes;
-use super::log_crate;
 use super::processor::{Draft, Form};
-use super::registry;
 use super::route::Route;
 use super::scratch::{self, Scratch};
-use super::span::Place;
 use super::visit::{Bounds, Fields};
 use super::written::Written;
 use crate::clock;
@@ -28,7 +23,6 @@ use crate::proto::logs;
 use crate::proto::trace::{Ids, SAMPLED};
 use crate::proto::value::ValueBounds;
 use crate::queue::{self, Scope, Stream};
-use crate::quiet::Gate;
 use crate::rate::Limiter;
 use crate::stats::DropReason;
 
@@ -49,95 +43,108 @@ pub(super) struct Logs {
     limiter: Option<Arc<Limiter>>,
     /// The attributes of the spans around, where they are wanted.
     pub(super) span_fields: Option<SpanFields>,
-}
-
-/// An event with what is known of its surroundings.
-struct Happening<'a> {
-    event: &'a Event<'a>,
-    time: u64,
-    /// The span that it belongs to.
-    span: Option<u64>,
-    place: &'a Place,
-    gate: Gate,
+    /// Whether any of this, or a processor, has a say: a record needs more than to be written.
+    is_choosy: bool,
 }
 
 impl OtlpLayer {
-    /// An event that is not, or not only, a span event.
+    /// An event that is a span event and a log record.
     #[inline(never)]
-    pub(super) fn on_routed_event<S>(
-        &self,
-        template: &Template,
-        event: &Event<'_>,
-        context: &Context<'_, S>,
-        gate: Gate,
-    ) where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
-        let template = match &template.route {
-            Route::Foreign(rest) => log_crate::template(&self.templates, event, rest),
-            _ => template,
-        };
-        if matches!(template.route, Route::Off) || !template.passes(&self.parts.filter) {
-            return;
+    pub(super) fn on_both(&self, template: &Template, happening: &mut Happening<'_>) {
+        if let Some(log) = template.log() {
+            self.on_log(log, happening);
         }
-        if self.is_surrounded() && self.is_suppressed() {
-            return;
-        }
-        let mut place = Place::NOWHERE;
-        let span = registry::span_of(self, event, context, &mut place);
-        if span.is_none() {
-            place.epoch = self.parts.clock.epoch();
-        }
-        let happening = Happening {
-            event,
-            time: self.parts.clock.at(place.epoch),
-            span,
-            place: &place,
-            gate,
-        };
-        if let (Some(log), Some(logs)) = (template.log(), &self.logs) {
-            match self.sheds_log(template) {
-                Some(reason) => logs.stream.ledger.refuse(reason),
-                None => self.on_log(logs, log, &happening, context),
-            }
-        }
-        if template.has_span_event()
-            && let Some(id) = span
-            && place.is_recorded
-        {
-            self.on_span_event(template, event, id, &place, happening.time, gate);
+        if happening.place.is_recorded {
+            self.on_span_event(template, happening);
         }
     }
 
-    fn on_log<S>(
+    /// An event that is a log record.
+    pub(super) fn on_log(&self, template: &Template, happening: &mut Happening<'_>) {
+        let Some(logs) = &self.logs else { return };
+        let has_ids = happening.has_ids();
+        let is_plain = happening.is_plain && !logs.is_choosy;
+        if !is_plain && !self.takes_log(logs, template, happening, has_ids) {
+            return;
+        }
+        let mut scratch = scratch::take();
+        let record = &mut scratch.record;
+        logs::put_times(record, happening.time);
+        if has_ids {
+            logs::put_ids(record, &happening.place.ids);
+        }
+        record.extend_from_slice(&template.constants);
+        let written = Written::new(template);
+        let mut fields = Fields::<false>::new(template, &mut scratch, written, logs.bounds);
+        if logs.is_choosy {
+            self.visit_event(&mut fields, happening.event);
+        } else {
+            happening.event.record(&mut fields);
+        }
+        let mut written = fields.written;
+        let has_more = logs.is_choosy || scratch.is_touched || template.has_more;
+        let is_whole = !has_more && written.dropped == 0 && written.truncated == 0;
+        if is_whole || self.complete_log(logs, template, happening, &mut written, &mut scratch) {
+            logs.append(template.target, &scratch.record);
+        }
+        scratch::put_back(scratch);
+    }
+
+    /// Whether an event becomes a record, where that is not plain.
+    #[inline(never)]
+    fn takes_log(
         &self,
         logs: &Logs,
         template: &Template,
         happening: &Happening<'_>,
-        context: &Context<'_, S>,
-    ) where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
-        let ids = happening.ids();
-        if logs.is_trace_based && ids.is_some_and(|ids| ids.flags & SAMPLED == 0) {
-            return;
+        has_ids: bool,
+    ) -> bool {
+        let is_sampled = happening.place.ids.flags & SAMPLED != 0;
+        if let Some(reason) = self.sheds_log(template) {
+            logs.stream.ledger.refuse(reason);
+            return false;
         }
-        if happening.gate == Gate::TooDeep {
-            return logs.stream.ledger.refuse(DropReason::Reentrant);
+        if logs.is_trace_based && has_ids && !is_sampled {
+            return false;
         }
-        let mut scratch = scratch::take();
-        let mut written = self.write_log(logs, template, happening, ids.as_ref(), &mut scratch);
-        if let Some(wanted) = &logs.span_fields
-            && let Some(id) = happening.span
-        {
-            registry::each_ancestor(id, context, |id| {
-                self.add_span_fields(logs, wanted, id, &mut written, &mut scratch);
+        if happening.is_too_deep() {
+            logs.stream.ledger.refuse(DropReason::Reentrant);
+            return false;
+        }
+        true
+    }
+
+    #[inline(never)]
+    fn visit_event(&self, fields: &mut Fields<'_, false>, event: &Event<'_>) {
+        self.visit(fields, |visitor| event.record(visitor));
+    }
+
+    /// Writes what is not the event's fields, and what they tell: of the spans around, of an exception, its name, and its counts. Says
+    /// whether the record is kept.
+    #[inline(never)]
+    fn complete_log(
+        &self,
+        logs: &Logs,
+        template: &Template,
+        happening: &Happening<'_>,
+        written: &mut Written,
+        scratch: &mut Scratch,
+    ) -> bool {
+        if scratch.noted.is_exception {
+            let mut fields = Fields::<false>::new(template, scratch, *written, logs.bounds);
+            fields.complete_exception();
+            *written = fields.written;
+        }
+        if let Some(wanted) = &logs.span_fields {
+            happening.each_span_around(|id| {
+                self.add_span_fields(logs, wanted, id, written, scratch);
             });
         }
         let is_exception = scratch.noted.is_exception && self.config.errors.exceptions;
-        logs.put_name(template, &written, is_exception, &mut scratch);
-        if self.keeps_log(logs, template, ids.as_ref(), &mut written, &mut scratch) {
-            logs.finish(template, &written, &mut scratch);
+        logs.put_name(template, written, is_exception, scratch);
+        let is_kept = self.keeps_log(logs, template, &happening.place.ids, written, scratch);
+        if is_kept {
+            logs.count(written, &mut scratch.record);
         } else {
             logs.stream.ledger.refuse(DropReason::Processor);
         }
@@ -146,36 +153,9 @@ impl OtlpLayer {
             && let Some(id) = happening.span
             && happening.place.is_recorded
         {
-            self.tell_span(template, id, &scratch);
+            self.tell_span(template, id, scratch);
         }
-        scratch::put_back(scratch);
-    }
-
-    /// Writes what the event itself says.
-    fn write_log(
-        &self,
-        logs: &Logs,
-        template: &Template,
-        happening: &Happening<'_>,
-        ids: Option<&Ids>,
-        scratch: &mut Scratch,
-    ) -> Written {
-        logs::put_times(&mut scratch.record, happening.time);
-        if let Some(ids) = ids {
-            logs::put_ids(&mut scratch.record, ids);
-        }
-        scratch.record.extend_from_slice(&template.constants);
-        let written = Written::new(template);
-        let mut fields = Fields::<false>::new(template, scratch, written, logs.bounds);
-        if self.is_hooked {
-            self.visit(&mut fields, |visitor| happening.event.record(visitor));
-        } else {
-            happening.event.record(&mut fields);
-        }
-        if fields.scratch.noted.is_exception {
-            fields.complete_exception();
-        }
-        fields.written
+        is_kept
     }
 
     /// Shows a log that is complete, but for its counts, to the processors; says whether it is kept.
@@ -183,7 +163,7 @@ impl OtlpLayer {
         &self,
         logs: &Logs,
         template: &Template,
-        ids: Option<&Ids>,
+        ids: &Ids,
         written: &mut Written,
         scratch: &mut Scratch,
     ) -> bool {
@@ -194,7 +174,7 @@ impl OtlpLayer {
         let is_kept = processors.end(Draft {
             form: Form::LOG,
             metadata: Some(template.metadata),
-            ids: ids.copied().unwrap_or(Place::NOWHERE.ids),
+            ids: *ids,
             end: None,
             message: record,
             written,
@@ -227,7 +207,8 @@ impl OtlpLayer {
         let (most, length) = (logs.bounds.attributes, logs.value.length);
         let dropped = put_panic_attributes(record, logs::LOG_ATTRIBUTE, most, length);
         logs::put_event_name(record, EXCEPTION);
-        logs.append(of_span.target, dropped, record);
+        logs.count_dropped(dropped, record);
+        logs.append(of_span.target, record);
     }
 
     /// What an event that is no span event says of its span.
@@ -240,25 +221,6 @@ impl OtlpLayer {
     }
 }
 
-impl Happening<'_> {
-    /// Of the span that it belongs to; outside of any, of the one in another process that is attached to the thread.
-    fn ids(&self) -> Option<Ids> {
-        if self.span.is_some() {
-            return Some(self.place.ids);
-        }
-        if !ext::is_remote_parent_attached() {
-            return None;
-        }
-        let parent = ext::remote_parent()?;
-        let parent = parent.span()?;
-        Some(Ids {
-            trace: parent.trace_id(),
-            span: parent.span_id(),
-            flags: u32::from(parent.flags().bits()),
-        })
-    }
-}
-
 impl Logs {
     pub(super) fn new(
         stream: Stream,
@@ -266,6 +228,7 @@ impl Logs {
         settings: &LogSettings,
         of_spans: &config::Limits,
         record: &config::Record,
+        is_hooked: bool,
     ) -> Self {
         let limits = &settings.limits;
         let (value, theirs) = (limits.value(), of_spans.value());
@@ -279,6 +242,7 @@ impl Logs {
             is_stricter: value.length < theirs.length || value.depth < theirs.depth,
             is_trace_based: settings.is_trace_based,
             limiter,
+            is_choosy: is_hooked || settings.is_trace_based || settings.span_fields.is_some(),
             span_fields: settings
                 .span_fields
                 .as_ref()
@@ -304,24 +268,27 @@ impl Logs {
         }
     }
 
-    /// Writes the end, and appends the record to the thread's chunk.
-    fn finish(&self, template: &Template, written: &Written, scratch: &mut Scratch) {
-        let record = &mut scratch.record;
+    /// Counts what a limit has left out or cut.
+    fn count(&self, written: &Written, record: &mut Vec<u8>) {
         if written.truncated > 0 {
             self.stream.ledger.truncated(written.truncated.into());
         }
-        self.append(template.target, written.dropped, record);
+        self.count_dropped(written.dropped, record);
     }
 
-    fn append(&self, scope: &'static str, dropped: u32, record: &mut Vec<u8>) {
+    fn count_dropped(&self, dropped: u32, record: &mut Vec<u8>) {
         if dropped > 0 {
             logs::put_dropped(record, dropped);
             self.stream.ledger.limited();
         }
+    }
+
+    /// Appends a record to the thread's chunk.
+    #[inline]
+    fn append(&self, scope: &'static str, message: &[u8]) {
         if let Some(limiter) = &self.limiter {
-            limiter.charge(clock::monotonic(), record.len());
+            limiter.charge(clock::monotonic(), message.len());
         }
-        let message = &**record;
         let scope = Scope::named(scope);
         self.stream.append(&queue::Record { scope, message });
     }

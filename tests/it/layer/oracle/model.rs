@@ -497,12 +497,16 @@ fn event(shape: &Shape, settings: &Settings, values: &Values) -> (Event, Failure
     };
     let attributes = &mut event.attributes;
     let has_own_name = !shape.name.is_empty() || declares(shape, "event.name");
+    let mut is_named = false;
     let mut failure = Failure::default();
     for (field, value) in shape.fields.iter().zip(values) {
         let Some(value) = value else { continue };
         match (&**field, value.text()) {
             ("message", Some(text)) if !has_own_name => event.name = text.to_owned(),
-            ("event.name", Some(text)) => event.name = text.to_owned(),
+            ("event.name", Some(text)) => {
+                is_named = true;
+                event.name = text.to_owned();
+            }
             ("error", Some(said)) if may_be_exception && reads_errors => {
                 failure.said = Some(said.to_owned());
                 if derives.message {
@@ -528,7 +532,9 @@ fn event(shape: &Shape, settings: &Settings, values: &Values) -> (Event, Failure
         }
     }
     if failure.said.is_some() && settings.exceptions {
-        event.name = "exception".to_owned();
+        if !is_named {
+            event.name = "exception".to_owned();
+        }
         if !declares(shape, "exception.type") && !failure.error_type.is_empty() {
             attributes.set("exception.type", text(&failure.error_type));
         }
