@@ -19,10 +19,11 @@ use super::OtlpLayer;
 use super::callsite::Template;
 use super::ext;
 use super::far::Far;
-use super::span::{Extra, Place};
+use super::span::Place;
 use super::stack::Current;
 use super::store::Settled;
-use crate::context::Context;
+use crate::context::{Context, TraceFlags};
+use crate::id::{SpanId, TraceId};
 
 /// What surrounds a span that is created.
 #[derive(Debug)]
@@ -35,15 +36,25 @@ pub(crate) enum Surroundings {
     Others(Context),
 }
 
-/// What is known of a span that is entered.
-#[derive(Debug)]
-pub(crate) enum Entering {
-    /// Nothing.
-    Unknown,
-    /// It was entered before. Now it is current.
+/// How a span is entered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entering<'a> {
+    /// It was entered before, or nothing is known of it.
     Again,
     /// It was not. What others have current is its parent, if it has none and has not started.
-    First(Option<Context>),
+    First(Option<&'a Context>),
+}
+
+/// What others are told of a span of the layer.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) trace: TraceId,
+    pub(crate) span: SpanId,
+    pub(crate) flags: TraceFlags,
+    /// With tracestate and baggage, where there is any of either.
+    pub(crate) context: Option<Box<Context>>,
+    /// The way to it.
+    pub(crate) far: Far,
 }
 
 /// What is current on a thread by another library. Its methods run user code at most where a context of the program's own is
@@ -59,17 +70,15 @@ pub(crate) trait Ambient: fmt::Debug + Send + Sync {
     /// What others have current on this thread, where the span may still be below it: it has not been entered.
     fn late_parent(&self, id: u64) -> Option<Context>;
 
-    /// A span is about to be entered on this thread.
-    fn entering(&self, id: u64) -> Entering;
-
-    /// A span has been entered on this thread for the first time. Others are told this of it, and the way to it.
-    fn entered(&self, id: u64, context: &Context, far: Far);
+    /// A span is entered on this thread, and current from then on. `enter` does so, and is called once; for the first time it tells
+    /// who the span is.
+    fn enter(&self, id: u64, enter: &mut dyn FnMut(Entering<'_>) -> Option<Told>);
 
     /// A span is left on this thread.
     fn exited(&self, id: u64);
 
-    /// A span is closed.
-    fn closed(&self, id: u64);
+    /// A span is closed. Returns what others have current on this thread, where it may be below that: it was never entered.
+    fn closed(&self, id: u64) -> Option<Context>;
 }
 
 /// Another layer that lives in ours and answers for our spans.
@@ -173,46 +182,54 @@ impl OtlpLayer {
         }
     }
 
-    /// A span is about to be entered. Says whether it was not entered before.
-    pub(super) fn approach(&self, id: u64) -> bool {
+    /// Has a span entered by `enter` and makes it current.
+    #[inline]
+    pub(super) fn surround(&self, id: u64, mut enter: impl FnMut()) {
         let Some(ambient) = &self.ambient else {
-            return false;
+            return enter();
         };
-        match ambient.entering(id) {
-            Entering::Unknown | Entering::Again => false,
-            Entering::First(parent) => {
-                if let Some(parent) = parent {
-                    self.put_below_late(id, &parent);
-                }
-                true
+        ambient.enter(id, &mut |entering| {
+            let Entering::First(parent) = entering else {
+                enter();
+                return None;
+            };
+            if let Some(parent) = parent {
+                self.put_below_late(id, parent);
             }
-        }
-    }
-
-    /// A span has been entered for the first time, so it has started.
-    pub(super) fn surround(&self, id: u64) {
-        let Some(ambient) = &self.ambient else { return };
-        let Some(context) = self.context_of_entered(id) else {
-            return;
-        };
-        if let (Some(span), Some(way)) = (context.span(), self.way()) {
-            let far = Far::new(way, id, span.span_id());
-            ambient.entered(id, &context, far);
-        }
+            enter();
+            self.told_of_entered(id)
+        });
     }
 
     /// What others are told of the span that this thread entered last; as a rule it stands in the mirror.
-    fn context_of_entered(&self, id: u64) -> Option<Context> {
+    fn told_of_entered(&self, id: u64) -> Option<Told> {
         let mut place = Place::NOWHERE;
         match self.mirror.current(&mut place) {
-            Current::Ours(current) if current == id && !place.has_extra => {
-                Some(place.context(&Extra::default()).into())
-            }
-            _ => self.context_of(id),
+            Current::Ours(current) if current == id && !place.has_extra => Some(Told {
+                trace: place.ids.trace,
+                span: place.ids.span,
+                flags: place.flags(),
+                context: None,
+                far: Far::new(self.way()?, id, place.ids.span),
+            }),
+            _ => self.told_of(id),
         }
     }
 
     #[cold]
+    fn told_of(&self, id: u64) -> Option<Told> {
+        let context = self.context_of(id)?;
+        let span = context.span()?;
+        Some(Told {
+            trace: span.trace_id(),
+            span: span.span_id(),
+            flags: span.flags(),
+            far: Far::new(self.way()?, id, span.span_id()),
+            context: Some(Box::new(context)),
+        })
+    }
+
+    #[inline]
     pub(super) fn leave(&self, id: u64) {
         if let Some(ambient) = &self.ambient {
             ambient.exited(id);
@@ -222,9 +239,9 @@ impl OtlpLayer {
     /// A span is about to be closed.
     #[cold]
     pub(super) fn forget(&self, id: u64) {
-        self.adopt(id);
-        if let Some(ambient) = &self.ambient {
-            ambient.closed(id);
+        let Some(ambient) = &self.ambient else { return };
+        if let Some(parent) = ambient.closed(id) {
+            self.put_below_late(id, &parent);
         }
     }
 
@@ -236,11 +253,15 @@ impl OtlpLayer {
     }
 
     /// The dispatcher that leads back to this layer.
+    #[inline]
     fn way(&self) -> Option<WeakDispatch> {
-        self.home.dispatch().or_else(|| {
-            let default = ext::default_dispatch();
-            let is_there = default.is::<Self>() || default.is::<tracing_subscriber::Registry>();
-            is_there.then(|| default.downgrade())
-        })
+        self.home.dispatch().or_else(|| self.default_way())
+    }
+
+    #[cold]
+    fn default_way(&self) -> Option<WeakDispatch> {
+        let default = ext::default_dispatch();
+        let is_there = default.is::<Self>() || default.is::<tracing_subscriber::Registry>();
+        is_there.then(|| default.downgrade())
     }
 }

@@ -14,7 +14,7 @@ use crate::queue::{self, Scope};
 
 impl OtlpLayer {
     /// A span is entered, and that is to be noted.
-    #[cold]
+    #[inline]
     pub(super) fn note_enter(&self, id: u64) {
         if self.tracks {
             self.track(id, Activity::enter);
@@ -22,7 +22,7 @@ impl OtlpLayer {
     }
 
     /// A span is left, and that is to be noted.
-    #[cold]
+    #[inline(never)]
     pub(super) fn note_exit(&self, id: u64) {
         if self.is_surrounded() {
             self.leave(id);
@@ -32,6 +32,7 @@ impl OtlpLayer {
         }
     }
 
+    #[inline(never)]
     fn track(&self, id: u64, note: impl FnOnce(&mut Activity, u64)) {
         self.store.update(id, |span, _| {
             let now = self.parts.clock.at(span.place.epoch);

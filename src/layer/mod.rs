@@ -55,7 +55,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 pub(crate) use self::ambient::{Ambient, Guest};
 #[cfg(feature = "opentelemetry-0_33")]
-pub(crate) use self::ambient::{Entering, Surroundings};
+pub(crate) use self::ambient::{Entering, Surroundings, Told};
 use self::callsite::{Template, Templates};
 use self::event::Happening;
 #[cfg(feature = "fmt")]
@@ -351,7 +351,7 @@ impl OtlpLayer {
 
     /// A span is entered.
     #[inline(always)]
-    fn enter<S>(&self, id: &Id, context: Context<'_, S>)
+    fn enter<S>(&self, id: &Id, context: &Context<'_, S>)
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -359,7 +359,7 @@ impl OtlpLayer {
         if self.mirror.takes(|| self.sees_all()) {
             self.mirror.enter(id.into_u64(), entered);
         } else {
-            self.home.catch(id, &context);
+            self.home.catch(id, context);
         }
         if entered == Entered::Look {
             self.enter_slowly(id.into_u64());
@@ -373,12 +373,11 @@ impl OtlpLayer {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let is_first = self.is_surrounded() && self.approach(id.into_u64());
-        self.enter(id, context);
-        self.note_enter(id.into_u64());
-        if is_first {
-            self.surround(id.into_u64());
-        }
+        let enter = || {
+            self.enter(id, &context);
+            self.note_enter(id.into_u64());
+        };
+        self.surround(id.into_u64(), enter);
     }
 
     /// Counts values that were cut.
@@ -545,7 +544,7 @@ where
         if self.watches {
             return self.enter_watched(id, context);
         }
-        self.enter(id, context);
+        self.enter(id, &context);
     }
 
     #[inline]

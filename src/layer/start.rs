@@ -383,9 +383,13 @@ fn asked(parent: Option<&SpanContext>) -> Parent {
 impl Place {
     /// What others are told of the span.
     pub(super) fn context(&self, extra: &Extra) -> SpanContext {
-        let Ids { trace, span, flags } = self.ids;
-        let flags = TraceFlags::new((flags & TRACE_FLAGS) as u8);
-        SpanContext::local(trace, span, flags, extra.trace_state.clone())
+        let Ids { trace, span, .. } = self.ids;
+        SpanContext::local(trace, span, self.flags(), extra.trace_state.clone())
+    }
+
+    /// The flags that others are told.
+    pub(super) fn flags(&self) -> TraceFlags {
+        TraceFlags::new((self.ids.flags & TRACE_FLAGS) as u8)
     }
 
     /// Whether a sampler would see the same of the parent.

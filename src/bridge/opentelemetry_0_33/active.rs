@@ -5,12 +5,12 @@ use std::mem;
 use std::sync::Mutex;
 
 use opentelemetry::baggage::BaggageExt;
-use opentelemetry::trace::{SpanId, TraceContextExt};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, ContextGuard};
 
 use super::api::{self, Span};
 use crate::context;
-use crate::layer::{Ambient, Entering, Far, Surroundings, Table};
+use crate::layer::{Ambient, Entering, Far, Surroundings, Table, Told};
 use crate::sync::lock;
 
 const SHARDS: usize = 64;
@@ -75,15 +75,34 @@ fn with<T>(work: impl FnOnce(&mut Vec<Entered>) -> T) -> Option<T> {
     worked.ok().flatten()
 }
 
-/// What is current, if that is more than the span of the layer that was entered last.
+/// Whether more is current than the span of the layer that was entered last.
 #[inline]
-fn of_others(entered: &[Entered], current: &Context) -> Option<context::Context> {
+fn is_of_others(entered: &[Entered], current: &Context) -> bool {
     let own = entered.last().map(|entered| entered.span);
     let span = current.span();
     let span = span.span_context();
     let is_foreign = span.is_valid() && own != Some(span.span_id());
-    let has_baggage = || own.is_none() && !current.baggage().is_empty();
-    (is_foreign || has_baggage()).then(|| current.into())
+    is_foreign || own.is_none() && !current.baggage().is_empty()
+}
+
+/// What is current, if that is more than the span of the layer that was entered last.
+#[inline]
+fn current_of_others() -> Option<context::Context> {
+    if are_others_current() {
+        current()
+    } else {
+        None
+    }
+}
+
+#[inline]
+fn are_others_current() -> bool {
+    with(|entered| Context::map_current(|current| is_of_others(entered, current))) == Some(true)
+}
+
+#[cold]
+fn current() -> Option<context::Context> {
+    with(|_| Context::map_current(|current| current.into()))
 }
 
 impl Active {
@@ -112,44 +131,95 @@ impl Active {
         work(&mut lock(shard))
     }
 
-    fn attach(&self, id: u64, active: Context) {
-        let span = active.span().span_context().span_id();
+    #[inline]
+    fn attach(&self, id: u64, span: SpanId, active: Context) {
+        let layer = self.number();
         with(|entered| {
+            let guard = active.attach();
             entered.push(Entered {
-                layer: self.number(),
+                layer,
                 id,
                 span,
-                guard: active.attach(),
+                guard,
             });
         });
     }
 
-    /// The context of a span that is entered for the first time.
-    fn activate(&self, id: u64, context: &context::Context, far: Far) -> Option<Context> {
-        let span = context.span()?;
-        let mut outer = self.update(id, |open| Some(open.get(id)?.context.clone()))?;
-        if !outer.has_active_span() {
-            let trace = span.trace_id().into();
-            // The one that it has just become a child of.
-            let is_parent = |current: &Context| current.span().span_context().trace_id() == trace;
-            let current = with(|_| {
-                Context::map_current(|current| is_parent(current).then(|| current.clone()))
-            });
-            outer = current.flatten().unwrap_or(outer);
-        }
-        if !context.baggage().is_empty() && outer.baggage().is_empty() {
-            outer = api::with_baggage(outer, context.baggage());
-        }
-        let active = outer.with_span(Span::new(span.into(), far));
-        let kept = active.clone();
+    /// A span has been entered for the first time, and has started.
+    #[inline]
+    fn enter_first(&self, id: u64, outer: &Context, told: Option<Told>) {
+        let Some(told) = told else { return };
+        let span = told.span.into();
+        let active = activated(outer, told);
+        self.keep(id, active.clone());
+        self.attach(id, span, active);
+    }
+
+    /// A span is entered for the first time, which is below others or may be.
+    #[cold]
+    fn enter_below_others(
+        &self,
+        id: u64,
+        outer: Context,
+        takes_parent: bool,
+        enter: &mut dyn FnMut(Entering<'_>) -> Option<Told>,
+    ) {
+        let parent = takes_parent.then(current).flatten();
+        let told = enter(Entering::First(parent.as_ref()));
+        let trace = told.as_ref().map(|told| told.trace.into());
+        let found = trace
+            .filter(|_| !outer.has_active_span())
+            .and_then(current_in);
+        self.enter_first(id, &found.unwrap_or(outer), told);
+    }
+
+    /// Keeps the context of a span, for when it is entered again.
+    #[inline]
+    fn keep(&self, id: u64, active: Context) {
         let replaced = self.update(id, |open| {
             let known = open.get_mut(id)?;
             known.is_active = true;
-            Some(mem::replace(&mut known.context, kept))
+            Some(mem::replace(&mut known.context, active))
         });
         drop(replaced);
-        Some(active)
     }
+}
+
+/// The context of a span of the layer, inside of this one.
+#[inline]
+fn activated(outer: &Context, told: Told) -> Context {
+    let Told {
+        trace,
+        span,
+        flags,
+        context,
+        far,
+    } = told;
+    if let Some(context) = context {
+        return activated_with(outer, &context, far);
+    }
+    let flags = TraceFlags::new(flags.bits());
+    let span = SpanContext::new(trace.into(), span.into(), flags, false, TraceState::NONE);
+    outer.with_span(Span::new(span, far))
+}
+
+/// With the baggage of its own, unless there is some.
+#[cold]
+fn activated_with(outer: &Context, context: &context::Context, far: Far) -> Context {
+    let span = context.span().map_or(SpanContext::NONE, Into::into);
+    let span = Span::new(span, far);
+    if context.baggage().is_empty() || !outer.baggage().is_empty() {
+        return outer.with_span(span);
+    }
+    api::with_baggage(outer.clone(), context.baggage()).with_span(span)
+}
+
+/// What is current, if its span is in this trace: that of a span which has just become its child.
+#[cold]
+fn current_in(trace: TraceId) -> Option<Context> {
+    let is_it = |current: &Context| current.span().span_context().trace_id() == trace;
+    let found = with(|_| Context::map_current(|current| is_it(current).then(|| current.clone())));
+    found.flatten()
 }
 
 impl Ambient for Active {
@@ -158,39 +228,35 @@ impl Ambient for Active {
     }
 
     fn created(&self, id: u64, takes_current: bool) -> Surroundings {
-        let seen = with(|entered| {
+        let mut context = Context::new();
+        let (mut is_suppressed, mut has_others) = (false, false);
+        with(|entered| {
             Context::map_current(|current| {
-                if current.is_telemetry_suppressed() {
-                    return Err(Surroundings::Suppressed);
+                is_suppressed = current.is_telemetry_suppressed();
+                if takes_current && !is_suppressed {
+                    has_others = is_of_others(entered, current);
+                    context = current.clone();
                 }
-                if !takes_current {
-                    return Ok((Surroundings::Own, Context::new()));
-                }
-                let of_others = of_others(entered, current);
-                let surroundings = of_others.map_or(Surroundings::Own, Surroundings::Others);
-                Ok((surroundings, current.clone()))
-            })
+            });
         });
-        let (surroundings, context) = match seen {
-            Some(Ok(seen)) => seen,
-            Some(Err(suppressed)) => return suppressed,
-            None => (Surroundings::Own, Context::new()),
-        };
+        if is_suppressed {
+            return Surroundings::Suppressed;
+        }
+        let others = has_others.then(|| (&context).into());
         let surrounded = Surrounded {
             context,
             is_active: false,
-            takes_parent: takes_current && matches!(surroundings, Surroundings::Own),
+            takes_parent: takes_current && !has_others,
         };
         self.update(id, |open| {
             open.insert(id, surrounded);
             Some(())
         });
-        surroundings
+        others.map_or(Surroundings::Own, Surroundings::Others)
     }
 
     fn late_parent(&self, id: u64) -> Option<context::Context> {
-        let current = with(|entered| Context::map_current(|current| of_others(entered, current)));
-        let current = current.flatten()?;
+        let current = current_of_others()?;
         let takes = self.update(id, |open| {
             let known = open.get(id)?;
             Some(known.takes_parent && !known.is_active)
@@ -198,31 +264,25 @@ impl Ambient for Active {
         takes?.then_some(current)
     }
 
-    fn entering(&self, id: u64) -> Entering {
+    fn enter(&self, id: u64, enter: &mut dyn FnMut(Entering<'_>) -> Option<Told>) {
         let known = self.update(id, |open| {
             let known = open.get(id)?;
-            let active = known.is_active.then(|| known.context.clone());
-            Some((active, known.takes_parent))
+            Some((known.context.clone(), known.is_active, known.takes_parent))
         });
-        match known {
-            None => Entering::Unknown,
-            Some((Some(active), _)) => {
-                self.attach(id, active);
-                Entering::Again
-            }
-            Some((None, false)) => Entering::First(None),
-            Some((None, true)) => {
-                let late =
-                    with(|entered| Context::map_current(|current| of_others(entered, current)));
-                Entering::First(late.flatten())
-            }
+        let Some((context, is_active, takes_parent)) = known else {
+            enter(Entering::Again);
+            return;
+        };
+        if is_active {
+            enter(Entering::Again);
+            let span = context.span().span_context().span_id();
+            return self.attach(id, span, context);
         }
-    }
-
-    fn entered(&self, id: u64, context: &context::Context, far: Far) {
-        if let Some(active) = self.activate(id, context, far) {
-            self.attach(id, active);
+        if takes_parent && !are_others_current() {
+            let told = enter(Entering::First(None));
+            return self.enter_first(id, &context, told);
         }
+        self.enter_below_others(id, context, takes_parent, enter);
     }
 
     fn exited(&self, id: u64) {
@@ -239,8 +299,11 @@ impl Ambient for Active {
         drop(left);
     }
 
-    fn closed(&self, id: u64) {
-        let gone = self.update(id, |open| open.remove(id));
-        drop(gone);
+    fn closed(&self, id: u64) -> Option<context::Context> {
+        let gone = self.update(id, |open| open.remove(id))?;
+        if gone.is_active || !gone.takes_parent {
+            return None;
+        }
+        current_of_others()
     }
 }
