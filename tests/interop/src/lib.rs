@@ -7,12 +7,18 @@
     reason = "a helper of tests fails its test"
 )]
 
+mod collector;
+mod process;
+
 use std::ops::Deref;
 use std::time::Duration;
 
 use tracing_otlp::testing::{InMemory, Span};
 use tracing_otlp::{Builder, Guard, Handle, OtlpLayer};
 use tracing_subscriber::prelude::*;
+
+pub use self::collector::{Collector, Received, attribute};
+pub use self::process::{Process, serve};
 
 /// Long enough for a machine that is busy with something else.
 const PATIENCE: Duration = Duration::from_secs(60);

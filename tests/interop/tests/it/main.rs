@@ -10,6 +10,7 @@
 mod api;
 mod context;
 mod convert;
+mod lagging;
 mod middleware;
 mod sdk;
 mod span_ext;

@@ -28,7 +28,7 @@ use tracing_subscriber::prelude::*;
 use interop::{Pipeline, Spans};
 
 /// What becomes of the spans of `work`, which runs on one thread: both sides take turns there.
-fn run<F: Future>(
+pub(super) fn run<F: Future>(
     settings: impl FnOnce(Builder) -> Builder,
     work: impl FnOnce(Handle) -> F,
 ) -> Spans {
@@ -69,7 +69,7 @@ async fn call(address: std::net::SocketAddr, path: &str) -> String {
     .await
 }
 
-async fn serve_axum(handle: &Handle) -> std::net::SocketAddr {
+pub(super) async fn serve_axum(handle: &Handle) -> std::net::SocketAddr {
     let tracer = TracerProvider::from(handle).tracer("library");
     let app = Router::new()
         .route(

@@ -132,11 +132,13 @@ fn threads_that_start_a_span_by_either_do_not_wait_for_each_other() {
         };
         let ask_the_newer =
             move || sender.send(tracing_otlp::Context::from(&Newer::context(&span)));
-        thread::spawn(ask_the_older);
-        thread::spawn(ask_the_newer);
+        let threads = [thread::spawn(ask_the_older), thread::spawn(ask_the_newer)];
         for _ in 0..2 {
             let context = contexts.recv_timeout(PATIENCE).unwrap();
             assert_eq!(context.span().unwrap().trace_id(), caller().trace_id());
+        }
+        for thread in threads {
+            thread.join().unwrap().unwrap();
         }
     }
     let spans = pipeline.spans();
