@@ -73,13 +73,18 @@ impl Cells {
     }
 
     /// `Option` and `Vec` do not tell their layers of the dispatcher; but who calls the trait has it as the default.
-    fn home(&self) -> Option<Dispatch> {
+    pub(super) fn home(&self) -> Option<Dispatch> {
         match self.home.get() {
             Some(home) => home.upgrade(),
             None => {
                 Some(dispatcher::get_default(Dispatch::clone)).filter(Dispatch::is::<OtlpLayer>)
             }
         }
+    }
+
+    /// Whether its dispatcher is known for good.
+    pub(super) fn has_home(&self) -> bool {
+        self.home.get().is_some()
     }
 
     /// From now on their functions find no layer.

@@ -67,16 +67,26 @@ impl Embed {
         self.closed(CHECK);
         matches!(found, Ok(Some(_)))
     }
+
+    /// Another layer of theirs or ours may stand before this one, and answer.
+    fn answers_in(&self, dispatch: &Dispatch) -> bool {
+        let answering = dispatch.downcast_ref::<Compat>();
+        answering.is_some_and(|compat| self.part().is_some_and(|own| ptr::eq(compat, own)))
+    }
+
+    /// Inside of `Option` and `Vec`, no layer is told of its dispatcher: then it is tried when somebody first looks for theirs.
+    #[cold]
+    fn try_late(&self) {
+        if let Some(dispatch) = self.cells.home().filter(|home| self.answers_in(home)) {
+            self.registered(&dispatch);
+        }
+    }
 }
 
 impl Guest for Embed {
     fn registered(&self, dispatch: &Dispatch) {
         self.cells.set_home(dispatch);
-        // Another layer of theirs or ours may stand before this one, and answer.
-        let is_ours = dispatch
-            .downcast_ref::<Compat>()
-            .is_some_and(|compat| self.part().is_some_and(|own| ptr::eq(compat, own)));
-        if is_ours && !self.works(dispatch) {
+        if self.answers_in(dispatch) && !self.works(dispatch) {
             self.cells.give_up();
             tell(
                 Level::Error,
@@ -101,9 +111,11 @@ impl Guest for Embed {
         // SAFETY: what their layer answers with lives as long as it, and so as long as ours, which never moves out of its
         // subscriber.
         #[allow(unsafe_code, reason = "a type of theirs that has no public name")]
-        unsafe {
-            Layer::<Compat>::downcast_raw(theirs, id)
+        let found = unsafe { Layer::<Compat>::downcast_raw(theirs, id) };
+        if found.is_some() && !self.cells.has_home() {
+            self.try_late();
         }
+        found.filter(|_| !self.cells.is_given_up())
     }
 
     fn starting(&self, id: u64) {

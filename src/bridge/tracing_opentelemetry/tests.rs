@@ -3,17 +3,26 @@
 use tracing::{Span, info_span};
 use tracing_subscriber::prelude::*;
 
+use super::opentelemetry::trace::TraceContextExt;
 use super::tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::*;
+use crate::layer::OtlpLayer;
 use crate::testing::InMemory;
 
 fn with_cells(work: impl FnOnce(&Cells)) {
+    with_cells_in(
+        |layer| Dispatch::new(tracing_subscriber::registry().with(layer)),
+        work,
+    );
+}
+
+fn with_cells_in(wrap: impl FnOnce(OtlpLayer) -> Dispatch, work: impl FnOnce(&Cells)) {
     let builder = crate::layer().with_transport(InMemory::new());
     let (layer, guard) = builder.build().unwrap();
     let embed = Embed::new();
     let cells = Arc::clone(&embed.cells);
     let layer = layer.hosting(Box::new(embed));
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || work(&cells));
+    tracing::dispatcher::with_default(&wrap(layer), || work(&cells));
     drop(guard);
 }
 
@@ -51,6 +60,23 @@ fn a_span_on_which_somebody_does_leaves_nothing() {
 #[test]
 fn what_their_functions_look_for_is_found() {
     with_cells(|cells| assert!(!cells.is_given_up()));
+}
+
+/// It is not told of its subscriber there.
+#[test]
+fn inside_of_an_option_it_is_tried_when_somebody_asks() {
+    let wrap = |layer| Dispatch::new(tracing_subscriber::registry().with(Some(layer)));
+    with_cells_in(wrap, |cells| {
+        assert!(!cells.has_home());
+        let span = info_span!("span");
+        assert!(span.context().has_active_span());
+        assert!(cells.has_home() && !cells.is_given_up());
+        assert_eq!(
+            (cells.len(), cells.made()),
+            (1, 0),
+            "the one that was tried is used again"
+        );
+    });
 }
 
 #[test]

@@ -10,8 +10,8 @@
 //! - Attributes, links, events and status are those of our span.
 //! - Of several layers in one subscriber that answer, theirs or ours, the outermost does. Behind `reload` none is found, as with theirs.
 //!
-//! It rests on how their crate finds its layer. That is tried when the layer joins its subscriber: should a patch release have changed it, stderr says so once
-//! and their traits find no layer.
+//! It rests on how their crate finds its layer. That is tried when the layer joins its subscriber (inside of `Option` or `Vec`, when somebody first asks): should a patch release
+//! have changed it, stderr says so once and their traits find no layer.
 
 #[path = "../tracing_opentelemetry/mod.rs"]
 mod embed;
