@@ -25,10 +25,10 @@ impl Clock {
         }
     }
 
-    /// UNIX nanoseconds now, by the anchor that a trace began with.
+    /// UNIX nanoseconds now, by the anchor that a trace began with. Before the year 2554 the sum does not wrap.
     #[inline]
     pub(crate) fn at(&self, epoch: u64) -> u64 {
-        monotonic().saturating_add(epoch)
+        monotonic().wrapping_add(epoch)
     }
 
     /// What is added to [`monotonic`] to give UNIX nanoseconds.

@@ -1,5 +1,6 @@
 //! Trace and span ids: random, never all zero (W3C Trace Context level 2, sections 3.2.2.3 and 3.2.2.4).
 
+use std::cell::Cell;
 use std::fmt;
 
 /// The id of a trace: 16 bytes, at least one of them not zero.
@@ -27,12 +28,7 @@ impl TraceId {
     /// A new id of which every bit is random, so that the W3C Random flag may be set.
     #[inline]
     pub(crate) fn random() -> Self {
-        loop {
-            let (high, low) = (fastrand::u64(..), fastrand::u64(..));
-            if high | low != 0 {
-                return Self((u128::from(high) << 64 | u128::from(low)).to_be_bytes());
-            }
-        }
+        random().0
     }
 }
 
@@ -52,13 +48,53 @@ impl SpanId {
 
     #[inline]
     pub(crate) fn random() -> Self {
-        loop {
-            let bits = fastrand::u64(..);
-            if bits != 0 {
-                return Self(bits.to_be_bytes());
-            }
+        random_span()
+    }
+}
+
+thread_local! {
+    /// The state of this thread's generator; 0 before it is seeded. Without a destructor, so that a look at it is one load, also while
+    /// the thread's other locals are destroyed.
+    static STATE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Ids of a new trace and its first span.
+#[inline]
+pub(crate) fn random() -> (TraceId, SpanId) {
+    loop {
+        let [high, low, span] = draw();
+        if high | low != 0 && span != 0 {
+            let trace = u128::from(high) << 64 | u128::from(low);
+            return (TraceId(trace.to_be_bytes()), SpanId(span.to_be_bytes()));
         }
     }
+}
+
+/// The id of a new span.
+#[inline]
+pub(crate) fn random_span() -> SpanId {
+    loop {
+        let [span] = draw();
+        if span != 0 {
+            return SpanId(span.to_be_bytes());
+        }
+    }
+}
+
+/// So many random numbers. The state is read and written once for all of them.
+#[inline(always)]
+fn draw<const N: usize>() -> [u64; N] {
+    let state = STATE.get();
+    let mut generator = fastrand::Rng::with_seed(if state == 0 { seed() } else { state });
+    let drawn = std::array::from_fn(|_| generator.u64(..));
+    STATE.set(generator.get_seed());
+    drawn
+}
+
+/// Drawn by fastrand's own generator of this thread, which seeds itself from the thread, the time and an address.
+#[cold]
+fn seed() -> u64 {
+    fastrand::u64(..)
 }
 
 fn hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,17 @@
 //!
 //! A span is busy while it is entered anywhere, however often; else it is idle.
 
+use crate::proto::common::Prefix;
+use crate::proto::trace;
+
+/// The attributes that say so.
+pub(super) const KEYS: [&str; 2] = ["busy_ns", "idle_ns"];
+
+/// Both, as they begin.
+pub(super) fn prefixes() -> Box<[Prefix; 2]> {
+    Box::new(KEYS.map(|key| Prefix::new(trace::SPAN_ATTRIBUTE, key)))
+}
+
 /// All times in nanoseconds, by the clock of the span's trace.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Activity {

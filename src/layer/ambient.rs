@@ -111,6 +111,7 @@ impl OtlpLayer {
         Self {
             watches: true,
             ambient: Some(ambient),
+            is_plain: false,
             ..self
         }
     }

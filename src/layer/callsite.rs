@@ -149,6 +149,7 @@ impl Template {
         self.fields.get(field.index())
     }
 
+    #[inline]
     pub(super) fn has_no_fields(&self) -> bool {
         self.fields.is_empty()
     }

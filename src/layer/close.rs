@@ -1,7 +1,9 @@
 //! What is noted while a span is entered and left, and its end: into the thread's chunk.
 
+use tracing_core::field::Field;
+
 use super::OtlpLayer;
-use super::activity::Activity;
+use super::activity::{Activity, KEYS};
 use super::failure::Failure;
 use super::scratch;
 use super::shard::Account;
@@ -9,6 +11,7 @@ use super::span::OpenSpan;
 use super::store::Closed;
 use super::tail::Decided;
 use crate::model::Value;
+use crate::proto::common;
 use crate::proto::trace;
 use crate::queue::{self, Scope};
 
@@ -103,19 +106,20 @@ impl OtlpLayer {
     }
 
     /// The last of an open span: its end, and into the chunk.
-    #[inline]
+    #[inline(always)]
     fn end(&self, id: u64, span: &mut OpenSpan, account: &mut Account) -> Decided {
-        let end;
         if self.ends_slowly | span.has_more_to_tell() {
-            end = self.end_slowly(span, account);
-        } else {
-            end = self.parts.clock.at(span.place.epoch);
-            trace::put_end(&mut span.record, end);
+            return self.end_slowly(id, span, account);
         }
-        if self.parts.holder.is_on() {
-            return self.end_in_trace(id, span, end, true);
+        let end = self.parts.clock.at(span.place.epoch);
+        if span.place.ids.flags & self.exported != 0 {
+            let record = queue::Record {
+                scope: Scope::named(span.metadata.target()),
+                message: &span.record,
+            };
+            let ending = trace::end_field(end);
+            self.parts.traces.append_ending(&record, ending);
         }
-        self.hand_over(span, Scope::named(span.metadata.target()));
         Decided::NOTHING
     }
 
@@ -129,7 +133,6 @@ impl OtlpLayer {
     }
 
     /// A span that is complete goes into the thread's chunk.
-    #[inline(always)]
     pub(super) fn hand_over(&self, span: &OpenSpan, scope: Scope) {
         if span.place.ids.flags & self.exported == 0 {
             // Recorded, and not to be exported (specification, recording only).
@@ -142,12 +145,16 @@ impl OtlpLayer {
         self.parts.traces.append(&record);
     }
 
-    /// The end of a span of which more is to be told; returns when that was.
+    /// The end of a span of which more is to be told, or that is held.
     #[inline(never)]
-    fn end_slowly(&self, span: &mut OpenSpan, account: &mut Account) -> u64 {
+    fn end_slowly(&self, id: u64, span: &mut OpenSpan, account: &mut Account) -> Decided {
         let end = self.end_of(span, account);
         self.finish(span, end);
-        end
+        if self.parts.holder.is_on() {
+            return self.end_in_trace(id, span, end, true);
+        }
+        self.hand_over(span, Scope::named(span.metadata.target()));
+        Decided::NOTHING
     }
 
     /// When a span ends, which is now as a rule. What is known only then is written.
@@ -183,14 +190,30 @@ impl OtlpLayer {
             .filter(|_| self.config.end_at_last_exit)
             .unwrap_or(closed);
         if self.config.busy_and_idle {
-            let (busy, idle) = span.activity.until(end);
-            let times = [
-                ("busy_ns", Value::from(busy)),
-                ("idle_ns", Value::from(idle)),
-            ];
-            span.put_attributes(&times, &self.bounds, account);
+            self.put_times(span, account, end);
         }
         end
+    }
+
+    /// Writes how long a span was busy and idle.
+    fn put_times(&self, span: &mut OpenSpan, account: &mut Account, end: u64) {
+        /// More than both attributes take.
+        const ROOM: usize = 64;
+        let (busy, idle) = span.activity.until(end);
+        let is_one = |field: Field| KEYS.contains(&field.name());
+        let may_be_there =
+            self.is_hooked || span.written.has_names() || span.metadata.fields().iter().any(is_one);
+        let fits = span.written.attributes + 2 <= self.bounds.attributes
+            && span.make_room(ROOM, &self.bounds, account);
+        if may_be_there || !fits {
+            let times = [(KEYS[0], Value::from(busy)), (KEYS[1], Value::from(idle))];
+            return span.put_attributes(&times, &self.bounds, account);
+        }
+        for (prefix, time) in self.times.iter().zip([busy, idle]) {
+            let time = i64::try_from(time).unwrap_or(i64::MAX);
+            common::put_int(&mut span.record, prefix, time);
+        }
+        span.written.attributes += 2;
     }
 
     /// Writes what the callsite has left to the end, since a field might have given it.

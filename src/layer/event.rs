@@ -85,8 +85,22 @@ impl OtlpLayer {
         scratch::put_back(scratch);
     }
 
+    /// An event in the span that was entered last, which is recorded.
+    pub(super) fn add_plain_event(
+        &self,
+        template: &Template,
+        event: &Event<'_>,
+        id: u64,
+        epoch: u64,
+    ) {
+        let time = self.parts.clock.at(epoch);
+        let mut scratch = scratch::take();
+        self.add_event(template, event, id, time, &mut scratch);
+        scratch::put_back(scratch);
+    }
+
     /// Writes an event and appends it to its span.
-    #[inline]
+    #[inline(always)]
     pub(super) fn add_event(
         &self,
         template: &Template,
@@ -96,6 +110,26 @@ impl OtlpLayer {
         scratch: &mut Scratch,
     ) {
         let truncated = self.write_event(template, event, time, self.event_bounds, scratch);
+        if !scratch.is_touched
+            && *template.metadata.level() != Level::ERROR
+            && self.store.append_event(id, &scratch.record, &self.bounds)
+        {
+            return self.truncated(truncated);
+        }
+        self.append_any_event(template, event, id, time, truncated, scratch);
+    }
+
+    /// Appends an event that tells something of its span, or has no room.
+    #[inline(never)]
+    fn append_any_event(
+        &self,
+        template: &Template,
+        event: &Event<'_>,
+        id: u64,
+        time: u64,
+        truncated: u32,
+        scratch: &mut Scratch,
+    ) {
         match self.append_event(template, id, scratch) {
             Ok(()) => self.truncated(truncated),
             Err(room) => self.add_cut_event(template, event, id, time, room, scratch),

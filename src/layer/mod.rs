@@ -20,9 +20,11 @@ mod log;
 mod log_crate;
 #[cfg(feature = "opentelemetry-0_33")]
 mod manual;
+mod newest;
 mod open;
 mod open_spans;
 mod panics;
+mod plain;
 mod processor;
 mod registry;
 mod route;
@@ -68,7 +70,6 @@ use self::fresh::Entered;
 use self::log::Logs;
 #[cfg(feature = "opentelemetry-0_33")]
 pub(crate) use self::manual::{Begun, Manual, Scope};
-use self::open::{Above, New};
 pub(crate) use self::open_spans::OpenSpans;
 pub use self::open_spans::SpanSnapshot;
 pub(crate) use self::processor::Processors;
@@ -79,7 +80,7 @@ pub(crate) use self::route::Routing;
 pub use self::route::{EventRule, Events};
 use self::scratch::Scratch;
 use self::span::{Place, SpanBounds};
-use self::stack::Mirror;
+use self::stack::{Mirror, Top};
 use self::store::{Closed, Store};
 #[cfg(feature = "opentelemetry-0_33")]
 pub(crate) use self::table::Table;
@@ -89,13 +90,13 @@ use self::written::Written;
 use crate::clock::Clock;
 use crate::config;
 use crate::context::Propagators;
-use crate::id::{SpanId, TraceId};
 use crate::id_generator::IdGenerator;
-use crate::proto::trace::{HAS_IS_REMOTE, IS_REMOTE, Ids, RANDOM, SAMPLED};
+use crate::proto::common::Prefix;
+use crate::proto::trace::SAMPLED;
 use crate::queue::{self, Stream};
 use crate::quiet::{self, Gate};
 use crate::rate::Limiter;
-use crate::sampler::{Decision, Parent, Sampler};
+use crate::sampler::Sampler;
 use crate::stats::DropReason;
 
 /// The layer that turns spans and events into OTLP. Made by [`Builder::build`](crate::Builder::build); add it to a
@@ -116,10 +117,14 @@ pub struct OtlpLayer {
     logs: Option<Logs>,
     /// Whether entering and leaving a span is noted in the span.
     tracks: bool,
-    /// Whether more is done at a span's end for each: what was noted is written, or what is recorded a second is counted.
+    /// Whether more is done at a span's end for each: what was noted is written, what is recorded a second is counted, or it is held.
     ends_slowly: bool,
+    /// What the attributes begin with that say how long a span was busy and idle.
+    times: Box<[Prefix; 2]>,
     /// Whether entering and leaving a span is noted anywhere.
     watches: bool,
+    /// Whether a new span may be one of which nothing is asked but its fields.
+    is_plain: bool,
     ambient: Option<Box<dyn Ambient>>,
     guests: Vec<Box<dyn Guest>>,
     /// The flag of a span that is exported; none where no span is.
@@ -193,8 +198,7 @@ impl OtlpLayer {
             ..
         } = limits;
         let tracks = config.end_at_last_exit || config.busy_and_idle;
-        let ends_slowly = tracks || parts.limiters.traces.is_some();
-        let exported = if parts.exports_spans { SAMPLED } else { 0 };
+        let ends_slowly = tracks || parts.limiters.traces.is_some() || parts.holder.is_on();
         let is_hooked = parts.processors.is_some();
         Self {
             has_events: routing.has_any(),
@@ -205,7 +209,6 @@ impl OtlpLayer {
             }),
             store: Store::new(&parts.budget, bytes),
             home: Home::default(),
-            parts,
             bounds: SpanBounds {
                 bytes,
                 attributes,
@@ -221,13 +224,16 @@ impl OtlpLayer {
             config,
             ends_slowly,
             tracks,
+            times: activity::prefixes(),
             watches: tracks,
             ambient: None,
             guests: Vec::new(),
-            exported,
+            exported: if parts.exports_spans { SAMPLED } else { 0 },
             is_hooked,
             writes_more: config.threads || is_hooked,
+            is_plain: !tracks && !config.threads && plain::may_be(&parts),
             mirror: Mirror::new(),
+            parts,
         }
     }
 
@@ -268,103 +274,37 @@ impl OtlpLayer {
         quiet::gate() == Gate::Open
     }
 
-    /// Makes `place` that of a new root, of which nothing is decided yet.
-    #[inline(always)]
-    fn begin(&self, place: &mut Place) {
-        let mut random = RANDOM;
-        match &self.parts.id_generator {
-            None => {
-                place.ids.trace = TraceId::random();
-                place.ids.span = SpanId::random();
-            }
-            Some(generator) => random = generate(&**generator, &mut place.ids),
-        }
-        place.ids.flags = HAS_IS_REMOTE | random;
-        place.epoch = self.parts.clock.epoch();
-        place.is_recorded = true;
-        place.has_extra = false;
-    }
-
-    /// Makes the parent's place that of a new child, of which nothing is decided yet.
-    #[inline]
-    fn descend(&self, place: &mut Place) {
-        place.ids.flags &= !(SAMPLED | IS_REMOTE);
-        match &self.parts.id_generator {
-            None => place.ids.span = SpanId::random(),
-            Some(generator) => generate_span(&**generator, &mut place.ids),
-        }
-    }
-
-    /// The sampler's early decision. About a root whose trace id is not random it is always asked in full.
-    #[inline]
-    fn early(&self, place: &Place, parent: Parent) -> Option<Decision> {
-        let Ids { trace, flags, .. } = place.ids;
-        if parent == Parent::None && flags & RANDOM == 0 {
-            return None;
-        }
-        self.parts.sampler.early(trace, parent, place.has_extra)
-    }
-
-    /// `place`: the parent's, if there is one.
-    #[inline]
-    fn open(
-        &self,
-        template: &Template,
-        attributes: &Attributes<'_>,
-        id: u64,
-        parent: Option<u64>,
-        place: &mut Place,
-    ) {
-        let above = parent.map(|id| Above {
-            id,
-            span: place.ids.span,
-            sampled: place.ids.flags & SAMPLED != 0,
-        });
-        let early = match above {
-            None => {
-                self.begin(place);
-                if ext::is_remote_parent_attached() {
-                    return self.open_below_remote(template, attributes, id, place);
-                }
-                self.early(place, Parent::None)
-            }
-            Some(Above { sampled, .. }) => {
-                if !sampled && shed::is_shed(place) {
-                    return self.open_shed(template, id, parent, place);
-                }
-                self.descend(place);
-                self.early(place, Parent::Local { sampled })
-            }
-        };
-        if early == Some(Decision::RecordAndSample) {
-            place.decide(Decision::RecordAndSample);
-            self.open_sampled(template, attributes, id, above, place);
-        } else if early == Some(Decision::Drop)
-            && (above.is_some() || !self.awaits_parent(template))
-        {
-            place.decide(Decision::Drop);
-            self.open_bare(template, attributes, id, parent, place);
-        } else {
-            self.open_slowly(New::of(template, attributes, id, above, place), early);
-        }
-    }
-
     /// A span is entered.
     #[inline(always)]
     fn enter<S>(&self, id: &Id, context: &Context<'_, S>)
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let entered = self.store.entered(id.into_u64());
+        let number = id.into_u64();
+        // As a rule it was created here a moment ago, and starts with this.
+        let starts = || self.store.starts(number);
+        if !self.mirror.enter_created(number, starts) {
+            self.enter_any(id, &context);
+        }
+        panics::entered(number);
+    }
+
+    /// A span is entered, whichever and wherever.
+    #[inline(never)]
+    fn enter_any<S>(&self, id: &Id, context: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let number = id.into_u64();
+        let entered = self.store.entered(number);
         if self.mirror.takes(|| self.sees_all()) {
-            self.mirror.enter(id.into_u64(), entered);
+            self.mirror.enter(number, entered);
         } else {
             self.home.catch(id, context);
         }
         if entered == Entered::Look {
-            self.enter_slowly(id.into_u64());
+            self.enter_slowly(number);
         }
-        panics::entered(id.into_u64());
     }
 
     /// A span is entered, and that is noted.
@@ -406,25 +346,6 @@ impl OtlpLayer {
         });
         self.truncated(cut.unwrap_or(0).max(truncated));
     }
-}
-
-/// Ids of the program's own generator; returns the random flag if it says so.
-#[cold]
-fn generate(generator: &dyn IdGenerator, ids: &mut Ids) -> u32 {
-    generate_span(generator, ids);
-    let is_random = made(|| generator.is_random(), || false);
-    ids.trace = made(|| generator.trace_id(), TraceId::random);
-    if is_random { RANDOM } else { 0 }
-}
-
-#[cold]
-fn generate_span(generator: &dyn IdGenerator, ids: &mut Ids) {
-    ids.span = made(|| generator.span_id(), SpanId::random);
-}
-
-/// What the program's code makes; what we make where that panics.
-fn made<T>(theirs: impl FnOnce() -> T, ours: impl FnOnce() -> T) -> T {
-    quiet::guarded(theirs).unwrap_or_else(|_| ours())
 }
 
 impl<S> Layer<S> for OtlpLayer
@@ -473,9 +394,9 @@ where
         {
             return;
         }
-        let mut place = Place::NOWHERE;
-        let parent = registry::parent(self, attributes, id, &context, &mut place);
-        self.open(template, attributes, id.into_u64(), parent, &mut place);
+        if !self.open_plainly(template, attributes, id.into_u64()) {
+            self.open_any(template, attributes, id, &context);
+        }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
@@ -512,6 +433,18 @@ where
             return;
         }
         if self.is_surrounded() && self.is_suppressed() {
+            return;
+        }
+        if is_plain
+            && is_open
+            && template.is_span_event_alone()
+            && !self.is_hooked
+            && event.is_contextual()
+            && let Top::Ours(id, place) = self.mirror.top()
+        {
+            if place.is_recorded {
+                self.add_plain_event(template, event, id, place.epoch);
+            }
             return;
         }
         let ancestors = |id, see: &mut dyn FnMut(u64)| registry::each_ancestor(id, &context, see);

@@ -2,22 +2,28 @@
 
 use std::fmt::Debug;
 
+use tracing_core::Subscriber;
 use tracing_core::field::{Field, Visit};
-use tracing_core::span::Attributes;
+use tracing_core::span::{Attributes, Id};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
 
 use super::OtlpLayer;
-use super::activity::Activity;
 use super::callsite::{Known, Role, Template};
 use super::ext;
 use super::fresh::Start;
+use super::registry;
 use super::scratch::{self, Scratch};
 use super::shard::{Bare, Opened};
+use super::shed;
 use super::span::{Extra, Place};
 use super::visit::{Bounds, Fields};
 use super::written::Written;
-use crate::id::SpanId;
-use crate::proto::trace::{self, SAMPLED};
-use crate::sampler::{Decision, Sampling};
+use crate::id::{SpanId, TraceId};
+use crate::id_generator::IdGenerator;
+use crate::proto::trace::{self, HAS_IS_REMOTE, IS_REMOTE, Ids, RANDOM, SAMPLED};
+use crate::quiet;
+use crate::sampler::{Decision, Parent, Sampling};
 use crate::stats::DropReason;
 
 /// A span that is being created.
@@ -60,6 +66,102 @@ impl<'a> New<'a> {
 }
 
 impl OtlpLayer {
+    /// Makes `place` that of a new root, of which nothing is decided yet.
+    #[inline(always)]
+    pub(super) fn begin(&self, place: &mut Place) {
+        let mut random = RANDOM;
+        match &self.parts.id_generator {
+            None => {
+                place.ids.trace = TraceId::random();
+                place.ids.span = SpanId::random();
+            }
+            Some(generator) => random = generate(&**generator, &mut place.ids),
+        }
+        place.ids.flags = HAS_IS_REMOTE | random;
+        place.epoch = self.parts.clock.epoch();
+        place.is_recorded = true;
+        place.has_extra = false;
+    }
+
+    /// Makes the parent's place that of a new child, of which nothing is decided yet.
+    #[inline]
+    pub(super) fn descend(&self, place: &mut Place) {
+        place.ids.flags &= !(SAMPLED | IS_REMOTE);
+        match &self.parts.id_generator {
+            None => place.ids.span = SpanId::random(),
+            Some(generator) => generate_span(&**generator, &mut place.ids),
+        }
+    }
+
+    /// The sampler's early decision. About a root whose trace id is not random it is always asked in full.
+    #[inline]
+    pub(super) fn early(&self, place: &Place, parent: Parent) -> Option<Decision> {
+        let Ids { trace, flags, .. } = place.ids;
+        if parent == Parent::None && flags & RANDOM == 0 {
+            return None;
+        }
+        self.parts.sampler.early(trace, parent, place.has_extra)
+    }
+
+    /// A span that is not plain.
+    #[inline(never)]
+    pub(super) fn open_any<S>(
+        &self,
+        template: &Template,
+        attributes: &Attributes<'_>,
+        id: &Id,
+        context: &Context<'_, S>,
+    ) where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let mut place = Place::NOWHERE;
+        let parent = registry::parent(self, attributes, id, context, &mut place);
+        self.open(template, attributes, id.into_u64(), parent, &mut place);
+    }
+
+    /// `place`: the parent's, if there is one.
+    pub(super) fn open(
+        &self,
+        template: &Template,
+        attributes: &Attributes<'_>,
+        id: u64,
+        parent: Option<u64>,
+        place: &mut Place,
+    ) {
+        let above = parent.map(|id| Above {
+            id,
+            span: place.ids.span,
+            sampled: place.ids.flags & SAMPLED != 0,
+        });
+        let early = match above {
+            None => {
+                self.begin(place);
+                if ext::is_remote_parent_attached() {
+                    return self.open_below_remote(template, attributes, id, place);
+                }
+                self.early(place, Parent::None)
+            }
+            Some(Above { sampled, .. }) => {
+                if !sampled && shed::is_shed(place) {
+                    return self.open_shed(template, id, parent, place);
+                }
+                self.descend(place);
+                self.early(place, Parent::Local { sampled })
+            }
+        };
+        if early == Some(Decision::RecordAndSample) {
+            place.decide(Decision::RecordAndSample);
+            self.open_sampled(template, attributes, id, above, place);
+        } else if early == Some(Decision::Drop)
+            && (above.is_some() || !self.awaits_parent(template))
+        {
+            place.decide(Decision::Drop);
+            self.open_bare(template, attributes, id, parent, place);
+        } else {
+            self.open_slowly(New::of(template, attributes, id, above, place), early);
+        }
+    }
+
     /// A span that is sampled and whose place is decided: its message begins.
     ///
     /// Its parts come one by one, so that they stay in registers.
@@ -303,9 +405,6 @@ impl OtlpLayer {
             return false;
         }
         self.mirror.created(id, opened.place);
-        if self.tracks {
-            self.begin_activity(id);
-        }
         if self.parts.holder.is_on() {
             self.join_trace(id, parent.map(|parent| parent.id));
         }
@@ -314,7 +413,7 @@ impl OtlpLayer {
 
     /// A span that would be recorded if there were room.
     #[cold]
-    fn keep_lost(&self, new: New<'_>, extra: Option<&Extra>) {
+    pub(super) fn keep_lost(&self, new: New<'_>, extra: Option<&Extra>) {
         self.parts.traces.ledger.refuse(DropReason::OpenSpans);
         let bare = Bare {
             place: Place {
@@ -334,14 +433,6 @@ impl OtlpLayer {
         self.keep_bare(new.id, bare, extra);
     }
 
-    /// From now on it is noted when the span is entered and left.
-    #[cold]
-    fn begin_activity(&self, id: u64) {
-        self.store.update(id, |span, _| {
-            span.activity = Activity::begin(trace::start_of(&span.record));
-        });
-    }
-
     /// Keeps the place of a span that is not recorded.
     #[inline(always)]
     fn keep_bare(&self, id: u64, bare: Bare, extra: Option<&Extra>) {
@@ -350,9 +441,28 @@ impl OtlpLayer {
     }
 }
 
+/// Ids of the program's own generator; returns the random flag if it says so.
+#[cold]
+fn generate(generator: &dyn IdGenerator, ids: &mut Ids) -> u32 {
+    generate_span(generator, ids);
+    let is_random = made(|| generator.is_random(), || false);
+    ids.trace = made(|| generator.trace_id(), TraceId::random);
+    if is_random { RANDOM } else { 0 }
+}
+
+#[cold]
+fn generate_span(generator: &dyn IdGenerator, ids: &mut Ids) {
+    ids.span = made(|| generator.span_id(), SpanId::random);
+}
+
+/// What the program's code makes; what we make where that panics.
+fn made<T>(theirs: impl FnOnce() -> T, ours: impl FnOnce() -> T) -> T {
+    quiet::guarded(theirs).unwrap_or_else(|_| ours())
+}
+
 /// How many attributes a span has that nobody wants, while a parent may still change that.
 #[inline]
-fn missed(template: &Template, attributes: &Attributes<'_>) -> u16 {
+pub(super) fn missed(template: &Template, attributes: &Attributes<'_>) -> u16 {
     if template.has_no_fields() {
         return 0;
     }

@@ -83,13 +83,13 @@ pub(super) fn with<T>(work: impl FnOnce(&mut Scratch) -> T) -> T {
 }
 
 /// As [`with`], for work that marks nothing, where a closure is in the optimizer's way.
-#[inline]
+#[inline(always)]
 pub(super) fn take() -> Box<Scratch> {
     let taken = SCRATCH.try_with(Cell::take);
     taken.ok().flatten().unwrap_or_else(fresh)
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn put_back(mut scratch: Box<Scratch>) {
     scratch.record.clear();
     if scratch.is_touched {

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use tracing_core::Metadata;
 
 use super::activity::Activity;
-use super::fresh::Start;
+use super::fresh::{Fresh, Start};
+use super::newest::Newest;
 use super::span::{Extra, OpenSpan, Place};
-use super::table::Table;
 use super::tail::Member;
 use super::written::Written;
 use crate::context::TraceState;
 use crate::id::SpanId;
+use crate::proto::trace;
 use crate::queue::{Budget, CHUNK};
 
 /// What an open span costs beside its buffer: itself, and its places in the table.
@@ -22,6 +23,10 @@ const FIXED: usize = size_of::<OpenSpan>() + 64;
 /// Places of a shard's tables to begin with: most spans are recorded, or none.
 const LEAST_OPEN: usize = 64;
 const LEAST_BARE: usize = 8;
+
+/// What a span that is used again may be charged for and not need, so that buffers of a few sizes are exchanged without a look at the
+/// account.
+const SLACK: usize = 512;
 
 /// Freed spans keep their buffers up to this size,
 const KEPT_BYTES: usize = 4 << 10;
@@ -32,8 +37,8 @@ const ALWAYS_KEPT: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Shard {
-    pub(super) open: Table<Box<OpenSpan>>,
-    pub(super) bare: Table<Bare>,
+    pub(super) open: Newest<Box<OpenSpan>>,
+    pub(super) bare: Newest<Bare>,
     /// Of bare spans.
     pub(super) extras: HashMap<u64, Extra>,
     #[allow(
@@ -77,8 +82,8 @@ impl Shard {
     /// `record`: the largest record, for whose chunk there is always room.
     pub(super) fn new(budget: &Arc<Budget>, record: usize) -> Self {
         Self {
-            open: Table::new(LEAST_OPEN),
-            bare: Table::new(LEAST_BARE),
+            open: Newest::new(LEAST_OPEN),
+            bare: Newest::new(LEAST_BARE),
             extras: HashMap::new(),
             free: Vec::new(),
             account: Account {
@@ -103,14 +108,49 @@ impl Shard {
         }
     }
 
-    #[inline(always)]
     pub(super) fn keep(&mut self, id: u64, bare: Bare, extra: Option<&Extra>) {
         if bare.place.has_extra
             && let Some(extra) = extra
         {
             self.extras.insert(id, extra.clone());
         }
-        self.bare.insert(id, bare);
+        let _nothing_to_keep = self.bare.insert(id, bare);
+    }
+
+    /// Closes a span that is not recorded, if there is one; says whether a guest of the layer knows something of it.
+    #[inline]
+    pub(super) fn close_bare(&mut self, id: u64, fresh: &Fresh) -> bool {
+        if !self.bare.is_newest(id) {
+            return self.close_other_bare(id, fresh);
+        }
+        let Some(bare) = self.bare.place_mut() else {
+            return false;
+        };
+        let (is_hosted, has_extra) = (bare.is_hosted, bare.place.has_extra);
+        fresh.closed(id, bare.start);
+        self.bare.retire();
+        if has_extra {
+            self.drop_extra(id);
+        }
+        is_hosted
+    }
+
+    #[inline(never)]
+    fn close_other_bare(&mut self, id: u64, fresh: &Fresh) -> bool {
+        let Some(bare) = self.bare.remove(id) else {
+            return false;
+        };
+        fresh.closed(id, bare.start);
+        if bare.place.has_extra {
+            self.drop_extra(id);
+        }
+        bare.is_hosted
+    }
+
+    pub(super) fn insert(&mut self, id: u64, span: Box<OpenSpan>) {
+        if let Some(left) = self.open.insert(id, span) {
+            self.recycle(left);
+        }
     }
 
     /// A guest of the layer knows something of a span. `false`: there is no such span.
@@ -134,8 +174,9 @@ impl Shard {
 
     /// What a span that has not started carries along; of what the budget has no room for, the flags.
     pub(super) fn set_extra(&mut self, id: u64, mut extra: Extra) {
-        if self.state(id).is_none() {
-            return;
+        match self.state(id) {
+            Some((_, place)) if place.has_extra || !extra.is_empty() => {}
+            _ => return,
         }
         self.drop_extra(id);
         let charge = extra.footprint();
@@ -236,7 +277,7 @@ impl Shard {
         match self.make(&opened, record) {
             Some(mut span) => {
                 span.is_hosted = bare.is_hosted;
-                self.open.insert(id, span);
+                self.insert(id, span);
             }
             None => {
                 let lost = Bare {
@@ -250,7 +291,58 @@ impl Shard {
         true
     }
 
-    #[inline]
+    /// Opens a span with what the last one has left, and this buffer instead of its own. `None`: nothing is left, or what it is charged
+    /// for is another size.
+    #[inline(always)]
+    pub(super) fn renew(&mut self, id: u64, record: &mut Vec<u8>) -> Option<&mut OpenSpan> {
+        if self.open.has_newest() {
+            self.make_way();
+        }
+        let charge = FIXED + record.capacity();
+        let span = self
+            .open
+            .renew(id, |left| left.charge.wrapping_sub(charge) <= SLACK)?;
+        std::mem::swap(&mut span.record, record);
+        Some(span)
+    }
+
+    /// The newest span has a child, or a sibling that overlaps it.
+    #[inline(never)]
+    fn make_way(&mut self) {
+        let left = self.free.pop();
+        self.open.make_way(left);
+    }
+
+    /// Has a span stand beside the table, to be closed there; says whether it is one of those that are recorded.
+    #[inline(never)]
+    pub(super) fn bring(&mut self, id: u64) -> bool {
+        match self.open.remove(id) {
+            Some(span) => self.insert(id, span),
+            None => return false,
+        }
+        true
+    }
+
+    /// The span that stands beside the table has ended. What it leaves is for the next one, unless it is worth too much.
+    #[inline(always)]
+    pub(super) fn retire(&mut self) {
+        self.open.retire();
+        if let Some(span) = self.open.place_mut() {
+            let is_kept = (span.record.capacity() <= KEPT_BYTES) & !span.place.has_extra;
+            span.record.clear();
+            if !is_kept {
+                self.give_up_left();
+            }
+        }
+    }
+
+    #[cold]
+    fn give_up_left(&mut self) {
+        if let Some(left) = self.open.take_left() {
+            self.recycle(left);
+        }
+    }
+
     pub(super) fn make(
         &mut self,
         opened: &Opened<'_>,
@@ -266,28 +358,7 @@ impl Shard {
         } = *opened;
         let charge = FIXED + record.capacity();
         let Some(mut span) = self.free.pop() else {
-            if !self.account.charge(charge) {
-                return None;
-            }
-            let record = std::mem::take(record);
-            return Some(Box::new(OpenSpan {
-                place: *place,
-                start,
-                extra: opened.extra.cloned().unwrap_or_default(),
-                metadata,
-                is_late,
-                is_limited: false,
-                is_hosted: false,
-                record,
-                written: *written,
-                events: 0,
-                links: 0,
-                dropped_events: 0,
-                dropped_links: 0,
-                activity: Activity::default(),
-                member: Member::default(),
-                charge,
-            }));
+            return self.make_new(opened, record, charge);
         };
         if !self.account.exchange(span.charge, charge) {
             self.free.push(span);
@@ -307,9 +378,41 @@ impl Shard {
             span.dropped_events,
             span.dropped_links,
         ) = (0, 0, 0, 0);
+        span.activity = Activity::begin(trace::start_of(&span.record));
         span.member = Member::default();
         span.charge = charge;
         Some(span)
+    }
+
+    #[cold]
+    fn make_new(
+        &mut self,
+        opened: &Opened<'_>,
+        record: &mut Vec<u8>,
+        charge: usize,
+    ) -> Option<Box<OpenSpan>> {
+        if !self.account.charge(charge) {
+            return None;
+        }
+        let activity = Activity::begin(trace::start_of(record));
+        Some(Box::new(OpenSpan {
+            place: *opened.place,
+            start: opened.start,
+            extra: opened.extra.cloned().unwrap_or_default(),
+            metadata: opened.metadata,
+            is_late: opened.is_late,
+            is_limited: false,
+            is_hosted: false,
+            record: std::mem::take(record),
+            written: *opened.written,
+            events: 0,
+            links: 0,
+            dropped_events: 0,
+            dropped_links: 0,
+            activity,
+            member: Member::default(),
+            charge,
+        }))
     }
 
     /// A span comes back that may have grown outside.
@@ -326,13 +429,13 @@ impl Shard {
 
     /// The memory limit was lowered: what is kept for later is given up.
     pub(super) fn trim(&mut self) {
-        for span in self.free.drain(..) {
+        for span in self.free.drain(..).chain(self.open.take_left()) {
             self.account.refund(span.charge);
         }
         self.account.trim();
     }
 
-    #[inline]
+    /// A span has ended, and its memory is used again, or freed.
     pub(super) fn recycle(&mut self, mut span: Box<OpenSpan>) {
         if span.place.has_extra {
             let extra = std::mem::take(&mut span.extra);
@@ -403,7 +506,6 @@ impl Account {
         self.reserved = self.used;
     }
 
-    #[inline]
     fn exchange(&mut self, old: usize, new: usize) -> bool {
         if new > old {
             return self.charge(new - old);

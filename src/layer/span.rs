@@ -3,6 +3,7 @@
 use tracing_core::Metadata;
 
 use super::activity::Activity;
+use super::callsite::Template;
 use super::fresh::Start;
 use super::scratch;
 use super::tail::Member;
@@ -117,6 +118,32 @@ pub(super) struct SpanBounds {
 }
 
 impl OpenSpan {
+    /// Begins anew, of which nothing is kept but the buffer.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, place: Place, template: &Template, written: Written) {
+        self.place = place;
+        self.start = Start::Plain;
+        self.metadata = template.metadata;
+        (self.is_late, self.is_limited, self.is_hosted) = (template.is_late, false, false);
+        self.written = written;
+        (self.events, self.links) = (0, 0);
+        (self.dropped_events, self.dropped_links) = (0, 0);
+        self.member = Member::default();
+    }
+
+    /// Appends an encoded event, if no limit is in its way and the buffer has room for it.
+    #[inline(always)]
+    pub(super) fn append_event(&mut self, event: &[u8], bounds: &SpanBounds) -> bool {
+        let needed = self.record.len() + event.len() + FRAME;
+        let room = self.record.capacity().min(bounds.bytes);
+        if needed > room || self.events >= bounds.events {
+            return false;
+        }
+        self.events += 1;
+        trace::put_event(&mut self.record, event);
+        true
+    }
+
     /// Appends an encoded event. `Err`: it has no room, and so many bytes would have; it is not counted.
     #[inline]
     pub(super) fn add_event(
@@ -183,7 +210,7 @@ impl OpenSpan {
         bounds: &SpanBounds,
         account: &mut Account,
     ) -> u32 {
-        let Ok(Some((_, Content::Bytes(content)))) = Reader::new(field).next() else {
+        let Some(content) = content(field) else {
             return 0;
         };
         let key = common::key_of(content);
@@ -411,5 +438,19 @@ impl OpenSpan {
         if self.add_event(event, bounds, account).is_err() {
             self.dropped_events = self.dropped_events.saturating_add(1);
         }
+    }
+}
+
+/// What stands in an attribute's field.
+#[inline]
+fn content(field: &[u8]) -> Option<&[u8]> {
+    if let [_, len @ ..0x80, content @ ..] = field
+        && content.len() == usize::from(*len)
+    {
+        return Some(content);
+    }
+    match Reader::new(field).next() {
+        Ok(Some((_, Content::Bytes(content)))) => Some(content),
+        _ => None,
     }
 }

@@ -28,6 +28,17 @@ pub(super) enum Current {
     Unknown,
 }
 
+/// What is current on this thread, where nothing but the mirror need be looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Top {
+    /// No span is.
+    Nothing,
+    /// This span of ours, whose place is this.
+    Ours(u64, Place),
+    /// More has to be looked at: see [`Current`].
+    Other,
+}
+
 /// Whose mirror it is, and whether it is right.
 #[derive(Debug)]
 pub(super) struct Mirror {
@@ -47,23 +58,33 @@ const FOUND: u64 = 2;
 const TRUSTED: u64 = 3;
 const BROKEN: u64 = 4;
 
-/// The place of a span is known, and fixed.
-const KNOWN: u32 = 1;
-/// A span is on the stack already, further below: the Registry does not count it again.
-const AGAIN: u32 = 1 << DEPTH;
-const _: () = assert!(2 * DEPTH <= u32::BITS as usize);
+/// What is known of a span that is entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Nothing,
+    /// Its place, which is fixed.
+    Known,
+    /// It is on the stack already, further below: the Registry does not count it again.
+    Again,
+}
+
+/// A span that is entered.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Level {
+    id: Cell<u64>,
+    mark: Cell<Mark>,
+    /// Behind the last one, that of `created`.
+    place: Cell<Place>,
+}
 
 #[derive(Debug)]
 struct Stack {
     layer: Cell<u64>,
     depth: Cell<usize>,
-    entered: [Cell<u64>; DEPTH],
-    /// The place of each, as far as it is known; behind the last one, that of `created`.
-    places: [Cell<Place>; DEPTH],
-    /// [`KNOWN`] and [`AGAIN`] of each, shifted by where it is.
-    marks: Cell<u32>,
     /// The span that was created last, until another one is entered or left; as a rule it is entered next. 0 is none.
     created: Cell<u64>,
+    levels: [Level; DEPTH],
 }
 
 thread_local! {
@@ -159,16 +180,33 @@ impl Mirror {
         });
     }
 
+    /// Enters the span that was created last on this thread, if this is it, there is room for it, and it `starts` with this. `false`: it
+    /// is another case, and nothing has been done.
+    #[inline(always)]
+    pub(super) fn enter_created(&self, id: u64, starts: impl FnOnce() -> bool) -> bool {
+        self.is_trusted()
+            && self.with(|stack| {
+                stack.is_some_and(|stack| {
+                    stack.created.get() == id && starts() && stack.push(id, Mark::Known)
+                })
+            })
+    }
+
     #[inline]
     pub(super) fn enter(&self, id: u64, entered: Entered) {
         let pushed = self.with(|stack| {
             stack.is_some_and(|stack| {
-                let starts = entered == Entered::Now;
                 // What is entered for the first time is not there yet.
-                let mark = match starts {
-                    true if stack.created.get() == id => KNOWN,
-                    false if stack.has(id) => AGAIN,
-                    _ => 0,
+                let mark = if entered == Entered::Now {
+                    if stack.created.get() == id {
+                        Mark::Known
+                    } else {
+                        Mark::Nothing
+                    }
+                } else if stack.has(id) {
+                    Mark::Again
+                } else {
+                    Mark::Nothing
                 };
                 stack.push(id, mark)
             })
@@ -186,7 +224,7 @@ impl Mirror {
             |stacks| match stacks.iter().find(|stack| stack.depth.get() == 0) {
                 Some(stack) if !stacks.iter().any(|stack| mine(&stack)) => {
                     stack.layer.set(self.layer);
-                    stack.push(id, 0);
+                    stack.push(id, Mark::Nothing);
                 }
                 _ => self.state.store(BROKEN, Ordering::Relaxed),
             },
@@ -200,6 +238,15 @@ impl Mirror {
                 stack.pop(id);
             }
         });
+    }
+
+    /// What is current, if that needs no more than a look at the top of the stack.
+    #[inline(always)]
+    pub(super) fn top(&self) -> Top {
+        if !self.is_trusted() {
+            return Top::Other;
+        }
+        self.with(|stack| stack.map_or(Top::Nothing, Stack::top))
     }
 
     /// What is current; of a span of ours, `place` becomes its place.
@@ -218,25 +265,33 @@ impl Stack {
         Self {
             layer: Cell::new(0),
             depth: Cell::new(0),
-            entered: [const { Cell::new(0) }; DEPTH],
-            places: [const { Cell::new(Place::NOWHERE) }; DEPTH],
-            marks: Cell::new(0),
             created: Cell::new(0),
+            levels: [const { Level::new() }; DEPTH],
         }
     }
 
     #[inline]
     fn create(&self, id: u64, place: &Place) {
-        if let Some(next) = self.places.get(self.depth.get()) {
-            next.set(*place);
+        if let Some(next) = self.levels.get(self.depth.get()) {
+            next.place.set(*place);
             self.created.set(id);
         }
     }
 
+    /// The span that was entered last.
+    #[inline]
+    fn last(&self) -> Option<&Level> {
+        self.levels.get(self.depth.get().wrapping_sub(1))
+    }
+
     fn learn(&self, id: u64, place: &Place) {
-        let Some(top) = self.top_of(id) else { return };
-        self.places[top].set(*place);
-        self.marks.set(self.marks.get() | KNOWN << top);
+        if let Some(last) = self.last()
+            && last.id.get() == id
+            && last.mark.get() != Mark::Again
+        {
+            last.place.set(*place);
+            last.mark.set(Mark::Known);
+        }
     }
 
     /// A span is closed: another one may get its id.
@@ -245,98 +300,96 @@ impl Stack {
         if self.created.get() == id {
             self.created.set(0);
         }
-        if let Some(top) = self.top_of(id) {
-            self.marks.set(self.marks.get() & !(KNOWN << top));
+        if let Some(last) = self.last()
+            && last.id.get() == id
+            && last.mark.get() == Mark::Known
+        {
+            last.mark.set(Mark::Nothing);
         }
-    }
-
-    /// Where the span is, if it was entered last.
-    #[inline]
-    fn top_of(&self, id: u64) -> Option<usize> {
-        let top = self.depth.get().checked_sub(1)?;
-        let is_it = self.entered.get(top)?.get() == id;
-        is_it.then_some(top)
     }
 
     #[inline(never)]
     fn has(&self, id: u64) -> bool {
-        let entered = self.entered.iter().take(self.depth.get());
-        entered.into_iter().any(|entered| entered.get() == id)
+        let entered = self.levels.iter().take(self.depth.get());
+        entered.into_iter().any(|level| level.id.get() == id)
     }
 
     /// `false` when there is no room.
     #[inline]
-    fn push(&self, id: u64, mark: u32) -> bool {
+    fn push(&self, id: u64, mark: Mark) -> bool {
         let depth = self.depth.get();
-        let Some(place) = self.entered.get(depth) else {
+        let Some(level) = self.levels.get(depth) else {
             return false;
         };
-        let others = self.marks.get() & !((KNOWN | AGAIN) << depth);
-        self.marks.set(others | mark << depth);
-        place.set(id);
+        level.id.set(id);
+        level.mark.set(mark);
         self.created.set(0);
         self.depth.set(depth + 1);
         true
     }
 
     #[inline]
-    fn has_mark(&self, mark: u32, at: usize) -> bool {
-        self.marks.get() & mark << at != 0
-    }
-
-    #[inline]
     fn pop(&self, id: u64) {
         self.created.set(0);
-        match self.top_of(id) {
-            Some(top) => self.depth.set(top),
-            None => self.take_out(id),
+        match self.last() {
+            Some(last) if last.id.get() == id => self.depth.set(self.depth.get() - 1),
+            _ => self.take_out(id),
         }
     }
 
     /// Spans are left out of order.
     #[cold]
     fn take_out(&self, id: u64) {
-        let Some(top) = self.depth.get().checked_sub(1) else {
+        let entered = self.levels.get(..self.depth.get()).unwrap_or_default();
+        let Some(at) = entered.iter().rposition(|level| level.id.get() == id) else {
             return;
         };
-        let Some(at) = self.entered[..top]
-            .iter()
-            .rposition(|entered| entered.get() == id)
-        else {
-            return;
-        };
-        for place in at..top {
-            self.entered[place].set(self.entered[place + 1].get());
-            self.places[place].set(self.places[place + 1].get());
+        for pair in entered[at..].windows(2) {
+            if let [level, next] = pair {
+                level.id.set(next.id.get());
+                level.mark.set(next.mark.get());
+                level.place.set(next.place.get());
+            }
         }
-        let below = (1 << at) - 1;
-        let mut marks = 0;
-        for mark in [KNOWN, AGAIN] {
-            let bits = (self.marks.get() / mark) & (AGAIN - 1);
-            let moved = (bits >> 1) & !below;
-            marks |= (bits & below | moved) * mark;
+        self.depth.set(entered.len() - 1);
+    }
+
+    #[inline(always)]
+    fn top(&self) -> Top {
+        if self.depth.get() == 0 {
+            return Top::Nothing;
         }
-        self.marks.set(marks);
-        self.depth.set(top);
+        match self.last() {
+            Some(last) if last.mark.get() == Mark::Known => {
+                Top::Ours(last.id.get(), last.place.get())
+            }
+            _ => Top::Other,
+        }
     }
 
     #[inline]
     fn current(&self, place: &mut Place) -> Current {
-        let mut depth = self.depth.get();
-        while let Some(top) = depth.checked_sub(1) {
-            if !self.has_mark(AGAIN, top) {
-                let id = self.entered.get(top).map_or(0, Cell::get);
-                return match self.places.get(top) {
-                    Some(known) if self.has_mark(KNOWN, top) => {
-                        *place = known.get();
-                        Current::Ours(id)
-                    }
-                    _ => Current::Span(id),
-                };
-            }
-            depth = top;
+        let entered = self.levels.get(..self.depth.get()).unwrap_or_default();
+        let counted = |level: &&Level| level.mark.get() != Mark::Again;
+        let Some(current) = entered.iter().rfind(counted) else {
+            return Current::Nothing;
+        };
+        let id = current.id.get();
+        if current.mark.get() != Mark::Known {
+            return Current::Span(id);
         }
-        Current::Nothing
+        *place = current.place.get();
+        Current::Ours(id)
+    }
+}
+
+impl Level {
+    const fn new() -> Self {
+        Self {
+            id: Cell::new(0),
+            mark: Cell::new(Mark::Nothing),
+            place: Cell::new(Place::NOWHERE),
+        }
     }
 }
 

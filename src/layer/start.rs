@@ -27,6 +27,19 @@ fn inherited(parent: &SpanContext) -> u32 {
     u32::from(parent.flags().of_child(parent.is_sampled()).bits())
 }
 
+/// The place of a span below another parent.
+fn below(place: &Place, parent: &SpanContext, shed: u32) -> Place {
+    let remote = if parent.is_remote() { IS_REMOTE } else { 0 };
+    Place {
+        ids: Ids {
+            trace: parent.trace_id(),
+            span: place.ids.span,
+            flags: HAS_IS_REMOTE | remote | shed | inherited(parent),
+        },
+        ..*place
+    }
+}
+
 /// The bits of Span.flags that are the trace's flags.
 const TRACE_FLAGS: u32 = 0xFF;
 
@@ -77,8 +90,20 @@ impl OtlpLayer {
     ///
     /// The span has started, or is not this layer's.
     pub(super) fn set_parent(&self, id: u64, parent: &Context) -> Result<(), Error> {
-        if *parent == Context::default() {
+        if *parent == Context::default() || self.try_set_parent(id, parent) {
             return Ok(());
+        }
+        Err(if self.store.knows(id) {
+            Error::started()
+        } else {
+            Error::disabled()
+        })
+    }
+
+    /// As [`OtlpLayer::set_parent`]. `false`: the span has started, or is not this layer's, or the context is empty.
+    pub(super) fn try_set_parent(&self, id: u64, parent: &Context) -> bool {
+        if *parent == Context::default() {
+            return false;
         }
         let extra = Extra {
             trace_state: parent
@@ -104,16 +129,10 @@ impl OtlpLayer {
                 is_new
             }
         });
-        match changed {
-            Some(is_new) => {
-                if is_new {
-                    self.begin_open(id);
-                }
-                Ok(())
-            }
-            None if self.store.knows(id) => Err(Error::started()),
-            None => Err(Error::disabled()),
+        if changed == Some(true) {
+            self.begin_open(id);
         }
+        changed.is_some()
     }
 
     /// Called with the shard's lock: no user code runs. Says whether the span is recorded from now on, and was not before.
@@ -134,6 +153,18 @@ impl OtlpLayer {
                 !extra.trace_state.is_empty(),
             )
         };
+        if let Some(decision) = early.filter(|decision| *decision != Decision::Drop)
+            && extra.is_empty()
+            && let Some(span) = shard.open.get_mut(id)
+            && !span.place.has_extra
+        {
+            // As a rule: it is recorded, stays so, and nothing is carried along.
+            let mut place = below(&span.place, parent, shed);
+            place.decide(decision);
+            span.start = span.start.decided();
+            span.set_place(place, Some(parent.span_id()));
+            return false;
+        }
         let is_new = early != Some(Decision::Drop) && self.dress(shard, id);
         // Without a message there is nothing to show to a sampler: the parent decides.
         let is_lost = shard.bare.get(id).is_some_and(|bare| bare.is_lost);
@@ -142,15 +173,7 @@ impl OtlpLayer {
         let Some((start, place)) = shard.state(id) else {
             return is_new;
         };
-        let remote = if parent.is_remote() { IS_REMOTE } else { 0 };
-        let mut place = Place {
-            ids: Ids {
-                trace: parent.trace_id(),
-                span: place.ids.span,
-                flags: HAS_IS_REMOTE | remote | shed | inherited(parent),
-            },
-            ..*place
-        };
+        let mut place = below(place, parent, shed);
         *start = match early {
             None => start.undecided(),
             Some(decision) => {

@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_utils::CachePadded;
 
+use super::callsite::Template;
 use super::fresh::{Entered, Fresh, Start};
 use super::open_spans::Copies;
 use super::shard::{Account, Bare, Opened, Shard};
-use super::span::{Extra, OpenSpan, Place};
+use super::span::{Extra, OpenSpan, Place, SpanBounds};
+use super::written::Written;
 use crate::proto::trace;
 use crate::queue::Budget;
 
@@ -116,24 +118,93 @@ impl Store {
         Held { fresh, shard }
     }
 
+    /// As [`Store::open`], of a span that brings nothing along but its place: with what the last one that was closed has left.
+    ///
+    /// What it is made of comes one by one, so that it stays in registers.
+    #[inline(always)]
+    pub(super) fn open_plain(
+        &self,
+        id: u64,
+        place: Place,
+        template: &Template,
+        written: Written,
+        record: &mut Vec<u8>,
+    ) -> bool {
+        let part = self.part(id);
+        let mut shard = part.shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(span) = shard.renew(id, record) else {
+            drop(shard);
+            return self.open_new(id, place, template, written, record);
+        };
+        span.begin(place, template, written);
+        if let Some(pushed_out) = part.fresh.created(id) {
+            Self::park(part, shard, pushed_out);
+        }
+        true
+    }
+
+    /// As [`Store::open_bare`], of a span that brings nothing along but its place.
+    #[inline(always)]
+    pub(super) fn open_plain_bare(&self, id: u64, bare: Bare) {
+        let part = self.part(id);
+        let mut shard = part.shard.lock().unwrap_or_else(PoisonError::into_inner);
+        match shard.bare.renew(id, |_| true) {
+            Some(left) => *left = bare,
+            None => shard.keep(id, bare, None),
+        }
+        if let Some(pushed_out) = part.fresh.created(id) {
+            Self::park(part, shard, pushed_out);
+        }
+    }
+
+    #[cold]
+    fn open_new(
+        &self,
+        id: u64,
+        place: Place,
+        template: &Template,
+        written: Written,
+        record: &mut Vec<u8>,
+    ) -> bool {
+        let opened = Opened {
+            place: &place,
+            start: Start::Plain,
+            extra: None,
+            metadata: template.metadata,
+            is_late: template.is_late,
+            written: &written,
+        };
+        self.open(id, &opened, record)
+    }
+
+    #[cold]
+    fn park(part: &Part, shard: MutexGuard<'_, Shard>, id: u64) {
+        let fresh = &part.fresh;
+        Held { fresh, shard }.park(id);
+    }
+
     /// Opens a span whose message so far is `record`, in exchange for an empty buffer. `false`: the budget has no room.
-    #[inline]
     pub(super) fn open(&self, id: u64, opened: &Opened<'_>, record: &mut Vec<u8>) -> bool {
         let mut held = self.hold(id);
         let Some(span) = held.shard.make(opened, record) else {
             return false;
         };
-        held.shard.open.insert(id, span);
+        held.shard.insert(id, span);
         held.created(id, opened.start);
         true
     }
 
     /// Keeps the place of a span that is not recorded.
-    #[inline(always)]
     pub(super) fn open_bare(&self, id: u64, bare: Bare, extra: Option<&Extra>) {
         let mut held = self.hold(id);
         held.shard.keep(id, bare, extra);
         held.created(id, bare.start);
+    }
+
+    /// Starts a span that is entered, if nothing has come between: it was the last one that was created, and has not started.
+    #[inline(always)]
+    pub(super) fn starts(&self, id: u64) -> bool {
+        self.part(id).fresh.take(id)
     }
 
     /// A span is entered.
@@ -222,6 +293,26 @@ impl Store {
         held.shard.open.get(id).is_some() || held.shard.bare.get(id).is_some()
     }
 
+    /// Whether a span of this layer is recorded.
+    #[inline]
+    pub(super) fn is_recorded(&self, id: u64) -> Option<bool> {
+        let held = self.hold(id);
+        if held.shard.open.get(id).is_some() {
+            return Some(true);
+        }
+        held.shard.bare.get(id).map(|_| false)
+    }
+
+    /// Appends an event to a span, if it has room for it without a look at the budget. `false`: it has not, or is not there.
+    #[inline(always)]
+    pub(super) fn append_event(&self, id: u64, event: &[u8], bounds: &SpanBounds) -> bool {
+        let mut held = self.hold(id);
+        match held.shard.open.get_mut(id) {
+            Some(span) => span.append_event(event, bounds),
+            None => false,
+        }
+    }
+
     /// Works on an open span that is recorded.
     #[inline]
     pub(super) fn update<T>(
@@ -268,7 +359,7 @@ impl Store {
             return Taken::Nothing(self.close(id, |_, _| {}));
         };
         if span.start.takes_work() {
-            shard.open.insert(id, span);
+            shard.insert(id, span);
             return Taken::Nothing(Closed::Undecided);
         }
         fresh.closed(id, span.start);
@@ -284,30 +375,24 @@ impl Store {
     /// Closes a span; `last` sees it if it was recorded.
     #[inline]
     pub(super) fn close(&self, id: u64, last: impl FnOnce(&mut OpenSpan, &mut Account)) -> Closed {
-        let mut held = self.hold(id);
-        let Held { fresh, shard } = &mut held;
+        let part = self.part(id);
+        let mut shard = part.shard.lock().unwrap_or_else(PoisonError::into_inner);
         // As a rule, all spans are recorded, or none.
-        if !shard.open.is_empty()
-            && let Some(mut span) = shard.open.remove(id)
-        {
-            if span.start.takes_work() {
-                shard.open.insert(id, span);
-                return Closed::Undecided;
-            }
-            fresh.closed(id, span.start);
-            last(&mut span, &mut shard.account);
-            let closed = Closed::of(span.is_hosted);
-            shard.recycle(span);
-            closed
-        } else if let Some(bare) = shard.bare.remove(id) {
-            fresh.closed(id, bare.start);
-            if bare.place.has_extra {
-                shard.drop_extra(id);
-            }
-            Closed::of(bare.is_hosted)
-        } else {
-            Closed::Now
+        if !shard.open.is_newest(id) && (shard.open.has_no_others() || !shard.bring(id)) {
+            return Closed::of(shard.close_bare(id, &part.fresh));
         }
+        let Shard { open, account, .. } = &mut *shard;
+        let Some(span) = open.place_mut() else {
+            return Closed::Now;
+        };
+        if span.start.takes_work() {
+            return Closed::Undecided;
+        }
+        part.fresh.closed(id, span.start);
+        last(span, account);
+        let closed = Closed::of(span.is_hosted);
+        shard.retire();
+        closed
     }
 }
 

@@ -108,7 +108,7 @@ impl<V> Table<V> {
         self.places[at].as_mut().map(|(_, value)| value)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, id: u64, value: V) {
         if self.len >= self.high {
             self.resize(self.places.len() * 2);
@@ -130,18 +130,27 @@ impl<V> Table<V> {
         *place = Some((id, value));
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn remove(&mut self, id: u64) -> Option<V> {
-        let mut hole = self.home(id);
-        if !self.is_at(hole, id)? {
-            hole = self.find(id);
+        let home = self.home(id);
+        if !self.is_at(home, id)? {
+            return self.remove_at(self.find(id));
         }
+        let next = (home + 1) & self.mask();
+        let has_next = self.places.get(next).is_some_and(Option::is_some);
+        if has_next | (self.len <= self.low) {
+            return self.remove_at(home);
+        }
+        let (_, value) = self.places.get_mut(home)?.take()?;
+        self.len -= 1;
+        Some(value)
+    }
+
+    #[inline(never)]
+    fn remove_at(&mut self, hole: usize) -> Option<V> {
         let (_, value) = self.places.get_mut(hole)?.take()?;
         self.len -= 1;
-        let next = (hole + 1) & self.mask();
-        if self.places.get(next).is_some_and(Option::is_some) {
-            self.close_gap(hole);
-        }
+        self.close_gap(hole);
         if self.len < self.low {
             self.resize(self.places.len() / 4);
         }

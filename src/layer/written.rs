@@ -68,6 +68,12 @@ impl Written {
         self.keys & bit != 0 || bit == 0
     }
 
+    /// Whether attributes have come by name, of which any may have any key: see [`super::span::OpenSpan::put_attribute`].
+    #[inline]
+    pub(super) fn has_names(&self) -> bool {
+        self.keys == u64::MAX
+    }
+
     /// Sets the status by the specification's order, Ok over Error over Unset, where Ok is final. The name of a code alone
     /// does not take a description away.
     pub(super) fn set_status(&mut self, record: &mut Vec<u8>, code: Code, description: &str) {

@@ -57,10 +57,12 @@ pub(crate) fn end_run(out: &mut [u8], start: usize) {
     }
 }
 
-/// Appends a record to the run.
-#[inline]
-pub(crate) fn put_record(out: &mut Vec<u8>, message: &[u8]) {
-    wire::put_len(out, SPANS, message);
+/// Appends a record to the run, of which the last bytes stand by themselves.
+#[inline(always)]
+pub(crate) fn put_record<const N: usize>(out: &mut Vec<u8>, message: &[u8], ending: [u8; N]) {
+    wire::put_len_of(out, SPANS, message.len() + N);
+    out.extend_from_slice(message);
+    out.extend_from_slice(&ending);
 }
 
 /// More than [`begin_run`] and [`put_record`] add to a record's own bytes and its scope.
@@ -85,7 +87,7 @@ mod tests {
             let start = runs.len();
             begin_run(&mut runs, scope.as_bytes());
             for name in names {
-                put_record(&mut runs, &record(name).encode_to_vec());
+                put_record(&mut runs, &record(name).encode_to_vec(), []);
             }
             end_run(&mut runs, start);
         }

@@ -235,7 +235,7 @@ mod tests {
                     name: "x".repeat(usize::from(*len)),
                     ..Span::default()
                 };
-                put_record(&mut out, &span.encode_to_vec());
+                put_record(&mut out, &span.encode_to_vec(), []);
             }
             end_run(&mut out, start);
         }

@@ -87,7 +87,7 @@ impl Code {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn put_head(out: &mut Vec<u8>, ids: &Ids, start: u64) {
     let Ids { trace, span, flags } = *ids;
     let mut head = [0; HEAD];
@@ -221,9 +221,15 @@ pub(crate) struct Dropped {
 
 #[inline]
 pub(crate) fn put_end(out: &mut Vec<u8>, end: u64) {
+    out.extend_from_slice(&end_field(end));
+}
+
+/// The end time, which as a rule is the last that is known.
+#[inline]
+pub(crate) fn end_field(end: u64) -> [u8; 9] {
     let mut field = [END_TIME, 0, 0, 0, 0, 0, 0, 0, 0];
     field[1..].copy_from_slice(&end.to_le_bytes());
-    out.extend_from_slice(&field);
+    field
 }
 
 /// What was left out, as far as it is anything.

@@ -36,7 +36,13 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 /// A field of wire type 2.
 #[inline(always)]
 pub(crate) fn put_len(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
-    let len = bytes.len();
+    put_len_of(out, tag, bytes.len());
+    out.extend_from_slice(bytes);
+}
+
+/// The tag and the length of a field of wire type 2.
+#[inline(always)]
+pub(crate) fn put_len_of(out: &mut Vec<u8>, tag: u8, len: usize) {
     // The common lengths at once.
     if len < 1 << 7 {
         out.extend_from_slice(&[tag, len as u8]);
@@ -46,7 +52,6 @@ pub(crate) fn put_len(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
         out.push(tag);
         put_varint(out, len as u64);
     }
-    out.extend_from_slice(bytes);
 }
 
 /// Sets the length of what stands behind `start`, for which one byte was left; moves the content where it takes more.

@@ -109,13 +109,13 @@ impl Chunk {
         true
     }
 
-    #[inline]
-    pub(crate) fn append(&mut self, record: &Record<'_>) {
+    #[inline(always)]
+    pub(crate) fn append<const N: usize>(&mut self, record: &Record<'_>, ending: [u8; N]) {
         match self.run {
             Some((_, scope)) if std::ptr::eq(scope.bytes, record.scope.bytes) => {}
             _ => self.begin_run(record),
         }
-        request::put_record(&mut self.buffer, record.message);
+        request::put_record(&mut self.buffer, record.message, ending);
         self.records += 1;
     }
 

@@ -30,23 +30,35 @@ impl Lane {
         }
     }
 
-    /// Appends a record. Only the thread that joined the queue with this lane calls it.
-    #[inline]
-    pub(crate) fn append(&self, record: &Record<'_>, queue: &Queue) -> Result<(), Refused> {
+    /// Appends a record, of which the last bytes stand by themselves. Only the thread that joined the queue with this lane calls it.
+    #[inline(always)]
+    pub(crate) fn append<const N: usize>(
+        &self,
+        record: &Record<'_>,
+        ending: [u8; N],
+        queue: &Queue,
+    ) -> Result<(), Refused> {
         // Nothing is here only if an allocator or the like records while it serves us: then start anew.
         let mut chunk = self.slot.swap(None).unwrap_or_default();
-        let result = self.fill(&mut chunk, record, queue);
+        let result = self.fill(&mut chunk, record, ending, queue);
         self.put(chunk, queue);
         result
     }
 
-    #[inline]
-    fn fill(&self, chunk: &mut Chunk, record: &Record<'_>, queue: &Queue) -> Result<(), Refused> {
-        let room = record.room();
-        if !chunk.fits(room) || chunk.records() >= queue.sizes.chunk_records || chunk.is_closed() {
+    #[inline(always)]
+    fn fill<const N: usize>(
+        &self,
+        chunk: &mut Chunk,
+        record: &Record<'_>,
+        ending: [u8; N],
+        queue: &Queue,
+    ) -> Result<(), Refused> {
+        let room = record.room() + N;
+        // One that is closed has no buffer.
+        if !chunk.fits(room) || chunk.records() >= queue.sizes.chunk_records {
             prepare(chunk, room, queue)?;
         }
-        chunk.append(record);
+        chunk.append(record, ending);
         self.appended
             .store(self.appended.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         Ok(())

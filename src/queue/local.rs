@@ -62,24 +62,32 @@ impl Joined {
 }
 
 /// Appends a record to the calling thread's chunk.
-#[inline]
-pub(crate) fn append(queue: &Arc<Queue>, record: &Record<'_>) -> Result<(), Refused> {
+#[inline(always)]
+pub(crate) fn append<const N: usize>(
+    queue: &Arc<Queue>,
+    record: &Record<'_>,
+    ending: [u8; N],
+) -> Result<(), Refused> {
     let joined = JOINED.try_with(|joined| {
         let mut joined = joined.try_borrow_mut().ok()?;
-        Some(joined.lane(queue).append(record, queue))
+        Some(joined.lane(queue).append(record, ending, queue))
     });
     match joined {
         Ok(Some(result)) => result,
         // The thread is being torn down, or an allocator records while it serves us.
-        Ok(None) | Err(_) => append_once(queue, record),
+        Ok(None) | Err(_) => append_once(queue, record, ending),
     }
 }
 
 /// Appends through a lane that is borrowed for this record only.
 #[cold]
-fn append_once(queue: &Queue, record: &Record<'_>) -> Result<(), Refused> {
+fn append_once<const N: usize>(
+    queue: &Queue,
+    record: &Record<'_>,
+    ending: [u8; N],
+) -> Result<(), Refused> {
     let lane = queue.join();
-    let result = lane.append(record, queue);
+    let result = lane.append(record, ending, queue);
     queue.leave(lane);
     result
 }

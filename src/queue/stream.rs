@@ -18,13 +18,24 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// Appends a record to the calling thread's chunk; one that is refused is counted.
-    #[inline]
     pub(crate) fn append(&self, record: &Record<'_>) {
-        match local::append(&self.queue, record) {
-            Ok(()) => {}
-            Err(Refused::Full) => self.ledger.refuse(DropReason::QueueFull),
-            Err(Refused::Closed) => self.ledger.refuse(DropReason::Shutdown),
+        self.append_ending(record, []);
+    }
+
+    /// As [`Stream::append`], with the message's last bytes, which then need not be written where the rest is.
+    #[inline(always)]
+    pub(crate) fn append_ending<const N: usize>(&self, record: &Record<'_>, ending: [u8; N]) {
+        if let Err(refused) = local::append(&self.queue, record, ending) {
+            self.refuse(refused);
         }
+    }
+
+    #[cold]
+    fn refuse(&self, refused: Refused) {
+        self.ledger.refuse(match refused {
+            Refused::Full => DropReason::QueueFull,
+            Refused::Closed => DropReason::Shutdown,
+        });
     }
 
     /// What is known on this side of the queue.

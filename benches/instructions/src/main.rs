@@ -11,12 +11,14 @@
 //! callgrind counts inside of [`measured`] alone and dumps after it, so that there is a file for each unit, in the order in which
 //! their names are printed.
 
+use std::collections::HashMap;
 use std::process::exit;
 use std::time::Duration;
 
 use tracing::{field, info, info_span};
 use tracing_otlp::{
-    Answer, Builder, Events, Guard, Redaction, Request, Sampler, Sending, Transport,
+    Answer, Builder, Context, Events, Guard, Redaction, Request, Sampler, Sending, SpanExt,
+    Transport,
 };
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
@@ -101,6 +103,21 @@ const SETTINGS: &[Setting] = &[
         ],
     },
     Setting {
+        name: "said",
+        build: without_activation,
+        answers: true,
+        units: &[
+            ("a span with an attribute by name", attribute),
+            ("a span that gets a parent", parent),
+        ],
+    },
+    Setting {
+        name: "tracked",
+        build: |builder| builder.with_busy_and_idle(true),
+        answers: true,
+        units: &[("a span whose times are noted", empty_span)],
+    },
+    Setting {
         name: "filtered",
         build: |builder| builder.with_filter(Targets::new().with_default(LevelFilter::OFF)),
         answers: true,
@@ -178,6 +195,26 @@ fn secret_text(_: i64) {
 fn record(number: i64) {
     let span = info_span!("GET /orders/{id}", http.response.status_code = field::Empty).entered();
     span.record("http.response.status_code", 200 + (number & 7));
+}
+
+fn attribute(number: i64) {
+    let span = info_span!("empty");
+    span.set_attribute("order.items", number & 7);
+    let _span = span.entered();
+}
+
+fn parent(_: i64) {
+    let span = info_span!("empty");
+    let _ = span.set_parent(CALLER.with(Context::clone));
+    let _span = span.entered();
+}
+
+thread_local! {
+    /// Who calls, in another process.
+    static CALLER: Context = {
+        let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        tracing_otlp::extract(&HashMap::from([("traceparent".to_owned(), header.to_owned())]))
+    };
 }
 
 fn children(_: i64) {

@@ -123,7 +123,7 @@ impl World {
                     ..Span::default()
                 };
                 self.accepted += 1;
-                request::put_record(&mut bytes, &span.encode_to_vec());
+                request::put_record(&mut bytes, &span.encode_to_vec(), []);
             }
             request::end_run(&mut bytes, start);
         }

@@ -44,6 +44,15 @@ pub(in crate::layer) enum At<'a> {
 }
 
 impl At<'_> {
+    /// The layer, where its dispatcher knows it by type, and the span's id. Whether it has the span is not looked at.
+    #[inline]
+    pub(super) fn straight(&self) -> Option<(&OtlpLayer, u64)> {
+        match self {
+            Self::Dispatch(dispatch, id) => Some((dispatch.downcast_ref()?, id.into_u64())),
+            Self::Layer(layer, id) => Some((layer, *id)),
+        }
+    }
+
     /// Works with the layer and the span's id in it.
     pub(in crate::layer) fn with<T: 'static>(
         self,

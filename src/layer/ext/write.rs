@@ -23,6 +23,24 @@ use crate::proto::wire::{Content, Reader};
 use crate::quiet::{self, Gate};
 
 pub(in crate::layer) fn set_attribute<'v>(at: At<'_>, key: &str, value: impl Into<Value<'v>>) {
+    if quiet::gate() != Gate::Open {
+        return;
+    }
+    if let Some((layer, id)) = at.straight()
+        && layer.parts.processors.is_none()
+        && let Some(is_recorded) = layer.store.is_recorded(id)
+    {
+        return if is_recorded {
+            layer.put_attribute(id, key, value);
+        } else {
+            layer.store.missed(id, 1);
+        };
+    }
+    set_attribute_of_hidden(at, key, value);
+}
+
+/// The same where the layer is not at hand, or processors see the value first.
+fn set_attribute_of_hidden<'v>(at: At<'_>, key: &str, value: impl Into<Value<'v>>) {
     let Some(bounds) = ask(at, |layer, id| layer.attribute_bounds(id)) else {
         return;
     };
@@ -188,6 +206,30 @@ fn merge(
 }
 
 impl OtlpLayer {
+    /// Writes an attribute of a span that is recorded.
+    fn put_attribute<'v>(&self, id: u64, key: &str, value: impl Into<Value<'v>>) {
+        let bounds = ValueBounds {
+            bytes: self.bounds.bytes.saturating_sub(FRAME),
+            ..self.bounds.value
+        };
+        let mut scratch = scratch::take();
+        let attribute = &mut scratch.record;
+        // The conversion, and what is dropped of the value, are the program's code.
+        let outcome = quiet::guarded(|| {
+            let value = value.into();
+            value::put_attribute(attribute, trace::SPAN_ATTRIBUTE, key, &value, &bounds)
+        });
+        if let Ok(is_cut) = outcome
+            && !scratch.record.is_empty()
+        {
+            let cut = self.store.update(id, |span, account| {
+                span.put_attribute(&scratch.record, &self.bounds, account)
+            });
+            self.truncated(cut.map_or(0, |cut| cut.max(is_cut.into())));
+        }
+        scratch::put_back(scratch);
+    }
+
     /// Links a span to one that it follows from, which starts.
     pub(in crate::layer) fn link(&self, id: u64, follows: u64) {
         let context = self.context_of(follows);
@@ -297,6 +339,9 @@ impl Room {
     }
 }
 
+/// More than the tags and lengths of an attribute with a text.
+const FRAME: usize = 24;
+
 /// Attributes that come by name, on their way into the scratch space.
 struct Attributes<'s> {
     scratch: &'s mut Scratch,
@@ -329,8 +374,6 @@ impl<'s> Attributes<'s> {
 
     /// Encodes an attribute, cut to the room there is, where it does not stand in anything's way yet. One without a key is none.
     fn stage(&mut self, key: &str, mut value: Value<'_>) {
-        /// More than the tags and lengths of an attribute with a text.
-        const FRAME: usize = 24;
         let Self {
             scratch,
             tag,

@@ -34,6 +34,7 @@ fn append(lane: &Lane, queue: &Queue) -> Result<(), Refused> {
             scope: Scope::named("s"),
             message: b"m",
         },
+        [],
         queue,
     )
 }
