@@ -6,7 +6,8 @@
 //! ```
 //!
 //! With the feature `contexts` (`cargo build --release --features contexts`), `sampled` is with the bridge to OpenTelemetry's API built in
-//! and unused, and `active` with its active contexts. With `bridges`, that to tracing-opentelemetry is built in, too.
+//! and unused, and `active` with its active contexts. With `bridges`, that to tracing-opentelemetry is built in, too;
+//! with `both`, those to two versions of it.
 //!
 //! callgrind counts inside of [`measured`] alone and dumps after it, so that there is a file for each unit, in the order in which
 //! their names are printed.

@@ -3,14 +3,21 @@
 //!
 //! ```
 //! use opentelemetry_sdk::Resource;
-//! use opentelemetry_sdk::trace::{InMemorySpanExporter, RandomIdGenerator, Sampler};
+//! use opentelemetry_sdk::trace::{RandomIdGenerator, Sampler};
 //! use tracing_otlp::bridge::opentelemetry_sdk_0_33 as theirs;
+//! # #[derive(Debug)]
+//! # struct VendorsExporter;
+//! # impl opentelemetry_sdk::trace::SpanExporter for VendorsExporter {
+//! #     async fn export(&self, _: Vec<opentelemetry_sdk::trace::SpanData>) -> opentelemetry_sdk::error::OTelSdkResult {
+//! #         Ok(())
+//! #     }
+//! # }
 //!
 //! let resource = Resource::builder().build(); // by their detectors
 //! let builder = tracing_otlp::layer()
 //!     .with_sampler(theirs::sampler(Sampler::TraceIdRatioBased(0.1)))
 //!     .with_id_generator(theirs::id_generator(RandomIdGenerator::default()))
-//!     .with_transport(theirs::span_exporter(InMemorySpanExporter::default()));
+//!     .with_transport(theirs::span_exporter(VendorsExporter));
 //! let builder = theirs::resource_attributes(&resource)
 //!     .fold(builder, |builder, (key, value)| builder.with_resource_attribute(key, value));
 //! let (_layer, guard) = builder.build()?;

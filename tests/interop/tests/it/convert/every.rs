@@ -1,16 +1,18 @@
-//! Ids, contexts and headers, ours as theirs and back.
+//! Ids, contexts and headers, ours as theirs and back, of whichever version.
 
 use std::collections::HashMap;
 
-use opentelemetry::baggage::BaggageExt;
-use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{self as otel, TraceContextExt};
-use tracing_otlp::bridge::opentelemetry_0_33::{self as bridge, ContextPropagator};
 use tracing_otlp::{
     Baggage, Context, Propagator, SpanContext, SpanId, TraceFlags, TraceId, TraceState,
 };
 
 use interop::Pipeline;
+
+use super::bridge::{self, ContextPropagator};
+use super::opentelemetry;
+use super::opentelemetry::baggage::BaggageExt;
+use super::opentelemetry::propagation::TextMapPropagator;
+use super::opentelemetry::trace::{self as otel, TraceContextExt};
 
 fn caller() -> SpanContext {
     SpanContext::remote(
@@ -86,49 +88,4 @@ fn headers_go_through_their_propagator_in_the_forms_of_the_pipeline() {
     let mut again = HashMap::new();
     propagator.inject_context(&propagator.extract(&headers), &mut again);
     assert_eq!(again["b3"], debug);
-}
-
-#[test]
-fn a_propagator_of_theirs_is_one_form_of_a_pipeline() {
-    use opentelemetry_sdk::propagation::TraceContextPropagator;
-    use tracing_otlp::SpanExt;
-    use tracing_subscriber::prelude::*;
-
-    let (layer, pipeline) = Pipeline::with(|builder| {
-        builder
-            .with_propagators([Propagator::Baggage])
-            .with_custom_propagator(bridge::propagator(TraceContextPropagator::new()))
-    });
-    let mut sent = Vec::new();
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-        let came = [
-            (
-                "Traceparent",
-                "00-01010101010101010101010101010101-0202020202020202-01",
-            ),
-            ("tracestate", "vendor=1"),
-            ("baggage", "a=1"),
-        ];
-        let came = came.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let context = tracing_otlp::extract(&came.to_vec());
-        assert!(context.span().unwrap().is_remote());
-        let span = tracing::info_span!("span");
-        span.set_parent(context).unwrap();
-        tracing_otlp::inject(&span, &mut sent);
-    });
-    let spans = pipeline.spans();
-    let span = spans.named("span");
-    assert_eq!(span.parent_span_id, SpanId::from_bytes([2; 8]));
-    let traceparent = format!("00-{}-{}-01", "01".repeat(16), span.span_id);
-    for (key, value) in [
-        ("traceparent", &*traceparent),
-        ("tracestate", "vendor=1"),
-        ("baggage", "a=1"),
-    ] {
-        let wanted = (key.to_owned(), value.to_owned());
-        assert!(sent.contains(&wanted), "{wanted:?} in {sent:?}");
-    }
-    let fields = ContextPropagator::from(&pipeline.handle());
-    let fields: Vec<_> = fields.fields().collect();
-    assert_eq!(fields, ["baggage", "traceparent", "tracestate"]);
 }
