@@ -11,7 +11,8 @@ use std::sync::{Mutex, PoisonError};
 use tracing_core::field::{Field, Visit};
 use tracing_core::{Event, Level, Metadata};
 
-use super::callsite::{Template, Templates};
+use super::callsite::Template;
+use super::templates::Templates;
 
 const TARGET: &str = "log.target";
 

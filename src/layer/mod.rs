@@ -38,6 +38,7 @@ mod store;
 mod table;
 #[cfg_attr(not(feature = "tail"), path = "tail/none.rs")]
 mod tail;
+mod templates;
 mod thread;
 mod user;
 mod visit;
@@ -58,7 +59,7 @@ use tracing_subscriber::registry::LookupSpan;
 pub(crate) use self::ambient::{Ambient, Guest};
 #[cfg(feature = "opentelemetry-0_33")]
 pub(crate) use self::ambient::{Entering, Surroundings, Told};
-use self::callsite::{Template, Templates};
+use self::callsite::Template;
 use self::event::Happening;
 #[cfg(feature = "fmt")]
 pub use self::ext::WithTraceIds;
@@ -85,6 +86,7 @@ use self::store::{Closed, Store};
 #[cfg(feature = "opentelemetry-0_33")]
 pub(crate) use self::table::Table;
 pub(crate) use self::tail::Holder;
+use self::templates::Templates;
 use self::visit::{Bounds, Fields};
 use self::written::Written;
 use crate::clock::Clock;

@@ -27,16 +27,19 @@ pub(super) struct Most {
 pub(super) fn write(out: &mut Vec<u8>, most: Most, value: &dyn fmt::Debug) -> bool {
     let start = out.len();
     let mut bounded = Bounded::new(out, most);
-    let outcome = guarded(|| write!(bounded, "{value:?}"));
-    let mut cut = bounded.cut;
-    if let Err(why) = outcome {
-        out.truncate(start);
-        let mut bounded = Bounded::new(out, most);
-        // What does not fit is cut, as of any value.
-        let _ = write!(bounded, "<panicked: {why}>");
-        cut = bounded.cut;
+    match guarded(|| write!(bounded, "{value:?}")) {
+        Ok(_) => bounded.is_cut,
+        Err(why) => write_panic(out, start, most, &why),
     }
-    cut
+}
+
+#[cold]
+fn write_panic(out: &mut Vec<u8>, start: usize, most: Most, why: &str) -> bool {
+    out.truncate(start);
+    let mut bounded = Bounded::new(out, most);
+    // What does not fit is cut, as of any value.
+    let _ = write!(bounded, "<panicked: {why}>");
+    bounded.is_cut
 }
 
 /// The texts of an error's sources, of so many bytes together and so many characters each; and whether any was cut.
@@ -69,39 +72,44 @@ fn source<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'stat
 /// Stops the formatting at the bound, so that a value of 100 MB costs what the bound costs.
 struct Bounded<'a> {
     out: &'a mut Vec<u8>,
+    /// Until `out` has so many bytes, nothing need be looked at: where characters are counted, always.
+    quick: usize,
     /// What is still to come, at most.
     most: Most,
-    cut: bool,
+    is_cut: bool,
 }
 
 impl<'a> Bounded<'a> {
     #[inline]
     fn new(out: &'a mut Vec<u8>, most: Most) -> Self {
+        let is_counted = most.characters != usize::MAX;
         Self {
             out,
+            quick: if is_counted { 0 } else { most.end },
             most,
-            cut: false,
+            is_cut: false,
         }
     }
 }
 
 impl Write for Bounded<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        if self.cut {
-            return Err(fmt::Error);
+        if text.len() > self.quick.saturating_sub(self.out.len()) {
+            return self.write_part(text);
         }
-        let room = self.most.end.saturating_sub(self.out.len());
-        if self.most.characters == usize::MAX && text.len() <= room {
-            self.out.extend_from_slice(text.as_bytes());
-            return Ok(());
-        }
-        self.write_part(text, room)
+        self.out.extend_from_slice(text.as_bytes());
+        Ok(())
     }
 }
 
 impl Bounded<'_> {
     /// As much of a text as is still wanted.
-    fn write_part(&mut self, text: &str, room: usize) -> fmt::Result {
+    #[cold]
+    fn write_part(&mut self, text: &str) -> fmt::Result {
+        if self.is_cut {
+            return Err(fmt::Error);
+        }
+        let room = self.most.end.saturating_sub(self.out.len());
         let mut kept = text;
         if self.most.characters != usize::MAX {
             kept = beginning(text, self.most.characters);
@@ -114,7 +122,8 @@ impl Bounded<'_> {
         if kept.len() == text.len() {
             return Ok(());
         }
-        self.cut = true;
+        self.is_cut = true;
+        self.quick = 0;
         Err(fmt::Error)
     }
 }

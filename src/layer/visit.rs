@@ -316,7 +316,38 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
         self.written.keys |= known.bit;
     }
 
+    /// The common case of a value that the user's code formats: the message of an event that has none yet. `false`, and nothing has
+    /// changed, when it is another case.
+    #[inline(always)]
+    fn message(&mut self, field: &Field, value: &dyn fmt::Debug) -> bool {
+        let Some(known) = self.template.any(field) else {
+            return false;
+        };
+        let most = Most {
+            end: self.bounds.bytes,
+            characters: usize::MAX,
+        };
+        let record = &mut self.scratch.record;
+        let mut cut = false;
+        match known.role {
+            Role::Body if !self.written.may_have(known.bit) => {
+                self.written.keys |= known.bit;
+                logs::put_body_with(record, |out| cut = user::write(out, most, value));
+            }
+            Role::Message if !self.written.name => {
+                self.written.name = true;
+                trace::put_event_name_with(record, |out| cut = user::write(out, most, value));
+            }
+            _ => return false,
+        }
+        self.count_cut(cut);
+        // The buffer may have grown.
+        self.quick = quick::<LATE>(self.template, self.scratch, self.bounds);
+        true
+    }
+
     /// Formats a value with the user's code, within bounds.
+    #[inline(never)]
     fn format(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.slowly(|fields| fields.format_slowly(field, value));
     }
@@ -471,6 +502,8 @@ impl<const LATE: bool> Visit for Fields<'_, LATE> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.format(field, value);
+        if LATE || !self.message(field, value) {
+            self.format(field, value);
+        }
     }
 }

@@ -91,7 +91,7 @@ impl OtlpLayer {
     }
 
     /// Whether an event becomes a record, where that is not plain.
-    #[inline(never)]
+    #[cold]
     fn takes_log(
         &self,
         logs: &Logs,
@@ -114,14 +114,14 @@ impl OtlpLayer {
         true
     }
 
-    #[inline(never)]
+    #[cold]
     fn visit_event(&self, fields: &mut Fields<'_, false>, event: &Event<'_>) {
         self.visit(fields, |visitor| event.record(visitor));
     }
 
     /// Writes what is not the event's fields, and what they tell: of the spans around, of an exception, its name, and its counts. Says
     /// whether the record is kept.
-    #[inline(never)]
+    #[cold]
     fn complete_log(
         &self,
         logs: &Logs,
@@ -145,6 +145,7 @@ impl OtlpLayer {
         let is_kept = self.keeps_log(logs, template, &happening.place.ids, written, scratch);
         if is_kept {
             logs.count(written, &mut scratch.record);
+            logs.charge(&scratch.record);
         } else {
             logs.stream.ledger.refuse(DropReason::Processor);
         }
@@ -208,6 +209,7 @@ impl OtlpLayer {
         let dropped = put_panic_attributes(record, logs::LOG_ATTRIBUTE, most, length);
         logs::put_event_name(record, EXCEPTION);
         logs.count_dropped(dropped, record);
+        logs.charge(record);
         logs.append(of_span.target, record);
     }
 
@@ -232,6 +234,7 @@ impl Logs {
     ) -> Self {
         let limits = &settings.limits;
         let (value, theirs) = (limits.value(), of_spans.value());
+        let has_rules = settings.is_trace_based || limiter.is_some();
         Self {
             stream,
             bounds: Bounds {
@@ -242,7 +245,7 @@ impl Logs {
             is_stricter: value.length < theirs.length || value.depth < theirs.depth,
             is_trace_based: settings.is_trace_based,
             limiter,
-            is_choosy: is_hooked || settings.is_trace_based || settings.span_fields.is_some(),
+            is_choosy: is_hooked || has_rules || settings.span_fields.is_some(),
             span_fields: settings
                 .span_fields
                 .as_ref()
@@ -283,12 +286,15 @@ impl Logs {
         }
     }
 
+    fn charge(&self, record: &[u8]) {
+        if let Some(limiter) = &self.limiter {
+            limiter.charge(clock::monotonic(), record.len());
+        }
+    }
+
     /// Appends a record to the thread's chunk.
     #[inline]
     fn append(&self, scope: &'static str, message: &[u8]) {
-        if let Some(limiter) = &self.limiter {
-            limiter.charge(clock::monotonic(), message.len());
-        }
         let scope = Scope::named(scope);
         self.stream.append(&queue::Record { scope, message });
     }
