@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::signal::Signal;
+
 /// Something that keeps records from being delivered, as
 /// [`Builder::with_on_error`](crate::Builder::with_on_error) is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +12,14 @@ pub struct Problem {
     kind: ProblemKind,
     records: u64,
     message: String,
+    origin: Origin,
+}
+
+/// What a problem is about: records of a signal, on their way to a destination or not there yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    pub(crate) signal: Signal,
+    pub(crate) destination: Option<Arc<str>>,
 }
 
 /// What became of the records.
@@ -27,17 +37,34 @@ pub enum ProblemKind {
 }
 
 impl Problem {
-    pub(crate) fn new(kind: ProblemKind, records: u64, message: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        origin: &Origin,
+        kind: ProblemKind,
+        records: u64,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             kind,
             records,
             message: message.into(),
+            origin: origin.clone(),
         }
     }
 
     /// What became of the records.
     pub fn kind(&self) -> ProblemKind {
         self.kind
+    }
+
+    /// Which records it is about: spans or log records.
+    pub fn signal(&self) -> Signal {
+        self.origin.signal
+    }
+
+    /// The name of the destination that it is about: of its [`Exporter`](crate::Exporter), or `default` where the builder describes the only
+    /// one. `None` where records were dropped before any destination had them.
+    pub fn destination(&self) -> Option<&str> {
+        self.origin.destination.as_deref()
     }
 
     /// How many records it is about.
@@ -58,6 +85,7 @@ impl fmt::Display for Problem {
             kind,
             records,
             message,
+            ..
         } = self;
         let s = if *records == 1 { "" } else { "s" };
         match kind {

@@ -8,15 +8,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use super::text::printable;
-use crate::problem::{Hook, Problem, ProblemKind};
+use crate::problem::{Hook, Origin, Problem, ProblemKind};
 use crate::say::{Level, tell};
 
 const PAUSE: Duration = Duration::from_secs(60);
 /// What a transport or a server says is shown so far, in characters.
 const LONGEST: usize = 1_000;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Voice {
+    origin: Origin,
     hook: Option<Hook>,
     /// What lines for people begin with, where there are several destinations.
     label: Option<String>,
@@ -35,17 +36,23 @@ struct Losses {
 }
 
 impl Voice {
-    pub(super) fn new(hook: Option<Hook>, label: Option<String>) -> Self {
+    pub(super) fn new(origin: Origin, hook: Option<Hook>, label: Option<String>) -> Self {
         Self {
+            origin,
             hook,
             label,
-            ..Self::default()
+            failing: false,
+            rejected: Losses::default(),
+            dropped: Losses::default(),
+            warned: Losses::default(),
+            limited: Losses::default(),
         }
     }
 
     /// A request failed and will be sent again.
     pub(super) fn retrying(&mut self, records: u64, why: &str) {
-        let problem = Problem::new(ProblemKind::Undelivered, records, printable(why, LONGEST));
+        let message = printable(why, LONGEST);
+        let problem = Problem::new(&self.origin, ProblemKind::Undelivered, records, message);
         if !std::mem::replace(&mut self.failing, true) {
             self.tell(Level::Warn, &problem);
         }
@@ -97,10 +104,10 @@ impl Voice {
             } else {
                 Level::Error
             };
-            let told = Problem::new(kind, records, message.as_str());
+            let told = Problem::new(&self.origin, kind, records, message.as_str());
             self.tell(level, &told);
         }
-        self.call(&Problem::new(kind, records, message));
+        self.call(&Problem::new(&self.origin, kind, records, message));
     }
 
     fn tell(&self, level: Level, text: &dyn fmt::Display) {
@@ -138,6 +145,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::signal::Signal;
 
     #[test]
     fn people_are_told_once_a_minute_and_of_everything() {
@@ -154,12 +162,18 @@ mod tests {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&heard);
         let hook = Hook(Arc::new(move |problem| {
+            assert_eq!(problem.signal(), Signal::Logs);
+            assert_eq!(problem.destination(), Some("backup"));
             log.lock()
                 .unwrap()
                 .push((problem.kind(), problem.records()));
             panic!("as it may");
         }));
-        let mut voice = Voice::new(Some(hook), None);
+        let origin = Origin {
+            signal: Signal::Logs,
+            destination: Some(Arc::from("backup")),
+        };
+        let mut voice = Voice::new(origin, Some(hook), None);
         voice.retrying(7, "no");
         voice.retrying(7, "no");
         voice.rejected(3, "bad");

@@ -71,6 +71,8 @@ pub(crate) struct Outgoing {
     /// The encoded resource, which each request begins with.
     pub(crate) resource: Vec<u8>,
     pub(crate) ledger: Arc<Ledger>,
+    /// The destination's name.
+    pub(crate) destination: Arc<str>,
     /// What it is called in lines for people; nothing where there is only one.
     pub(crate) label: Option<String>,
 }

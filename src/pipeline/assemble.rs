@@ -171,6 +171,7 @@ fn ways(config: &Config, carriers: Vec<Carrier>) -> (Vec<Way>, Vec<Outlet>) {
                 tuning: tuning(&carried, config, all),
                 resource: config.resource.encode(),
                 ledger: Arc::clone(&carried.ledger),
+                destination: Arc::clone(&carried.destination),
                 label: label(&carried, all, are_several),
             });
             outlets.push(Outlet {

@@ -21,7 +21,7 @@ pub struct Explanation {
 struct Line {
     name: String,
     value: String,
-    origin: Origin,
+    origin: String,
 }
 
 /// The features that matter at run time, and whether they are built in.
@@ -49,7 +49,7 @@ impl Explanation {
         self.lines.push(Line {
             name: format!("{}{}", self.section, name.into()),
             value: value.to_string(),
-            origin,
+            origin: self.in_its_words(origin.name()),
         });
     }
 
@@ -76,9 +76,17 @@ impl Explanation {
 
     /// A warning is kept for the explanation; who builds the pipeline says it. What is wrong for several signals is said once.
     pub(super) fn warn(&mut self, warning: impl Into<String>) {
-        let warning = warning.into();
+        let warning = self.in_its_words(&warning.into());
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
+        }
+    }
+
+    /// What is said about an exporter's methods, which the builder has too, under its own name.
+    pub(super) fn in_its_words(&self, text: &str) -> String {
+        match self.exporter.is_empty() {
+            true => text.to_owned(),
+            false => text.replace("Builder::with_", "Exporter::with_"),
         }
     }
 

@@ -15,11 +15,14 @@
 //! | `cargo run --release -p peers --bin end_to_end` | CPU, allocations, losses, memory, over gRPC; ours by transport, and without a collector |
 //! | `cargo run --release -p peers --bin scale` | cost by open spans, attributes and threads |
 //! | `cargo run --release -p peers --bin latency` | how long closing a span takes at worst |
+//! | `cargo run --release -p peers --bin connections` | whether several connections to one address help |
+//! | `cargo run --release -p peers --bin endpoints` | how late records are where one of three endpoints has trouble |
 
 pub mod allocations;
 pub mod arguments;
 pub mod callgrind;
 pub mod chart;
+pub mod collector;
 pub mod machine;
 pub mod pace;
 pub mod process;

@@ -9,6 +9,8 @@ const RESOURCE_SPANS: u64 = 1;
 const SCOPE_SPANS: u64 = 2;
 /// `ScopeSpans.spans`.
 const SPANS: u64 = 2;
+/// `Span.end_time_unix_nano`.
+const SPAN_END: u64 = 8;
 
 /// The spans in a request; `None` when it is no protobuf message.
 pub fn count_spans(request: &[u8]) -> Option<u64> {
@@ -22,6 +24,42 @@ pub fn count_spans(request: &[u8]) -> Option<u64> {
         })
     })?;
     Some(spans)
+}
+
+/// When each span of a request ended, in nanoseconds since 1970; `None` when it is no protobuf message.
+pub fn span_ends(request: &[u8]) -> Option<Vec<u64>> {
+    let mut ends = Vec::new();
+    for_each(request, RESOURCE_SPANS, |resource| {
+        for_each(resource, SCOPE_SPANS, |scope| {
+            for_each(scope, SPANS, |span| {
+                ends.push(end_of(span)?);
+                Some(())
+            })
+        })
+    })?;
+    Some(ends)
+}
+
+fn end_of(mut span: &[u8]) -> Option<u64> {
+    while !span.is_empty() {
+        let tag = varint(&mut span)?;
+        match tag & 7 {
+            0 => drop(varint(&mut span)?),
+            1 => {
+                let fixed = take(&mut span, 8)?;
+                if tag >> 3 == SPAN_END {
+                    return fixed.try_into().ok().map(u64::from_le_bytes);
+                }
+            }
+            2 => {
+                let length = varint(&mut span)?;
+                take(&mut span, usize::try_from(length).ok()?)?;
+            }
+            5 => drop(take(&mut span, 4)?),
+            _ => return None,
+        }
+    }
+    None
 }
 
 /// Calls back with each length-delimited field of this number.

@@ -13,7 +13,7 @@ use crate::export::core::{Action, Core, Event, Nanos, Settled};
 use crate::export::share::Holder;
 use crate::export::transport::{Answer, Failure, Request, Sending, Transport};
 use crate::export::voice::Voice;
-use crate::problem::Hook;
+use crate::problem::{Hook, Origin};
 use crate::queue::{Queue, Sealed};
 use crate::report::Report;
 
@@ -79,14 +79,19 @@ impl Outlet {
             mut tuning,
             resource,
             ledger,
+            destination,
             label,
         } = outgoing;
+        let origin = Origin {
+            signal: tuning.signal,
+            destination: Some(destination),
+        };
         let most = catch_unwind(AssertUnwindSafe(|| transport.most_in_flight()));
         tuning.concurrency = tuning.concurrency.at_most(most.unwrap_or(1));
         Self {
             transport,
             core: Core::new(tuning, resource, 0),
-            books: Books::new(ledger, Voice::new(on_error, label)),
+            books: Books::new(ledger, Voice::new(origin, on_error, label)),
             queue: Arc::clone(queue),
             watch,
             timeout: tuning.timeout,

@@ -9,7 +9,7 @@ use super::outlet::{self, Outlet};
 use crate::export::Outgoing;
 use crate::export::transport::Transport;
 use crate::export::voice::Voice;
-use crate::problem::Hook;
+use crate::problem::{Hook, Origin};
 use crate::queue;
 use crate::report::Report;
 use crate::signal::Signal;
@@ -38,12 +38,16 @@ pub(super) enum Errand {
 
 impl Stream {
     pub(super) fn new(source: queue::Stream, on_error: Option<Hook>, chores: Vec<Chore>) -> Self {
+        let origin = Origin {
+            signal: source.signal,
+            destination: None,
+        };
         Self {
             source,
             outlets: Vec::new(),
             chores,
             taken: 0,
-            voice: Voice::new(on_error, None),
+            voice: Voice::new(origin, on_error, None),
             told: 0,
             told_limited: 0,
         }

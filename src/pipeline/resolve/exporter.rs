@@ -122,9 +122,13 @@ pub(super) fn carriers(
         };
         let found = to.carriers(environment, explained);
         // Which of several it is; what is wrong with it names the method.
-        carriers.extend(found.map_err(|error| match are_several {
-            true => Error::config(format!("exporter {name:?}: {error}")),
-            false => error,
+        carriers.extend(found.map_err(|error| {
+            let words = explained.in_its_words(&error.to_string());
+            match are_several {
+                true => Error::config(format!("exporter {name:?}: {words}")),
+                false if words != error.to_string() => Error::config(words),
+                false => error,
+            }
         })?);
     }
     explained.turn_to_exporter(None);

@@ -1,9 +1,11 @@
 //! Several destinations of one pipeline, over real sockets: what one of them does is no other's trouble (P17, specification 2.36).
 
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tracing::Dispatch;
-use tracing_otlp::{Batch, DropReason, Exporter, Handle, Stats};
+use tracing_otlp::{Batch, DropReason, Exporter, Handle, Signal, Stats};
 use tracing_subscriber::prelude::*;
 
 use crate::support::collector::{Collector, Manner};
@@ -42,7 +44,14 @@ fn p_17_a_dead_and_a_slow_destination_cost_the_healthy_one_nothing() {
     let batch = Batch::default()
         .with_interval(Duration::from_millis(20))
         .with_max_bytes(64 << 10);
+    let troubled = Arc::new(Mutex::new(HashSet::new()));
+    let heard = Arc::clone(&troubled);
     let (layer, guard) = tracing_otlp::layer()
+        .with_on_error(move |problem| {
+            assert_eq!(problem.signal(), Signal::Traces);
+            let name = problem.destination().map(str::to_owned);
+            heard.lock().expect("no test panicked").insert(name);
+        })
         .with_memory_limit(MEMORY)
         .with_batch(batch)
         .with_exporter(to("dead", &dead))
@@ -75,6 +84,12 @@ fn p_17_a_dead_and_a_slow_destination_cost_the_healthy_one_nothing() {
     assert!(found.held() < MEMORY as u64 / 3 / 1_000, "{found}");
     let found = stats(&handle, "slow");
     assert!(found.delivered() > 0 && found.delivered() < all, "{found}");
+
+    let named = |name: &str| {
+        let troubled = troubled.lock().expect("no test panicked");
+        troubled.contains(&Some(name.to_owned()))
+    };
+    assert!(named("dead") && !named("healthy"));
 
     let error = handle.shutdown(Duration::from_millis(500));
     assert!(error.is_err(), "two of them did not get everything");

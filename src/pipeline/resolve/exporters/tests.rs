@@ -94,6 +94,10 @@ fn p_29_what_the_environment_says_reaches_the_destination_that_it_describes_alon
         "{text}"
     );
     assert!(!text.contains("exporter other: header"), "{text}");
+    assert!(
+        has("exporter other: endpoint = http://other:1 (Exporter::with_endpoint)"),
+        "{text}"
+    );
     let timeouts: Vec<u128> = plan
         .carriers
         .iter()
@@ -104,6 +108,12 @@ fn p_29_what_the_environment_says_reaches_the_destination_that_it_describes_alon
         .with_exporter(in_memory("a"))
         .with_exporter(Exporter::new("b").with_endpoint("ftp://b"));
     assert!(error(wrong).starts_with("exporter \"b\": "));
+    let alone = Exporter::new("b").with_endpoint("ftp://b");
+    let text = error(layer().with_exporter(alone));
+    assert!(
+        text.contains("Exporter::with_endpoint") && !text.contains("Builder"),
+        "{text}"
+    );
 }
 
 #[test]
