@@ -95,13 +95,13 @@ impl Follower {
             );
             return tell(Level::Info, &text);
         }
-        let (level, why) = if limit < before {
-            (Level::Warn, "the cgroup's memory is short")
+        let (level, what) = if limit < before {
+            (Level::Warn, "lowered")
         } else {
-            (Level::Info, "the cgroup has more memory")
+            (Level::Info, "raised")
         };
         let text = format!(
-            "{why}: the memory limit is {limit} bytes of {most} (Builder::with_memory_following_cgroup)"
+            "the memory limit is {what} to {limit} bytes of {most}, as the cgroup has room (Builder::with_memory_following_cgroup)"
         );
         tell(level, &text);
     }

@@ -25,6 +25,7 @@ use crate::resource::World;
 use crate::sampler::Sampler;
 #[cfg(feature = "tail")]
 use crate::sampler::Tail;
+use crate::say::{Level, tell};
 use crate::signal::Signal;
 
 /// What was decided before the pipeline starts.
@@ -250,7 +251,13 @@ fn follow_cgroup(config: &Config, parts: &Parts, layer: &OtlpLayer) -> Option<Ch
     let largest = largest.map(|signal| config.limits_of(*signal).record_bytes);
     let smallest = (4 * largest.max().unwrap_or_default()).max(config::LEAST_MEMORY);
     let (budget, ledger) = (&parts.budget, &parts.traces.ledger);
-    let follower = Follower::new(World::of_process(), budget, smallest, ledger)?;
+    let Some(follower) = Follower::new(World::of_process(), budget, smallest, ledger) else {
+        tell(
+            Level::Info,
+            "Builder::with_memory_following_cgroup: this process is in no cgroup, and the memory limit stays as it is",
+        );
+        return None;
+    };
     follower.look();
     let slack = Slack::new(parts, layer);
     Some(Chore::new(move |_| {

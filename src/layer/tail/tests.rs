@@ -450,6 +450,34 @@ fn a_trace_is_kept_also_where_there_is_no_room_to_note_it() {
 }
 
 #[test]
+fn where_the_memory_limit_is_lowered_the_oldest_traces_make_room() {
+    let rig = Rig::new(&Tail::default());
+    for number in 0..500 {
+        let message = message(number, 1_500);
+        rig.end(&Ended {
+            root: id(number),
+            is_root: false,
+            is_wanted: false,
+            now: number,
+            record: record(&message),
+        });
+    }
+    let (used, held) = (rig.traces.used(), rig.traces.held());
+    assert!(
+        held == 500 && used > rig.traces.limit() / 2,
+        "{held}, {used} of {}",
+        rig.traces.limit()
+    );
+    rig.parts.budget.set_limit(MEMORY / 4);
+    rig.traces.sweep(500, false);
+    assert!(rig.traces.used() <= rig.traces.limit() && rig.traces.limit() <= MEMORY / 16);
+    let stats = rig.stats();
+    let gone = stats.dropped_for(DropReason::TailOverflow);
+    assert!(gone > 250 && stats.held() == 500 - gone, "{stats}");
+    assert!(stats.is_balanced());
+}
+
+#[test]
 fn after_the_end_nothing_is_held() {
     let rig = Rig::new(&tail());
     rig.traces.sweep(1, true);
