@@ -62,8 +62,10 @@ impl Trouble {
     }
 }
 
+type Way = fn(Builder) -> Builder;
+
 /// How the endpoints are used.
-const WAYS: [(&str, fn(Builder) -> Builder); 3] = [
+const WAYS: [(&str, Way); 3] = [
     ("fewest in flight, 1 request", |builder| builder),
     ("failover, 1 request", |builder| {
         builder.with_balance(Balance::Failover)
@@ -133,7 +135,7 @@ fn collectors(way: u8) -> io::Result<Vec<Collector>> {
 
 fn run(
     number: u8,
-    way: fn(Builder) -> Builder,
+    way: Way,
     trouble: Trouble,
     hosts: Option<&Hosts>,
     load: Load,
