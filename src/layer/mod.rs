@@ -286,7 +286,7 @@ impl OtlpLayer {
         // As a rule it was created here a moment ago, and starts with this.
         let starts = || self.store.starts(number);
         if !self.mirror.enter_created(number, starts) {
-            self.enter_any(id, &context);
+            self.enter_any(id, context);
         }
         panics::entered(number);
     }
