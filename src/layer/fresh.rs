@@ -127,6 +127,13 @@ impl Fresh {
         }
     }
 
+    /// Whether the span is the last one that was created, and has not started. Under the shard's lock: who has started it and looked at
+    /// the shard since then is seen.
+    #[inline]
+    pub(crate) fn is_last(&self, id: u64) -> bool {
+        self.last.load(Ordering::Acquire) == id
+    }
+
     /// Takes a span out of the place of the last one; says whether it was there, and so had not started.
     #[inline]
     pub(crate) fn take(&self, id: u64) -> bool {

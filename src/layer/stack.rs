@@ -180,6 +180,12 @@ impl Mirror {
         });
     }
 
+    /// Whether this is the span that was created last on this thread, and nothing was entered or left since.
+    #[inline]
+    pub(super) fn has_created(&self, id: u64) -> bool {
+        self.with(|stack| stack.is_some_and(|stack| stack.created.get() == id))
+    }
+
     /// Enters the span that was created last on this thread, if this is it, there is room for it, and it `starts` with this. `false`: it
     /// is another case, and nothing has been done.
     #[inline(always)]

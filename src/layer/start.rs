@@ -11,7 +11,7 @@ use super::activity::Activity;
 use super::asking;
 use super::scratch;
 use super::shard::Shard;
-use super::shed::SHED;
+use super::shed::{SHED, is_shed};
 use super::span::{Extra, Place};
 use super::store::Settled;
 use super::written::Written;
@@ -105,6 +105,9 @@ impl OtlpLayer {
         if *parent == Context::default() {
             return false;
         }
+        if self.put_created_below(id, parent) {
+            return true;
+        }
         let extra = Extra {
             trace_state: parent
                 .span()
@@ -131,6 +134,36 @@ impl OtlpLayer {
         });
         if changed == Some(true) {
             self.begin_open(id);
+        }
+        changed.is_some()
+    }
+
+    /// The common case: the span was created last on this thread, is recorded and stays so, and the parent carries nothing along. Then it
+    /// need not be parked, since nobody else has a copy of its place. `false`: it is another case, and nothing has been done.
+    fn put_created_below(&self, id: u64, parent: &Context) -> bool {
+        let Some(span) = parent.span() else {
+            return false;
+        };
+        let carries = !span.trace_state().is_empty() || !parent.baggage().is_empty();
+        if carries || parent.is_debug() || parent.is_deferred() || !self.mirror.has_created(id) {
+            return false;
+        }
+        let sampler = &self.parts.sampler;
+        let early = sampler.early(span.trace_id(), asked(Some(span)), false);
+        let Some(decision) = early.filter(|decision| *decision != Decision::Drop) else {
+            return false;
+        };
+        let changed = self.store.while_last(id, |open| {
+            if open.place.has_extra || is_shed(&open.place) {
+                return None;
+            }
+            let mut place = below(&open.place, span, 0);
+            place.decide(decision);
+            open.set_place(place, Some(span.span_id()));
+            Some(place)
+        });
+        if let Some(place) = changed {
+            self.mirror.created(id, &place);
         }
         changed.is_some()
     }

@@ -231,6 +231,22 @@ impl Store {
         Some(Settled::At(*place))
     }
 
+    /// Changes a span that is recorded, was created last in its shard and has not started, and leaves it so. Who enters it meanwhile
+    /// on another thread looks at it under the lock.
+    pub(super) fn while_last<T>(
+        &self,
+        id: u64,
+        work: impl FnOnce(&mut OpenSpan) -> Option<T>,
+    ) -> Option<T> {
+        let mut held = self.hold(id);
+        let Held { fresh, shard } = &mut held;
+        let span = shard.open.get_mut(id)?;
+        if span.start != Start::Plain || !fresh.is_last(id) {
+            return None;
+        }
+        work(span)
+    }
+
     /// What a span that has not started is changed by; `None` where it has, or is not known.
     pub(super) fn unsettled<T>(&self, id: u64, work: impl FnOnce(&mut Shard) -> T) -> Option<T> {
         let mut held = self.hold(id);

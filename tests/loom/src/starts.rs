@@ -47,12 +47,30 @@ impl Shard {
         true
     }
 
+    /// By the thread that created the span, whose copy of its place is changed with it: the span stays where it is. `false`: it has
+    /// started, or is another case.
+    fn set_parent_here(&self, id: u64, parent: u64) -> bool {
+        let mut spans = self.spans.lock().unwrap();
+        let (start, known) = spans.get_mut(&id).unwrap();
+        let is_here = *start == Start::Plain && self.fresh.is_last(id);
+        if is_here {
+            *known = parent;
+        }
+        is_here
+    }
+
     /// The parent that who enters sees; 0 is the one that it was created with.
     fn enter(&self, id: u64) -> u64 {
         match self.fresh.entered(id) {
             Entered::Now | Entered::Before => 0,
             Entered::Look => self.settle(id),
         }
+    }
+
+    /// As [`Shard::enter`], by a thread that has no copy of the place, and looks.
+    fn enter_elsewhere(&self, id: u64) -> u64 {
+        self.fresh.entered(id);
+        self.settle(id)
     }
 
     fn settle(&self, id: u64) -> u64 {
@@ -98,6 +116,19 @@ fn who_enters_sees_the_parent_that_was_set() {
         let seen = shard.enter(1);
         let was_set = setter.join().unwrap();
         assert_eq!(seen, if was_set { 7 } else { 0 });
+    });
+}
+
+#[test]
+fn a_parent_that_is_set_where_the_span_was_created_is_seen_elsewhere() {
+    explore(|| {
+        let shard = Shard::new();
+        shard.create(1);
+        let creator = spawn(&shard, |shard| shard.create(2));
+        let other = spawn(&shard, |shard| shard.enter_elsewhere(1));
+        let was_set = shard.set_parent_here(1, 7);
+        creator.join().unwrap();
+        assert_eq!(other.join().unwrap(), if was_set { 7 } else { 0 });
     });
 }
 
