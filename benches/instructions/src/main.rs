@@ -104,9 +104,11 @@ const SETTINGS: &[Setting] = &[
         ],
     },
     Setting {
+        // Without the layer, each call looks for one in vain.
         name: "said",
         build: without_activation,
         answers: true,
+        is_inside: false,
         units: &[
             ("a span with an attribute by name", attribute),
             ("a span that gets a parent", parent),
@@ -116,6 +118,7 @@ const SETTINGS: &[Setting] = &[
         name: "tracked",
         build: |builder| builder.with_busy_and_idle(true),
         answers: true,
+        is_inside: false,
         units: &[("a span whose times are noted", empty_span)],
     },
     Setting {
