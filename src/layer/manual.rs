@@ -5,9 +5,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use tracing_core::callsite::{Callsite, Identifier};
+use tracing_core::callsite::Identifier;
 use tracing_core::field::FieldSet;
-use tracing_core::subscriber::Interest;
 use tracing_core::{Kind, Level, Metadata};
 
 use super::far::Far;
@@ -15,6 +14,7 @@ use super::fresh::Start;
 use super::scratch::{self, Scratch};
 use super::shard::{Bare, Opened};
 use super::span::Place;
+use super::stub::Stub;
 use super::written::Written;
 use super::{OtlpLayer, Parts, Routing};
 use crate::config::{self, LogSettings};
@@ -233,9 +233,7 @@ impl Scope {
     }
 }
 
-struct Site;
-
-static SITE: Site = Site;
+static SITE: Stub = Stub(|| &METADATA);
 
 static METADATA: Metadata<'static> = tracing_core::metadata! {
     name: "by hand",
@@ -245,11 +243,3 @@ static METADATA: Metadata<'static> = tracing_core::metadata! {
     callsite: &SITE,
     kind: Kind::SPAN
 };
-
-impl Callsite for Site {
-    fn set_interest(&self, _: Interest) {}
-
-    fn metadata(&self) -> &Metadata<'_> {
-        &METADATA
-    }
-}

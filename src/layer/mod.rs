@@ -35,6 +35,7 @@ mod span;
 mod stack;
 mod start;
 mod store;
+mod stub;
 mod table;
 #[cfg_attr(not(feature = "tail"), path = "tail/none.rs")]
 mod tail;
@@ -83,6 +84,8 @@ use self::scratch::Scratch;
 use self::span::{Place, SpanBounds};
 use self::stack::{Mirror, Top};
 use self::store::{Closed, Store};
+#[cfg(feature = "_guest")]
+pub(crate) use self::stub::Stub;
 #[cfg(feature = "opentelemetry-0_33")]
 pub(crate) use self::table::Table;
 pub(crate) use self::tail::Holder;

@@ -3,7 +3,9 @@
 //! A span begins with a head of fixed layout, so that ids and flags can be set while it is open; then its fields follow in
 //! the order in which they become known. Protobuf allows any order.
 
-use super::wire::{self, Content, FIXED32, FIXED64, LEN, Reader, VARINT, put_varint, tag};
+use super::wire::{
+    self, Content, FIXED32, FIXED64, LEN, Malformed, Reader, VARINT, put_varint, tag,
+};
 use crate::id::{SpanId, TraceId};
 use crate::model::SpanKind;
 
@@ -170,17 +172,30 @@ pub(crate) fn name_and_kind(span: &[u8]) -> (Option<&str>, SpanKind) {
 
 /// The status and its description, as far as they are written.
 pub(crate) fn status_of(span: &[u8]) -> (Code, &str) {
+    let status = wire::fields(span, STATUS).last();
+    read_status(status.unwrap_or_default()).unwrap_or_default()
+}
+
+/// What a `Status` says; a code that is not known is unset.
+pub(crate) fn read_status(status: &[u8]) -> Result<(Code, &str), Malformed> {
     let (mut code, mut message) = (Code::Unset, "");
-    let mut reader = Reader::new(wire::fields(span, STATUS).last().unwrap_or_default());
-    while let Ok(Some((field, content))) = reader.next() {
+    let mut reader = Reader::new(status);
+    while let Some((field, content)) = reader.next()? {
         match (field, content) {
-            (2, Content::Bytes(text)) => message = std::str::from_utf8(text).unwrap_or_default(),
-            (3, Content::Varint(1)) => code = Code::Ok,
-            (3, Content::Varint(2)) => code = Code::Error,
+            (2, Content::Bytes(text)) => {
+                message = std::str::from_utf8(text).map_err(|_| Malformed)?;
+            }
+            (3, Content::Varint(number)) => {
+                code = match number {
+                    1 => Code::Ok,
+                    2 => Code::Error,
+                    _ => Code::Unset,
+                }
+            }
             _ => {}
         }
     }
-    (code, message)
+    Ok((code, message))
 }
 
 /// Appends the attributes of another span.

@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use super::request::{self, at, each, pairs, span_id, text};
 use crate::bridge::opentelemetry_0_33::kind_of;
 use crate::model;
-use crate::proto::trace::{IS_REMOTE, SAMPLED};
+use crate::proto::trace::{self, Code, IS_REMOTE, SAMPLED};
 use crate::proto::wire::{Content, Malformed};
 
 /// All spans of a request, and its resource.
@@ -117,18 +117,10 @@ fn event(message: &[u8]) -> Result<Event, Malformed> {
 }
 
 fn status(message: &[u8]) -> Result<Status, Malformed> {
-    let (mut code, mut description) = (0, "");
-    each(message, |field, content| {
-        match (field, content) {
-            (2, Content::Bytes(bytes)) => description = text(bytes)?,
-            (3, Content::Varint(number)) => code = number,
-            _ => {}
-        }
-        Ok(())
-    })?;
+    let (code, description) = trace::read_status(message)?;
     Ok(match code {
-        1 => Status::Ok,
-        2 => Status::error(description.to_owned()),
-        _ => Status::Unset,
+        Code::Unset => Status::Unset,
+        Code::Ok => Status::Ok,
+        Code::Error => Status::error(description.to_owned()),
     })
 }

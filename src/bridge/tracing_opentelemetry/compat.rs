@@ -4,10 +4,8 @@
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, Weak};
 
-use tracing_core::callsite::Callsite;
 use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Current, Id, Record};
-use tracing_core::subscriber::Interest;
 use tracing_core::{Event, Kind, Level, Metadata, Subscriber};
 use tracing_subscriber::Registry;
 use tracing_subscriber::registry::{Data, LookupSpan};
@@ -16,7 +14,7 @@ use super::cells::{CHECK, Cells};
 use super::opentelemetry::Context;
 use super::opentelemetry::baggage::BaggageExt;
 use super::{Whole, api, tracing_opentelemetry};
-use crate::layer::Far;
+use crate::layer::{Far, Stub};
 use crate::quiet;
 use crate::sync::lock;
 
@@ -177,9 +175,7 @@ impl Subscriber for Compat {
     }
 }
 
-struct Site;
-
-static SITE: Site = Site;
+static SITE: Stub = Stub(|| &METADATA);
 
 static METADATA: Metadata<'static> = tracing_core::metadata! {
     name: "span",
@@ -189,11 +185,3 @@ static METADATA: Metadata<'static> = tracing_core::metadata! {
     callsite: &SITE,
     kind: Kind::SPAN
 };
-
-impl Callsite for Site {
-    fn set_interest(&self, _: Interest) {}
-
-    fn metadata(&self) -> &Metadata<'_> {
-        &METADATA
-    }
-}

@@ -6,14 +6,13 @@
 
 use std::sync::Mutex;
 
-use tracing_core::callsite::Callsite;
 use tracing_core::dispatcher::WeakDispatch;
 use tracing_core::field::{Field, Value};
 use tracing_core::span::{Attributes, Id};
-use tracing_core::subscriber::Interest;
 use tracing_core::{Dispatch, Kind, Level, Metadata, Subscriber};
 use tracing_subscriber::Registry;
 
+use super::super::stub::Stub;
 use crate::quiet;
 use crate::sync::lock;
 
@@ -99,9 +98,7 @@ fn make(registry: &Registry) -> Id {
     registry.new_span(&Attributes::new_root(&METADATA, &values))
 }
 
-struct Site;
-
-static SITE: Site = Site;
+static SITE: Stub = Stub(|| &METADATA);
 
 static METADATA: Metadata<'static> = tracing_core::metadata! {
     name: "stray",
@@ -111,14 +108,6 @@ static METADATA: Metadata<'static> = tracing_core::metadata! {
     callsite: &SITE,
     kind: Kind::SPAN
 };
-
-impl Callsite for Site {
-    fn set_interest(&self, _: Interest) {}
-
-    fn metadata(&self) -> &Metadata<'_> {
-        &METADATA
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -3,6 +3,7 @@
 use super::{each, key_value, span_id, text, trace_id};
 use crate::id::{SpanId, TraceId};
 use crate::model::{SpanKind, Status};
+use crate::proto::trace::{self, Code};
 use crate::proto::wire::{Content, Malformed};
 use crate::testing::model::{Event, Link, Span};
 
@@ -89,18 +90,10 @@ fn link(message: &[u8]) -> Result<Link, Malformed> {
 }
 
 fn status(message: &[u8]) -> Result<Status, Malformed> {
-    let (mut code, mut description) = (0, String::new());
-    each(message, |field, content| {
-        match (field, content) {
-            (2, Content::Bytes(bytes)) => description = text(bytes)?,
-            (3, Content::Varint(number)) => code = number,
-            _ => {}
-        }
-        Ok(())
-    })?;
+    let (code, description) = trace::read_status(message)?;
     Ok(match code {
-        1 => Status::Ok,
-        2 => Status::error(description),
-        _ => Status::Unset,
+        Code::Unset => Status::Unset,
+        Code::Ok => Status::Ok,
+        Code::Error => Status::error(description.to_owned()),
     })
 }
