@@ -12,5 +12,6 @@ mod context;
 mod convert;
 mod lagging;
 mod middleware;
+mod processes;
 mod sdk;
 mod span_ext;

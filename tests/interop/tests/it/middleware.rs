@@ -48,7 +48,7 @@ pub(super) fn run<F: Future>(
 }
 
 /// What a server on HTTP/1.1 answers to a request inside of a span of ours, with the context in its headers.
-async fn call(address: std::net::SocketAddr, path: &str) -> String {
+pub(super) async fn call(address: std::net::SocketAddr, path: &str) -> String {
     let span = info_span!("client", otel.kind = "client");
     let mut headers = HashMap::<String, String>::new();
     tracing_otlp::inject(&span, &mut headers);
@@ -132,31 +132,37 @@ fn axum_with_axum_tracing_opentelemetry() {
     }
 }
 
+pub(super) async fn serve_tonic() -> std::net::SocketAddr {
+    let (_reporter, health) = tonic_health::server::health_reporter();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = Server::builder()
+        .layer(server::OtelGrpcLayer::default())
+        .add_service(health)
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    tokio::spawn(serving.with_current_subscriber());
+    address
+}
+
+pub(super) async fn call_tonic(address: std::net::SocketAddr) {
+    let channel = Endpoint::new(format!("http://{address}"))
+        .unwrap()
+        .connect_lazy();
+    let service = tower::Layer::layer(&client::OtelGrpcLayer, channel);
+    let request = HealthCheckRequest {
+        service: String::new(),
+    };
+    HealthClient::new(service).check(request).await.unwrap();
+}
+
 #[test]
 fn tonic_client_and_server_with_tonic_tracing_opentelemetry() {
     let spans = run(
         |builder| builder,
         async |_| {
-            let (_reporter, health) = tonic_health::server::health_reporter();
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = listener.local_addr().unwrap();
-            let serving = Server::builder()
-                .layer(server::OtelGrpcLayer::default())
-                .add_service(health)
-                .serve_with_incoming(TcpListenerStream::new(listener));
-            tokio::spawn(serving.with_current_subscriber());
-            let channel = Endpoint::new(format!("http://{address}"))
-                .unwrap()
-                .connect_lazy();
-            let service = tower::Layer::layer(&client::OtelGrpcLayer, channel);
-            async {
-                let request = HealthCheckRequest {
-                    service: String::new(),
-                };
-                HealthClient::new(service).check(request).await.unwrap();
-            }
-            .instrument(info_span!("caller"))
-            .await;
+            let address = serve_tonic().await;
+            let caller = info_span!("caller");
+            call_tonic(address).instrument(caller).await;
         },
     );
     let of_kind = |kind| {
