@@ -36,13 +36,22 @@ pub fn is_there() -> bool {
 ///
 /// When that fails: a table with a hole in it would mislead.
 pub fn instructions(arguments: &[String]) -> Vec<u64> {
-    match run(arguments) {
+    instructions_of(&this_executable(), arguments)
+}
+
+/// The same of another program that calls [`measured`].
+///
+/// # Panics
+///
+/// As [`instructions`].
+pub fn instructions_of(program: &Command, arguments: &[String]) -> Vec<u64> {
+    match run(program, arguments) {
         Ok(totals) => totals,
         Err(error) => panic!("callgrind with {arguments:?}: {error}"),
     }
 }
 
-fn run(arguments: &[String]) -> io::Result<Vec<u64>> {
+fn run(program: &Command, arguments: &[String]) -> io::Result<Vec<u64>> {
     let prefix = format!("peers-callgrind-{}", std::process::id());
     let output = std::env::temp_dir().join(prefix);
     let status = Command::new("valgrind")
@@ -55,7 +64,7 @@ fn run(arguments: &[String]) -> io::Result<Vec<u64>> {
             "--dump-after=peers::callgrind::measured",
         ])
         .arg(format!("--callgrind-out-file={}", output.display()))
-        .arg(this_executable().get_program())
+        .arg(program.get_program())
         .args(arguments)
         .status()?;
     if !status.success() {

@@ -11,6 +11,7 @@
 //! | `cargo bench -p peers --bench encode_now` | encode at once, or copy and encode later |
 //! | `cargo run --release -p peers --bin instructions` | instructions a request, by callgrind |
 //! | `cargo run --release -p peers --bin semantics` | instructions of sampling, contexts, links, errors and limits |
+//! | `cargo run --release -p peers --bin bridges` | instructions and CPU of OpenTelemetry's API and of tracing-opentelemetry's trait, unused and used |
 //! | `cargo run --release -p peers --bin logs` | instructions, allocations and CPU of a log, beside opentelemetry-appender-tracing |
 //! | `cargo run --release -p peers --bin end_to_end` | CPU, allocations, losses, memory, over gRPC; ours by transport, and without a collector |
 //! | `cargo run --release -p peers --bin scale` | cost by open spans, attributes and threads |

@@ -48,7 +48,16 @@ impl Report {
 ///
 /// When the child cannot be started or fails: a table with a hole in it would mislead.
 pub fn run(arguments: &[String]) -> Report {
-    let output = this_executable()
+    run_program(this_executable(), arguments)
+}
+
+/// The same of another program.
+///
+/// # Panics
+///
+/// As [`run`].
+pub fn run_program(mut program: Command, arguments: &[String]) -> Report {
+    let output = program
         .args(arguments)
         .stderr(Stdio::inherit())
         .output()

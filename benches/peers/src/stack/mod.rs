@@ -69,6 +69,8 @@ pub struct Settings {
     pub hook: Option<Hook>,
     /// Whether only traces that failed are kept, and what part of the others; ours alone can do that.
     pub tail: Option<f64>,
+    /// Whether spans are active contexts of OpenTelemetry's API, where a stack knows of that.
+    pub context_activation: bool,
 }
 
 /// A processor of ours.
@@ -121,6 +123,7 @@ impl Settings {
             busy_and_idle: false,
             hook: None,
             tail: None,
+            context_activation: true,
         }
     }
 }
@@ -129,6 +132,9 @@ impl Settings {
 pub trait Running {
     /// Waits until all that was made before is exported or dropped.
     fn flush(&self);
+
+    /// Makes the stack's tracers the global ones of OpenTelemetry's API, where it has any.
+    fn make_global(&self) {}
 
     /// Exports what is left, and ends. `made` is how many spans the application made.
     fn finish(&self, made: u64);

@@ -54,7 +54,8 @@ pub(super) fn install(settings: &Settings, defaults: bool) -> Box<dyn Running> {
         .with_sampler(sampler(settings.sampler))
         .with_span_limits(limits(settings.limits))
         .build();
-    let layer = OpenTelemetryLayer::new(provider.tracer(SERVICE));
+    let layer = OpenTelemetryLayer::new(provider.tracer(SERVICE))
+        .with_context_activation(settings.context_activation);
     if defaults {
         install_layer(layer, settings);
     } else {
@@ -117,6 +118,10 @@ pub(super) fn grpc_exporter(
 }
 
 impl Running for OpenTelemetry {
+    fn make_global(&self) {
+        opentelemetry::global::set_tracer_provider(self.provider.clone());
+    }
+
     fn flush(&self) {
         // A backlog longer than the SDK's own time limit is no error of the bench.
         let _ = self.provider.force_flush();

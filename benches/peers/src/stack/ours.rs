@@ -35,6 +35,8 @@ pub(super) fn install(settings: &Settings) -> Box<dyn Running> {
         Some(ratio) => builder.with_tail_sampling(Tail::default().with_ratio(ratio)),
         None => builder,
     };
+    #[cfg(feature = "contexts")]
+    let builder = builder.with_context_activation(settings.context_activation);
     let builder = match &settings.destination {
         Destination::Sink(sink) => builder.with_transport(SinkTransport(sink.clone())),
         Destination::Collector(endpoint) => builder
@@ -102,6 +104,11 @@ fn limits(limits: Limits) -> tracing_otlp::Limits {
 }
 
 impl Running for Ours {
+    #[cfg(feature = "contexts")]
+    fn make_global(&self) {
+        tracing_otlp::bridge::opentelemetry_0_33::set_global(&self.0.handle());
+    }
+
     fn flush(&self) {
         // Records that were dropped at full speed are an error of the flush; the tables show them.
         let _ = self.0.handle().flush(PATIENCE);

@@ -165,13 +165,14 @@ impl fmt::Display for Variant {
 }
 
 /// A root with two attributes, beside which most others stand.
-const SPAN: &str = "a span of two attributes, sampled";
+pub const SPAN: &str = "a span of two attributes, sampled";
 const SERVER: &str = "the same with `otel.kind`";
 const TEXT: &str = "a span with a text of 100 characters";
 const ATTRIBUTES: &str = "a span with 16 attributes";
 const EVENTS: &str = "a span with 8 events";
 const LARGE: &str = "a span with a text of 2,000 characters";
-const TRACE: &str = "a trace of 5 spans, sampled";
+/// Five of those spans.
+pub const TRACE: &str = "a trace of 5 spans, sampled";
 const FAILING: &str = "a trace of 5 spans, one of which failed";
 
 impl Unit {
@@ -223,6 +224,17 @@ impl Unit {
         Self::of("tail sampling keeps the trace that failed", Variant::Tail, by_tracing::failing_trace).ours_alone().exports_all(5).beside(FAILING),
         Self::of("tail sampling keeps the trace by its ratio", Variant::TailAll, by_tracing::trace).ours_alone().exports_all(5).beside(TRACE),
     ];
+
+    /// The unit of this name.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn named(name: &str) -> &'static Self {
+        let mut all = Self::ALL.iter();
+        all.find(|unit| unit.name == name)
+            .expect("the name of a unit")
+    }
 
     /// The units of a variant, or those that the no-op layer runs: all of them, for it has no settings.
     pub fn of_process(stack: Stack, variant: Variant) -> impl Iterator<Item = &'static Self> {
