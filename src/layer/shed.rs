@@ -112,12 +112,12 @@ impl OtlpLayer {
 
     /// Whether traces whose local root has this level are shed now.
     fn sheds(&self, level: Level) -> bool {
-        match self.parts.filter.pressure() {
-            _ if !self.parts.restraint.sheds => false,
-            Pressure::None => false,
-            Pressure::High => level >= Level::DEBUG,
-            Pressure::Higher => level >= Level::INFO,
-        }
+        self.parts.restraint.sheds
+            && match self.parts.filter.pressure() {
+                Pressure::None => false,
+                Pressure::High => level >= Level::DEBUG,
+                Pressure::Higher => level >= Level::INFO,
+            }
     }
 
     /// A local root that is not recorded. What its sampler drops anyway is no loss.

@@ -251,7 +251,7 @@ fn follow_cgroup(config: &Config, parts: &Parts, layer: &OtlpLayer) -> Option<Ch
     let largest = largest.map(|signal| config.limits_of(*signal).record_bytes);
     let smallest = (4 * largest.max().unwrap_or_default()).max(config::LEAST_MEMORY);
     let (budget, ledger) = (&parts.budget, &parts.traces.ledger);
-    let Some(follower) = Follower::new(World::of_process(), budget, smallest, ledger) else {
+    let Some(follower) = Follower::new(World::of_files(), budget, smallest, ledger) else {
         tell(
             Level::Info,
             "Builder::with_memory_following_cgroup: this process is in no cgroup, and the memory limit stays as it is",

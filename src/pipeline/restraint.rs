@@ -77,7 +77,7 @@ impl Builder {
     /// spans count as they end; where that is more than there is, new traces wait until it has come back. So the rate holds in the mean, and is
     /// exceeded at most by what is open at a time. What is left out is counted as
     /// [`DropReason::RateLimited`](crate::DropReason::RateLimited), each span of it, and others are told that it is not sampled. What a sampler does not keep
-    /// costs nothing of the limit; [`Sampler::rate_limited`](crate::Sampler::rate_limited) limits roots, and counts nothing.
+    /// costs nothing of the limit, and spans that come through OpenTelemetry's API count and are not left out; [`Sampler::rate_limited`](crate::Sampler::rate_limited) limits roots, and counts nothing.
     ///
     /// ```
     /// use tracing_otlp::RateLimit;

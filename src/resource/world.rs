@@ -30,6 +30,14 @@ impl World {
         }
     }
 
+    /// The files that this process sees, and nothing else.
+    pub(crate) fn of_files() -> Self {
+        Self {
+            root: PathBuf::from("/"),
+            ..Self::default()
+        }
+    }
+
     /// The name of the executable's file.
     pub(crate) fn executable_name(&self) -> Option<String> {
         let path = self.executable_path()?;
