@@ -9,11 +9,14 @@
 
 use std::time::Duration;
 
+use tracing_otlp::Events;
 use tracing_otlp::testing::InMemory;
 
 #[tracing::instrument]
 fn work(items: u64) {
     tracing::info!("at work");
+    log::warn!(target: "other::crate", "by the crate {}", "log");
+    log::debug!(target: "other::crate", "below what RUST_LOG lets pass");
 }
 
 #[test]
@@ -25,6 +28,7 @@ fn one_line_records_and_a_second_one_is_an_error() {
     let memory = InMemory::new();
     let builder = tracing_otlp::layer()
         .with_service_name("shop")
+        .with_events(Events::Both)
         .with_transport(memory.clone());
     let guard = builder.init().unwrap();
     work(3);
@@ -38,6 +42,20 @@ fn one_line_records_and_a_second_one_is_an_error() {
     assert_eq!(names, ["work", "request"]);
     assert_eq!(spans[0].attribute("items"), Some(&3.into()));
     assert_eq!(spans[0].events[0].name, "at work");
+    // Records of the crate `log` come with the feature that is called after it.
+    let logs = memory.logs();
+    let said: Vec<_> = logs.iter().filter_map(|log| log.body.clone()).collect();
+    if cfg!(feature = "log") {
+        assert_eq!(said, ["at work".into(), "by the crate log".into()]);
+        let log = &logs[1];
+        assert_eq!((&*log.scope, log.severity_number), ("other::crate", 13));
+        assert_eq!(log.span_id, Some(spans[0].span_id));
+        assert_eq!(log.trace_id, Some(spans[0].trace_id));
+        assert_eq!(log.attribute("code.file.path"), Some(&file!().into()));
+        assert_eq!(spans[0].events[1].name, "by the crate log");
+    } else {
+        assert_eq!(said, ["at work".into()]);
+    }
     assert!(
         spans[0]
             .resource
@@ -48,7 +66,7 @@ fn one_line_records_and_a_second_one_is_an_error() {
     assert!(again.is_err_and(|error| error.is_subscriber()));
     let stats = guard.handle().stats();
     assert!(
-        stats.is_balanced() && stats.held() == 0 && stats.delivered() == 2,
+        stats.is_balanced() && stats.held() == 0 && stats.delivered() == (2 + logs.len()) as u64,
         "{stats}"
     );
 }

@@ -24,6 +24,7 @@ mod proxies;
 mod resets;
 mod runtimes;
 mod shutdown;
+mod signals;
 mod sizes;
 mod threads;
 #[cfg(feature = "tls")]

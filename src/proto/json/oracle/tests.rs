@@ -18,6 +18,9 @@ use super::tests::{
 };
 use super::*;
 
+#[path = "logs/tests.rs"]
+mod logs;
+
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), "[a-z.]{1,12}", any_text(),]
 }
@@ -144,19 +147,17 @@ fn spans() -> impl Strategy<Value = Span> {
     })
 }
 
-fn data() -> impl Strategy<Value = TracesData> {
-    let scope = (text(), text(), attributes(), number()).prop_map(|scope| InstrumentationScope {
+fn scope() -> impl Strategy<Value = InstrumentationScope> {
+    let scope = (text(), text(), attributes(), number());
+    scope.prop_map(|scope| InstrumentationScope {
         name: scope.0,
         version: scope.1,
         attributes: scope.2,
         dropped_attributes_count: scope.3,
-    });
-    let scopes = (option::of(scope), vec(spans(), 0..3), text());
-    let scopes = scopes.prop_map(|(scope, spans, schema_url)| ScopeSpans {
-        scope,
-        spans,
-        schema_url,
-    });
+    })
+}
+
+fn resource() -> impl Strategy<Value = Resource> {
     let keys = || vec(text(), 0..3);
     let entity = (text(), text(), keys(), keys()).prop_map(|entity| EntityRef {
         schema_url: entity.0,
@@ -164,12 +165,21 @@ fn data() -> impl Strategy<Value = TracesData> {
         id_keys: entity.2,
         description_keys: entity.3,
     });
-    let resource = (attributes(), number(), vec(entity, 0..3)).prop_map(|resource| Resource {
+    (attributes(), number(), vec(entity, 0..3)).prop_map(|resource| Resource {
         attributes: resource.0,
         dropped_attributes_count: resource.1,
         entity_refs: resource.2,
+    })
+}
+
+fn data() -> impl Strategy<Value = TracesData> {
+    let scopes = (option::of(scope()), vec(spans(), 0..3), text());
+    let scopes = scopes.prop_map(|(scope, spans, schema_url)| ScopeSpans {
+        scope,
+        spans,
+        schema_url,
     });
-    let resources = (option::of(resource), vec(scopes, 0..3), text());
+    let resources = (option::of(resource()), vec(scopes, 0..3), text());
     let resources = resources.prop_map(|(resource, scope_spans, schema_url)| ResourceSpans {
         resource,
         scope_spans,
@@ -335,15 +345,17 @@ fn naive_traces(data: &TracesData) -> Value {
 
 fn naive_resource_spans(spans: &ResourceSpans) -> Value {
     object(|o| {
-        o.one("resource", &spans.resource, |resource| {
-            object(|o| {
-                o.list("attributes", &resource.attributes, naive_attribute);
-                o.short("droppedAttributesCount", resource.dropped_attributes_count);
-                o.list("entityRefs", &resource.entity_refs, naive_entity);
-            })
-        });
+        o.one("resource", &spans.resource, naive_resource);
         o.list("scopeSpans", &spans.scope_spans, naive_scope_spans);
         o.text("schemaUrl", &spans.schema_url);
+    })
+}
+
+fn naive_resource(resource: &Resource) -> Value {
+    object(|o| {
+        o.list("attributes", &resource.attributes, naive_attribute);
+        o.short("droppedAttributesCount", resource.dropped_attributes_count);
+        o.list("entityRefs", &resource.entity_refs, naive_entity);
     })
 }
 
@@ -360,16 +372,18 @@ fn naive_entity(entity: &EntityRef) -> Value {
 
 fn naive_scope_spans(spans: &ScopeSpans) -> Value {
     object(|o| {
-        o.one("scope", &spans.scope, |scope| {
-            object(|o| {
-                o.text("name", &scope.name);
-                o.text("version", &scope.version);
-                o.list("attributes", &scope.attributes, naive_attribute);
-                o.short("droppedAttributesCount", scope.dropped_attributes_count);
-            })
-        });
+        o.one("scope", &spans.scope, naive_scope);
         o.list("spans", &spans.spans, naive_span);
         o.text("schemaUrl", &spans.schema_url);
+    })
+}
+
+fn naive_scope(scope: &InstrumentationScope) -> Value {
+    object(|o| {
+        o.text("name", &scope.name);
+        o.text("version", &scope.version);
+        o.list("attributes", &scope.attributes, naive_attribute);
+        o.short("droppedAttributesCount", scope.dropped_attributes_count);
     })
 }
 

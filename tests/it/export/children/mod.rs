@@ -4,6 +4,7 @@
 //! A child is a test of this binary that does nothing unless its parent runs it.
 
 mod limits;
+mod logs;
 mod secrets;
 mod stderr;
 mod variables;

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use http::{HeaderMap, header};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -10,7 +11,7 @@ use prost::Message;
 use serde_json::Value as Json;
 use tracing_otlp::Protocol;
 
-/// A span that arrived.
+/// A span or a log record that arrived.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Arrival {
     pub(crate) id: Vec<u8>,
@@ -124,8 +125,11 @@ fn decode(request: &mut Request, body: &[u8]) -> Result<(), String> {
     (request.compression, request.sent_bytes) = (compression, sent);
     let plain = plain?;
     request.bytes = plain.len();
+    let is_logs = request.path.contains("LogsService") || request.path.ends_with("/v1/logs");
     request.spans = if request.protocol == Protocol::HttpJson {
         json_spans(&plain)?
+    } else if is_logs {
+        protobuf_logs(&plain)?
     } else {
         protobuf_spans(&plain)?
     };
@@ -177,6 +181,27 @@ fn protobuf_spans(message: &[u8]) -> Result<Vec<Arrival>, String> {
         }));
     }
     Ok(spans)
+}
+
+fn protobuf_logs(message: &[u8]) -> Result<Vec<Arrival>, String> {
+    let request = ExportLogsServiceRequest::decode(message).map_err(|error| error.to_string())?;
+    let mut logs = Vec::new();
+    for part in request
+        .resource_logs
+        .into_iter()
+        .flat_map(|resource| resource.scope_logs)
+    {
+        let scope = part.scope.map(|scope| scope.name).unwrap_or_default();
+        logs.extend(part.log_records.into_iter().map(|record| Arrival {
+            number: integer(&record.attributes, "number"),
+            thread: integer(&record.attributes, "thread"),
+            id: record.span_id,
+            trace: record.trace_id,
+            name: record.event_name,
+            scope: scope.clone(),
+        }));
+    }
+    Ok(logs)
 }
 
 fn integer(attributes: &[KeyValue], key: &str) -> Option<i64> {
