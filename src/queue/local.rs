@@ -39,6 +39,12 @@ impl Joined {
         {
             return &self.0[0].lane;
         }
+        // Spans and logs have a queue each, so the second one is as common.
+        if let Some(second) = self.0.get(1)
+            && second.address == address
+        {
+            return &self.0[1].lane;
+        }
         self.other_lane(queue, address)
     }
 

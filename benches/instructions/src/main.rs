@@ -70,7 +70,10 @@ const SETTINGS: &[Setting] = &[
         build: |builder| builder.with_events(Events::Logs),
         answers: true,
         is_inside: false,
-        units: &[("a log outside of spans", log)],
+        units: &[
+            ("a log outside of spans", log),
+            ("a span with a log", event),
+        ],
     },
     Setting {
         name: "logs-in-span",

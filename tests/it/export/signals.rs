@@ -28,7 +28,7 @@ fn to(builder: Builder, protocol: Protocol, traces: &Collector, logs: &Collector
     };
     let batch = Batch::default().with_interval(Duration::from_millis(20));
     builder
-        .with_batch(batch.clone())
+        .with_batch(batch)
         .with_logs(Logs::default().with_batch(batch))
         .with_protocol(protocol)
         .with_traces_endpoint(url(traces, "/v1/traces"))
