@@ -26,6 +26,9 @@ const DEFAULT: &str = "info";
 /// }
 /// ```
 ///
+/// The lines on stderr have no ids of traces. Where they should lead to their trace, the subscriber is set up by hand, and its `fmt` layer
+/// has the format [`WithTraceIds`](crate::WithTraceIds).
+///
 /// # Errors
 ///
 /// Those of [`Builder::build`], and [`Error::is_subscriber`] when a global subscriber is set already.
