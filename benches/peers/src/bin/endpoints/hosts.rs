@@ -24,6 +24,7 @@ impl Hosts {
         if let Ok(path) = std::env::var(VARIABLE) {
             let seen = fs::read_to_string("/etc/hosts").unwrap_or_default();
             if seen.trim() != "127.0.0.1 localhost" {
+                let _ = fs::remove_file(path);
                 return Err("the hosts file cannot be replaced in a mount namespace".to_owned());
             }
             return Ok(Self {
@@ -49,6 +50,8 @@ impl Hosts {
             .args(std::env::args_os().skip(1))
             .env(VARIABLE, &path)
             .exec();
+        // It is another program from there on, unless it could not be started.
+        let _ = fs::remove_file(&path);
         Err(format!("unshare: {error}"))
     }
 
@@ -67,5 +70,11 @@ impl Hosts {
             .collect();
         // In its place: another file would not be the one that is mounted.
         fs::write(&self.path, text)
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
     }
 }
