@@ -3,11 +3,15 @@
 use tracing::{Span, info_span};
 use tracing_subscriber::prelude::*;
 
-use super::opentelemetry::trace::TraceContextExt;
+use super::opentelemetry::Context;
+use super::opentelemetry::trace::{
+    SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState,
+};
 use super::tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::*;
 use crate::layer::OtlpLayer;
 use crate::testing::InMemory;
+use crate::{Builder, Redaction, Sampler};
 
 fn with_cells(work: impl FnOnce(&Cells)) {
     with_cells_in(
@@ -17,7 +21,15 @@ fn with_cells(work: impl FnOnce(&Cells)) {
 }
 
 fn with_cells_in(wrap: impl FnOnce(OtlpLayer) -> Dispatch, work: impl FnOnce(&Cells)) {
-    let builder = crate::layer().with_transport(InMemory::new());
+    with_cells_of(crate::layer(), wrap, work);
+}
+
+fn with_cells_of(
+    builder: Builder,
+    wrap: impl FnOnce(OtlpLayer) -> Dispatch,
+    work: impl FnOnce(&Cells),
+) {
+    let builder = builder.with_transport(InMemory::new());
     let (layer, guard) = builder.build().unwrap();
     let embed = Embed::new();
     let cells = Arc::clone(&embed.cells);
@@ -55,6 +67,39 @@ fn a_span_on_which_somebody_does_leaves_nothing() {
         assert_eq!(cells.len(), 0);
         assert!(cells.made() <= 2, "{} are used again", cells.made());
     });
+}
+
+/// Also where it is not recorded, begins to be or ceases, or goes through a processor.
+#[test]
+fn whatever_becomes_of_such_a_span_it_leaves_nothing() {
+    let off = Sampler::parent_based(Sampler::always_off());
+    let caller = |flags| {
+        let (trace, span) = (TraceId::from_bytes([1; 16]), SpanId::from_bytes([2; 8]));
+        Context::new().with_remote_span_context(SpanContext::new(
+            trace,
+            span,
+            flags,
+            true,
+            TraceState::NONE,
+        ))
+    };
+    for builder in [
+        crate::layer(),
+        crate::layer().with_sampler(off),
+        crate::layer().with_processor(Redaction::new()),
+    ] {
+        let wrap = |layer| Dispatch::new(tracing_subscriber::registry().with(layer));
+        with_cells_of(builder, wrap, |cells| {
+            for flags in [TraceFlags::SAMPLED, TraceFlags::NOT_SAMPLED] {
+                let known = info_span!("known");
+                known.set_attribute("key", 1);
+                known.set_parent(caller(flags)).unwrap();
+                known.in_scope(|| info_span!("inner").context());
+                info_span!("never entered").set_attribute("key", 1);
+            }
+            assert_eq!(cells.len(), 0);
+        });
+    }
 }
 
 #[test]
