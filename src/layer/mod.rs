@@ -82,7 +82,7 @@ pub(crate) use self::route::Routing;
 pub use self::route::{EventRule, Events};
 use self::scratch::Scratch;
 use self::span::{Place, SpanBounds};
-use self::stack::{Mirror, Top};
+use self::stack::Mirror;
 use self::store::{Closed, Store};
 #[cfg(feature = "_guest")]
 pub(crate) use self::stub::Stub;
@@ -445,10 +445,10 @@ where
             && template.is_span_event_alone()
             && !self.is_hooked
             && event.is_contextual()
-            && let Top::Ours(id, place) = self.mirror.top()
+            && let Some((id, epoch, is_recorded)) = self.mirror.here()
         {
-            if place.is_recorded {
-                self.add_plain_event(template, event, id, place.epoch);
+            if is_recorded {
+                self.add_plain_event(template, event, id, epoch);
             }
             return;
         }

@@ -146,7 +146,7 @@ impl Mirror {
     }
 
     /// Works on this layer's stack on this thread.
-    #[inline]
+    #[inline(always)]
     fn with<T>(&self, work: impl FnOnce(Option<&Stack>) -> T) -> T {
         STACKS.with(|stacks| work(stacks.iter().find(|stack| stack.layer.get() == self.layer)))
     }
@@ -253,6 +253,22 @@ impl Mirror {
             return Top::Other;
         }
         self.with(|stack| stack.map_or(Top::Nothing, Stack::top))
+    }
+
+    /// The span of ours that was entered last, if it is current and its place is known: its id, its epoch, and whether it is recorded.
+    #[inline(always)]
+    pub(super) fn here(&self) -> Option<(u64, u64, bool)> {
+        if !self.is_trusted() {
+            return None;
+        }
+        self.with(|stack| {
+            let last = stack?.last()?;
+            if last.mark.get() != Mark::Known {
+                return None;
+            }
+            let place = last.place.get();
+            Some((last.id.get(), place.epoch, place.is_recorded))
+        })
     }
 
     /// What is current; of a span of ours, `place` becomes its place.
