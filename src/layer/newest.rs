@@ -77,7 +77,7 @@ impl<V> Newest<V> {
 
     /// Opens a span with what the last one has left, if that is here and fits.
     #[inline(always)]
-    pub(super) fn renew(&mut self, id: u64, fits: impl FnOnce(&V) -> bool) -> Option<&mut V> {
+    pub(super) fn renew(&mut self, id: u64, fits: impl FnOnce(&mut V) -> bool) -> Option<&mut V> {
         if self.newest != 0 {
             return None;
         }
@@ -163,7 +163,7 @@ mod tests {
                         model.insert(id, value);
                     }
                     1 if !model.contains_key(&id) => {
-                        if let Some(place) = spans.renew(id, |left| left % 2 == 0) {
+                        if let Some(place) = spans.renew(id, |left| *left % 2 == 0) {
                             *place = value;
                             model.insert(id, value);
                         }

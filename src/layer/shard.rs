@@ -291,17 +291,18 @@ impl Shard {
         true
     }
 
-    /// Opens a span with what the last one has left, and this buffer instead of its own. `None`: nothing is left, or what it is charged
-    /// for is another size.
+    /// Opens a span with what the last one has left, and this buffer instead of its own. `None`: nothing is left, or the budget has no
+    /// room for the buffer.
     #[inline(always)]
     pub(super) fn renew(&mut self, id: u64, record: &mut Vec<u8>) -> Option<&mut OpenSpan> {
         if self.open.has_newest() {
             self.make_way();
         }
         let charge = FIXED + record.capacity();
-        let span = self
-            .open
-            .renew(id, |left| left.charge.wrapping_sub(charge) <= SLACK)?;
+        let Self { open, account, .. } = self;
+        let span = open.renew(id, |left| {
+            left.charge.wrapping_sub(charge) <= SLACK || account.exchange_for(left, charge)
+        })?;
         std::mem::swap(&mut span.record, record);
         Some(span)
     }
@@ -504,6 +505,16 @@ impl Account {
     fn trim(&mut self) {
         self.budget.release(self.reserved - self.used);
         self.reserved = self.used;
+    }
+
+    /// A span is used again with a buffer of another size. `false`: there is no room.
+    #[inline(never)]
+    fn exchange_for(&mut self, span: &mut OpenSpan, charge: usize) -> bool {
+        let has_room = self.exchange(span.charge, charge);
+        if has_room {
+            span.charge = charge;
+        }
+        has_room
     }
 
     fn exchange(&mut self, old: usize, new: usize) -> bool {

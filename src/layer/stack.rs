@@ -247,12 +247,21 @@ impl Mirror {
     }
 
     /// What is current, if that needs no more than a look at the top of the stack.
+    ///
+    /// In two small looks: what is large is not inlined where it is used.
     #[inline(always)]
     pub(super) fn top(&self) -> Top {
         if !self.is_trusted() {
             return Top::Other;
         }
-        self.with(|stack| stack.map_or(Top::Nothing, Stack::top))
+        match self.with(|stack| stack.map_or(Some(0), Stack::known)) {
+            None => Top::Other,
+            Some(0) => Top::Nothing,
+            Some(id) => Top::Ours(
+                id,
+                self.with(|stack| stack.map_or(Place::NOWHERE, Stack::place)),
+            ),
+        }
     }
 
     /// The span of ours that was entered last, if it is current and its place is known: its id, its epoch, and whether it is recorded.
@@ -376,17 +385,20 @@ impl Stack {
         self.depth.set(entered.len() - 1);
     }
 
+    /// The span that was entered last, if its place is known; 0 where none is entered.
     #[inline(always)]
-    fn top(&self) -> Top {
+    fn known(&self) -> Option<u64> {
         if self.depth.get() == 0 {
-            return Top::Nothing;
+            return Some(0);
         }
-        match self.last() {
-            Some(last) if last.mark.get() == Mark::Known => {
-                Top::Ours(last.id.get(), last.place.get())
-            }
-            _ => Top::Other,
-        }
+        let last = self.last()?;
+        (last.mark.get() == Mark::Known).then(|| last.id.get())
+    }
+
+    /// The place of the span that was entered last, as far as it is known.
+    #[inline(always)]
+    fn place(&self) -> Place {
+        self.last().map_or(Place::NOWHERE, |last| last.place.get())
     }
 
     #[inline]
