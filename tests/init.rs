@@ -54,7 +54,8 @@ fn one_line_records_and_a_second_one_is_an_error() {
         assert_eq!(log.attribute("code.file.path"), Some(&file!().into()));
         assert_eq!(spans[0].events[1].name, "by the crate log");
     } else {
-        assert_eq!(said, ["at work".into()]);
+        // Whether the crate `log` is taken over is up to the features that others give `tracing-subscriber`.
+        assert_eq!(said.first(), Some(&"at work".into()));
     }
     assert!(
         spans[0]
