@@ -6,9 +6,9 @@ use super::budget::Budget;
 use super::chunk::Sealed;
 use crate::sync::{Arc, Ring};
 
-/// As many buffers as two full requests have, and what is an eighth of the budget at most: what is kept and not used is no room for
+/// As many buffers as four full requests have, and what is an eighth of the budget at most: what is kept and not used is no room for
 /// others.
-const KEPT: usize = 64;
+const KEPT: usize = 128;
 const KEPT_PART: usize = 8;
 const LEAST_KEPT: usize = 4;
 
@@ -77,11 +77,14 @@ impl Pool {
         Some(buffer)
     }
 
-    /// Sees to it that so many buffers lie ready, as far as the pool keeps so many and memory is not short: with their pages, so that
-    /// no thread that records waits for the kernel to find them.
+    /// Sees to it that so many buffers lie ready, as far as memory is not short: with their pages, so that no thread that records waits
+    /// for the kernel to find them. Half of those that are kept at most: the other half is for those that come back, which else find no
+    /// place, are freed, and are made again the next time.
     pub(crate) fn stock(&self, count: usize) {
         let (part, of) = STOCKED;
-        let missing = count.min(self.most()).saturating_sub(self.buffers.len());
+        let missing = count
+            .min(self.most() / 2)
+            .saturating_sub(self.buffers.len());
         for _ in 0..missing {
             if self.budget.exceeds(part, of) {
                 return;
@@ -175,7 +178,22 @@ mod tests {
         pool.stock(1);
         assert_eq!(budget.used(), 3 * 1024);
         pool.stock(10_000);
-        assert_eq!(budget.used(), KEPT * 1024, "what the pool keeps");
+        assert_eq!(budget.used(), KEPT / 2 * 1024, "half of what is kept");
+    }
+
+    /// What is filled comes back once the next is being filled: then nothing is made any more.
+    #[test]
+    fn what_goes_round_is_not_made_again() {
+        let (budget, pool) = pool(1 << 20);
+        let take = |count: usize| -> Vec<_> { (0..count).filter_map(|_| pool.take(100)).collect() };
+        let mut used = Vec::new();
+        for _ in 0..4 {
+            let filled = take(KEPT / 2);
+            pool.stock(filled.len());
+            filled.into_iter().for_each(|buffer| pool.give_back(buffer));
+            used.push(budget.used());
+        }
+        assert_eq!(used, [KEPT * 1024; 4]);
     }
 
     #[test]

@@ -125,11 +125,11 @@ impl Stream {
         }
     }
 
-    /// Makes buffers for what the application's threads will record until the exporter comes again: twice what they have since it was
-    /// last here.
+    /// Makes buffers for what the application's threads will record until the exporter comes again: as many as they have filled since
+    /// it was last here. With more of them ready, those that come back find the pool full, are freed and have to be made again.
     pub(super) fn stock(&mut self) {
         let chunks = std::mem::take(&mut self.taken);
-        self.source.queue.stock(2 * chunks);
+        self.source.queue.stock(chunks);
     }
 
     /// Where the queue is limited by records, each of several outlets holds its share of them, so that one that is dead does not
