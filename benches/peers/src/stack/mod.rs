@@ -1,6 +1,7 @@
 //! The ways to trace that are compared, each installed for a whole process.
 
 mod by_fastrace;
+mod floor;
 mod no_op;
 mod opentelemetry;
 mod ours;
@@ -28,6 +29,8 @@ pub const HEALTH: &str = "GET /health";
 pub enum Stack {
     /// Registry and a layer that does nothing: what `tracing` itself costs.
     NoOp,
+    /// Registry and a layer that does no more than each must that makes spans, and exports nothing: a yardstick, not a peer.
+    Floor,
     /// Registry and the layer of `tracing-otlp`.
     Ours,
     /// Registry, tracing-opentelemetry and the SDK, with the attributes that ours writes and a
@@ -151,7 +154,7 @@ pub trait Running {
 }
 
 impl Stack {
-    /// All of them, in the order of the tables.
+    /// All that programs can use, in the order of the tables.
     pub const ALL: &'static [Self] = &[
         Self::NoOp,
         Self::Ours,
@@ -160,10 +163,26 @@ impl Stack {
         Self::Fastrace,
     ];
 
+    /// Those and the yardstick.
+    pub const WITH_FLOOR: &'static [Self] = &[
+        Self::NoOp,
+        Self::Floor,
+        Self::Ours,
+        Self::OpenTelemetry,
+        Self::OpenTelemetryDefaults,
+        Self::Fastrace,
+    ];
+
+    /// Whether its spans go anywhere.
+    pub fn exports(self) -> bool {
+        !matches!(self, Self::NoOp | Self::Floor)
+    }
+
     /// Its name in arguments.
     pub fn name(self) -> &'static str {
         match self {
             Self::NoOp => "no_op",
+            Self::Floor => "floor",
             Self::Ours => "tracing_otlp",
             Self::OpenTelemetry => "tracing_opentelemetry",
             Self::OpenTelemetryDefaults => "tracing_opentelemetry_defaults",
@@ -175,6 +194,7 @@ impl Stack {
     pub fn title(self) -> &'static str {
         match self {
             Self::NoOp => "Registry and a no-op layer",
+            Self::Floor => "Registry and the least that makes spans",
             Self::Ours => "tracing-otlp",
             Self::OpenTelemetry => "tracing-opentelemetry 0.34, SDK 0.33, same attributes",
             Self::OpenTelemetryDefaults => "tracing-opentelemetry 0.34, SDK 0.33, defaults",
@@ -186,6 +206,7 @@ impl Stack {
     pub fn install(self, settings: &Settings) -> Box<dyn Running> {
         match self {
             Self::NoOp => no_op::install(settings),
+            Self::Floor => floor::install(settings),
             Self::Ours => ours::install(settings),
             Self::OpenTelemetry => opentelemetry::install(settings, false),
             Self::OpenTelemetryDefaults => opentelemetry::install(settings, true),
@@ -198,7 +219,7 @@ impl FromStr for Stack {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let stack = Self::ALL.iter().find(|stack| stack.name() == name);
+        let stack = Self::WITH_FLOOR.iter().find(|stack| stack.name() == name);
         stack.copied().ok_or_else(|| format!("no stack is {name}"))
     }
 }

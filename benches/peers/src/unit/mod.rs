@@ -247,7 +247,7 @@ impl Unit {
     /// The function to call, with a number that differs from call to call; `None` where a stack has no equal.
     pub fn for_stack(&self, stack: Stack) -> Option<fn(i64)> {
         match stack {
-            Stack::NoOp => Some(self.by_tracing),
+            Stack::NoOp | Stack::Floor => Some(self.by_tracing),
             Stack::Ours => Some(self.by_ours),
             Stack::OpenTelemetry | Stack::OpenTelemetryDefaults => self.by_opentelemetry,
             Stack::Fastrace => None,
