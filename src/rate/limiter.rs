@@ -56,6 +56,7 @@ impl Limiter {
         if let Some(meter) = &self.kib {
             let bytes = bytes as u64;
             let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+            // Where the sum wraps, which nobody lives to see, nothing is charged rather than all there is.
             let kib = (before.wrapping_add(bytes) / KIB).saturating_sub(before / KIB);
             if kib > 0 {
                 meter.charge(now, kib);

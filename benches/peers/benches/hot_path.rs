@@ -40,7 +40,7 @@ fn main() {
 }
 
 fn run_all() {
-    for stack in Stack::WITH_FLOOR {
+    for stack in Stack::with_floor() {
         for filtered in [false, true] {
             let mut child = this_executable();
             child.args(env::args_os().skip(1)).env(STACK, stack.name());

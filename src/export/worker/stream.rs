@@ -126,7 +126,7 @@ impl Stream {
     }
 
     /// Makes buffers for what the application's threads will record until the exporter comes again: as many as they have filled since
-    /// it was last here. With more of them ready, those that come back find the pool full, are freed and have to be made again.
+    /// it was last here.
     pub(super) fn stock(&mut self) {
         let chunks = std::mem::take(&mut self.taken);
         self.source.queue.stock(chunks);

@@ -124,3 +124,11 @@ fn threads_lose_no_charge() {
     assert_eq!(left(&limiter.records), Some(6_000));
     assert_eq!(left(&limiter.kib), Some(10_000 - 4_000_000 / 1_024));
 }
+
+#[test]
+fn a_count_of_bytes_that_wraps_takes_nothing_away() {
+    let limiter = Limiter::new(None, Some(1e6), None).expect("a limit");
+    limiter.bytes.store(u64::MAX - 10, Ordering::Relaxed);
+    limiter.charge(0, 400);
+    assert!(limiter.has_room(0, 3));
+}

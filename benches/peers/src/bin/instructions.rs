@@ -64,9 +64,8 @@ fn compare(arguments: &Arguments) {
     } else {
         10_000
     };
-    let measured: Vec<(Stack, f64)> = Stack::WITH_FLOOR
-        .iter()
-        .map(|stack| (*stack, instructions(*stack, workload, iterations)))
+    let measured: Vec<(Stack, f64)> = Stack::with_floor()
+        .map(|stack| (stack, instructions(stack, workload, iterations)))
         .collect();
     println!("{}\n", machine::description());
     print!("{}", table(workload, &measured).markdown());

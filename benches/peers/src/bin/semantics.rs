@@ -87,7 +87,7 @@ fn run(arguments: &Arguments) {
         }
     }
     running.finish(made);
-    if stack != Stack::NoOp && sink.spans() < made {
+    if stack.exports() && sink.spans() < made {
         let spans = sink.spans();
         eprintln!("{stack}, {variant}: {spans} of {made} spans reached the exporter");
     }

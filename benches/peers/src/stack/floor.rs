@@ -19,6 +19,7 @@ use super::{Base, Running, Settings, install_layer};
 /// When what was written is thrown away: as large as a chunk.
 const CHUNK: usize = 32 << 10;
 
+/// Of callsites: two that share one take turns.
 const PLACES: usize = 256;
 
 const SPAN_NAME: u8 = 0x2A;

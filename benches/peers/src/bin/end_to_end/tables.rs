@@ -23,7 +23,7 @@ pub(crate) fn main(results: &[Outcome]) -> Table {
         "highest rate without a loss, spans/s",
     ]);
     for result in results {
-        let exports = result.stack != Stack::NoOp;
+        let exports = result.stack.exports();
         let or_dash = |text: String| if exports { text } else { "-".into() };
         table.row(vec![
             result.stack.title().into(),
@@ -56,7 +56,7 @@ pub(crate) fn relative(results: &[Outcome]) -> Table {
         return table;
     };
     let rate = |result: &Outcome| result.highest.map_or(f64::NAN, |highest| highest.rate);
-    for result in results.iter().filter(|r| r.stack != Stack::NoOp) {
+    for result in results.iter().filter(|r| r.stack.exports()) {
         let added = result.process_ns - no_op.process_ns;
         table.row(vec![
             result.stack.title().into(),

@@ -85,7 +85,7 @@ fn table(axis: Axis, options: Options) -> Table {
     for stack in stacks() {
         header.push(format!("{stack}, ns a span"));
         header.push("growth".into());
-        if stack != Stack::NoOp {
+        if stack.exports() {
             header.push("lost".into());
         }
     }
@@ -100,7 +100,7 @@ fn table(axis: Axis, options: Options) -> Table {
             }
             cells.push(thousands(cost));
             cells.push(format!("{:.2}", cost / *unit));
-            if stack != Stack::NoOp {
+            if stack.exports() {
                 cells.push(format!("{:.1} %", 100.0 * lost));
             }
         }
