@@ -7,9 +7,41 @@ use std::str::FromStr;
 pub struct Arguments(Vec<String>);
 
 impl Arguments {
-    /// Those of this process.
-    pub fn of_process() -> Self {
-        Self(std::env::args().skip(1).collect())
+    /// Those of this process. `known` are the flags that it takes, as in `--quick`, or `--runs 5` where a value follows.
+    ///
+    /// Ends the process where there is another one, since what a bench does not know it would not have measured, and for `--help`.
+    /// A process in a role has arguments of its own.
+    pub fn of_process(known: &[&str]) -> Self {
+        let arguments = Self(std::env::args().skip(1).collect());
+        if let Some(unknown) = arguments.unknown(known) {
+            let flags = known.join("] [");
+            if unknown == "--help" {
+                println!("[{flags}]");
+                std::process::exit(0);
+            }
+            eprintln!("{unknown:?} is no argument of this program; it takes [{flags}]");
+            std::process::exit(2);
+        }
+        arguments
+    }
+
+    fn unknown(&self, known: &[&str]) -> Option<&str> {
+        if self.role().is_some_and(|first| !first.starts_with("--")) {
+            return None;
+        }
+        let mut arguments = self.0.iter();
+        while let Some(argument) = arguments.next() {
+            let flag = known
+                .iter()
+                .find(|flag| flag.split(' ').next() == Some(argument));
+            let Some(flag) = flag else {
+                return Some(argument);
+            };
+            if flag.contains(' ') {
+                arguments.next();
+            }
+        }
+        None
     }
 
     /// Whether the argument stands there, as in `--quick`.
@@ -47,5 +79,29 @@ impl Arguments {
     /// The role in which a program started itself, which is its first argument.
     pub fn role(&self) -> Option<&str> {
         self.0.first().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unknown(arguments: &[&str]) -> Option<String> {
+        let arguments = Arguments(arguments.iter().map(ToString::to_string).collect());
+        arguments
+            .unknown(&["--quick", "--runs 5"])
+            .map(str::to_owned)
+    }
+
+    #[test]
+    fn what_a_program_does_not_take_is_found() {
+        assert_eq!(unknown(&[]), None);
+        assert_eq!(unknown(&["--runs", "3", "--quick"]), None);
+        assert_eq!(
+            unknown(&["--quick", "--run", "3"]).as_deref(),
+            Some("--run")
+        );
+        assert_eq!(unknown(&["--quick", "3"]).as_deref(), Some("3"));
+        assert_eq!(unknown(&["receiver", "--else"]), None, "a role's own");
     }
 }

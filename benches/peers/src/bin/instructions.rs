@@ -23,7 +23,7 @@ use peers::workload::{REQUEST, Workload};
 const WARM_UP: i64 = 10_000;
 
 fn main() {
-    let arguments = Arguments::of_process();
+    let arguments = Arguments::of_process(&["--quick", "--workload request"]);
     if arguments.role() == Some("run") {
         run(arguments.at(1), &arguments.at::<String>(2), arguments.at(3));
     } else if callgrind::is_there() {

@@ -36,7 +36,7 @@ const QUANTILES: [(&str, f64); 5] = [
 ];
 
 fn main() -> io::Result<()> {
-    let arguments = Arguments::of_process();
+    let arguments = Arguments::of_process(&["--quick", "--spans 2000000", "--rate 200000"]);
     match arguments.role() {
         Some(receiver::ROLE) => receiver::serve(),
         Some(APPLICATION) => {

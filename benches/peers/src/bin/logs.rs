@@ -54,7 +54,7 @@ fn log(number: i64) {
 }
 
 fn main() {
-    let arguments = Arguments::of_process();
+    let arguments = Arguments::of_process(&["--quick"]);
     match arguments.role() {
         Some("run") => run(&arguments),
         Some(receiver::ROLE) => receiver::serve().expect("the receiver serves"),

@@ -49,8 +49,25 @@ mod transports;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+const FLAGS: [&str; 14] = [
+    "--quick",
+    "--runs 5",
+    "--seconds 3",
+    "--rate 20000",
+    "--requests 400000",
+    "--step-seconds 2",
+    "--hold-seconds 2",
+    "--dead-rate 1000",
+    "--dead-seconds 20",
+    "--stacks",
+    "--transports",
+    "--dead",
+    "--keep",
+    "--chart PATH",
+];
+
 fn main() -> io::Result<()> {
-    let arguments = Arguments::of_process();
+    let arguments = Arguments::of_process(&FLAGS);
     match arguments.role() {
         Some(receiver::ROLE) => receiver::serve(),
         Some(application::ROLE) => {

@@ -83,7 +83,7 @@ struct Load {
 }
 
 fn main() -> io::Result<()> {
-    let arguments = Arguments::of_process();
+    let arguments = Arguments::of_process(&["--quick", "--rate 1000"]);
     // Before any thread is there: it moves the process.
     let hosts = Hosts::of_our_own();
     if let Err(why) = &hosts {
