@@ -161,7 +161,7 @@ impl OtlpLayer {
             guest.starting(id);
         }
         self.store.unbid(id);
-        match self.store.settle(id)? {
+        match self.settled(id)? {
             Settled::At(place) => Some(place),
             Settled::Bidden | Settled::Undecided => None,
         }

@@ -65,11 +65,17 @@ impl OtlpLayer {
         if self.is_surrounded() {
             self.adopt(id);
         }
-        match self.store.settle(id)? {
+        match self.settled(id)? {
             Settled::At(place) => Some(place),
             Settled::Bidden => self.prepare(id).or_else(|| self.decide(id)),
             Settled::Undecided => self.decide(id),
         }
+    }
+
+    /// Starts the span, unless it is for others to say something first.
+    #[inline]
+    pub(super) fn settled(&self, id: u64) -> Option<Settled> {
+        self.store.settle(id, |shard| self.fix_early(shard, id))
     }
 
     /// What others are told of the span: it starts if it has not yet.
@@ -203,6 +209,9 @@ impl OtlpLayer {
         let is_lost = shard.bare.get(id).is_some_and(|bare| bare.is_lost);
         let as_parent = || is_lost.then(|| Decision::from_yes(parent.is_sampled()));
         let early = early.or_else(as_parent);
+        if early == Some(Decision::Drop) {
+            self.strip(shard, id);
+        }
         let Some((start, place)) = shard.state(id) else {
             return is_new;
         };
@@ -216,9 +225,6 @@ impl OtlpLayer {
         };
         shard.set_place(id, place, parent.span_id());
         shard.set_extra(id, extra);
-        if early == Some(Decision::Drop) {
-            self.strip(shard, id);
-        }
         is_new
     }
 
@@ -268,7 +274,7 @@ impl OtlpLayer {
         // Another thread may set another parent while the sampler is asked; the last answer holds in any case.
         for is_last in [false, false, true] {
             self.ask_once(id, is_last);
-            if let Settled::At(place) = self.store.settle(id)? {
+            if let Settled::At(place) = self.settled(id)? {
                 return Some(place);
             }
         }
@@ -277,9 +283,6 @@ impl OtlpLayer {
 
     /// Asks the sampler of a span, and does as it says if that still holds of the span, or is the last word.
     fn ask_once(&self, id: u64, is_last: bool) {
-        if self.decide_early(id) {
-            return;
-        }
         scratch::with(|scratch| {
             let Some((place, metadata, extra)) = self.copied(id, &mut scratch.record) else {
                 return;
@@ -300,25 +303,20 @@ impl OtlpLayer {
         });
     }
 
-    /// Of a root that has got no parent until now, the ids alone may tell; then nothing of it is copied.
-    fn decide_early(&self, id: u64) -> bool {
-        let decided = self.store.unsettled(id, |shard| {
-            let record = shard.open.get(id).map_or(&[][..], |span| &span.record);
-            let has_parent = trace::parent_of(record).is_some();
-            let Some((start, place)) = shard.state(id) else {
-                return false;
-            };
-            if !start.is_undecided() {
-                return false;
-            }
-            let decision = self.early(place, Parent::None);
-            let Some(decision) = decision.filter(|_| !has_parent) else {
-                return false;
-            };
+    /// Decides about a root that has got no parent until now, if the ids alone tell; says whether they do. Called with the shard's lock.
+    #[cold]
+    fn fix_early(&self, shard: &mut Shard, id: u64) -> bool {
+        let record = shard.open.get(id).map_or(&[][..], |span| &span.record);
+        if trace::parent_of(record).is_some() {
+            return false;
+        }
+        let decision = shard
+            .state(id)
+            .and_then(|(_, place)| self.early(place, Parent::None));
+        if let Some(decision) = decision {
             self.fix(shard, id, decision);
-            true
-        });
-        decided == Some(true)
+        }
+        decision.is_some()
     }
 
     /// Nobody can be asked of the span, which is about to be closed: it is not recorded.
@@ -392,13 +390,12 @@ impl OtlpLayer {
         };
         *start = start.decided();
         place.decide(decision);
-        if let Some(span) = shard.open.get_mut(id) {
+        if decision == Decision::Drop {
+            self.strip(shard, id);
+        } else if let Some(span) = shard.open.get_mut(id) {
             trace::set_ids(&mut span.record, &span.place.ids, None);
         } else if let Some(bare) = shard.bare.get_mut(id) {
             bare.place.is_recorded = false;
-        }
-        if decision == Decision::Drop {
-            self.strip(shard, id);
         }
     }
 

@@ -213,21 +213,36 @@ impl Store {
         self.part(id).fresh.entered(id)
     }
 
-    /// Starts a span that has not started yet, unless something has to be done first.
+    /// Starts a span that has not started yet, unless something has to be done first. `decide` decides about it where nobody has to be
+    /// asked, and says whether it has.
     #[inline]
-    pub(super) fn settle(&self, id: u64) -> Option<Settled> {
+    pub(super) fn settle(
+        &self,
+        id: u64,
+        decide: impl FnOnce(&mut Shard) -> bool,
+    ) -> Option<Settled> {
         let mut held = self.hold(id);
         let Held { fresh, shard } = &mut held;
         let (start, place) = shard.state(id)?;
         match *start {
-            Start::Plain => fresh.start(id),
+            Start::Plain => {
+                fresh.start(id);
+                return Some(Settled::At(*place));
+            }
             Start::Parked => {
                 *start = Start::Plain;
                 fresh.unpark();
+                return Some(Settled::At(*place));
             }
             Start::Bidden | Start::BiddenUndecided => return Some(Settled::Bidden),
-            Start::Undecided => return Some(Settled::Undecided),
+            Start::Undecided => {}
         }
+        if !decide(shard) {
+            return Some(Settled::Undecided);
+        }
+        let (start, place) = shard.state(id)?;
+        *start = Start::Plain;
+        fresh.unpark();
         Some(Settled::At(*place))
     }
 
