@@ -5,15 +5,20 @@ use serde_json::{Map, Value};
 
 use crate::proto::response::PartialSuccess;
 
-/// `ExportTraceServiceResponse`; `None` for what is none. What is left out, or null, is as if it were not set.
+/// How a signal's response names the count of what was refused.
+const REJECTED: [&str; 2] = ["rejectedSpans", "rejectedLogRecords"];
+
+/// `ExportTraceServiceResponse` or `ExportLogsServiceResponse`; `None` for what is neither. What is left out, or null, is as if
+/// it were not set.
 pub(super) fn partial_success(body: &[u8]) -> Option<PartialSuccess> {
     let response = object(body)?;
     let partial = match response.get("partialSuccess") {
         None | Some(Value::Null) => return Some(PartialSuccess::default()),
         Some(partial) => partial.as_object()?,
     };
-    let rejected = match partial.get("rejectedSpans") {
-        None | Some(Value::Null) => 0,
+    let mut counts = REJECTED.iter().filter_map(|name| partial.get(*name));
+    let rejected = match counts.find(|count| !count.is_null()) {
+        None => 0,
         Some(Value::String(text)) => text.parse().ok()?,
         Some(Value::Number(number)) => number.as_i64().or_else(|| whole(number.as_f64()?))?,
         Some(_) => return None,
@@ -74,6 +79,24 @@ mod tests {
             ("[]", None),
         ] {
             assert_eq!(rejected(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_rejected_is_counted_whatever_the_signal() {
+        for (fields, expected) in [
+            (r#""rejectedLogRecords":"3""#, 3),
+            (r#""rejectedLogRecords":3,"rejectedSpans":null"#, 3),
+            (r#""rejectedSpans":3"#, 3),
+            (r#""rejectedDataPoints":3"#, 0),
+        ] {
+            let body = format!(r#"{{"partialSuccess":{{{fields}}}}}"#);
+            let partial = partial_success(body.as_bytes());
+            assert_eq!(
+                partial.map(|partial| partial.rejected),
+                Some(expected),
+                "{body}"
+            );
         }
     }
 

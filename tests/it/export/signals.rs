@@ -6,6 +6,7 @@ use tracing::{Dispatch, dispatcher};
 use tracing_otlp::{Batch, Builder, Events, Logs, Protocol, Signal};
 use tracing_subscriber::prelude::*;
 
+use crate::support::collector::manner::Answer;
 use crate::support::collector::{Collector, Manner};
 use crate::support::patience::until;
 
@@ -143,4 +144,23 @@ fn f17_a_collector_without_logs_costs_spans_nothing() {
     assert!(found.is_balanced() && found.accepted() == all, "{found}");
     let asked = logs.look(|log| log.requests.len());
     assert_eq!(asked, 1, "then nothing is sent for a while");
+}
+
+/// What an answer counts is named after the signal ("JSON Protobuf Encoding": field names as in the .proto).
+#[test]
+fn f13_logs_that_are_rejected_are_counted_over_json_too() {
+    let (traces, logs) = (Collector::start(), Collector::start());
+    logs.answers(|_| {
+        let said = r#"{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"too old"}}"#;
+        Manner::Say(Answer::http(200).with_body("application/json", said))
+    });
+    let builder = tracing_otlp::layer().with_events(Events::Logs);
+    let built = to(builder, Protocol::HttpJson, &traces, &logs).build();
+    let (layer, guard) = built.expect("a pipeline");
+    let handle = guard.handle();
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+    dispatcher::with_default(&dispatch, || record(0));
+    let _ = handle.flush(Duration::from_secs(20));
+    let found = handle.stats_of(Signal::Logs);
+    assert_eq!((found.delivered(), found.rejected()), (0, 1), "{found}");
 }
