@@ -6,6 +6,7 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use super::{Received, Sent, delay};
 use crate::config::Compression;
+use crate::signal::Signal;
 
 /// No byte of text, so it parts what a fuzz target was given.
 const BETWEEN: u8 = 0xFF;
@@ -68,6 +69,7 @@ pub(crate) fn http(bytes: &[u8]) {
 
 fn sent() -> Sent {
     Sent {
+        signal: Signal::Traces,
         records: 2,
         bytes: 1_000,
         compression: Compression::Gzip,

@@ -15,6 +15,7 @@ use super::{is_grpc, is_html, is_too_large, media_type, odd, refusal, status, ta
 use crate::config::Protocol;
 use crate::percent::percent_decoded;
 use crate::proto::response;
+use crate::signal::Signal;
 
 const UNKNOWN: i32 = 2;
 const PERMISSION_DENIED: i32 = 7;
@@ -135,10 +136,7 @@ fn refused(code: i32, status: &Status<'_>, request: &Sent) -> Failure {
             (Kind::TooLarge, "")
         }
         OUT_OF_RANGE => (Kind::OutOfRange, ""),
-        UNIMPLEMENTED => (
-            Kind::NoPipeline,
-            "the collector has no traces pipeline: add the OTLP receiver to one under service.pipelines.traces",
-        ),
+        UNIMPLEMENTED => (Kind::NoPipeline, no_pipeline(request.signal)),
         UNAUTHENTICATED => (Kind::Misconfigured, refusal::CREDENTIALS),
         PERMISSION_DENIED => (Kind::Misconfigured, refusal::RIGHTS),
         _ => (Kind::Refused, ""),
@@ -151,6 +149,17 @@ fn refused(code: i32, status: &Status<'_>, request: &Sent) -> Failure {
     Failure {
         after: delay.filter(|_| again),
         ..Failure::new(kind, with_text(message, &status.text)).with_code(Code::Grpc(code))
+    }
+}
+
+fn no_pipeline(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => {
+            "the collector has no traces pipeline: add the OTLP receiver to one under service.pipelines.traces"
+        }
+        Signal::Logs => {
+            "the collector has no logs pipeline: add the OTLP receiver to one under service.pipelines.logs"
+        }
     }
 }
 

@@ -29,6 +29,7 @@ use super::text::printable;
 use super::transport::{Answer, Code, Failure};
 use crate::config::{Compression, Protocol};
 use crate::proto::response::PartialSuccess;
+use crate::signal::Signal;
 
 /// The most that is shown of a server's text, in characters.
 const LONGEST_TEXT: usize = 300;
@@ -58,6 +59,7 @@ pub(in crate::export) struct Received<'a> {
 )]
 #[derive(Clone, Copy, Debug)]
 pub(in crate::export) struct Sent {
+    pub(in crate::export) signal: Signal,
     pub(in crate::export) records: u64,
     /// Length of the message, before it was compressed.
     pub(in crate::export) bytes: usize,

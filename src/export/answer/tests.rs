@@ -57,6 +57,7 @@ pub(super) fn now() -> SystemTime {
 /// A request that is not large, and not compressed.
 pub(super) fn small() -> Sent {
     Sent {
+        signal: Signal::Traces,
         records: 10,
         bytes: 4_000,
         compression: Compression::None,
@@ -258,7 +259,7 @@ fn f_15_a_page_is_known_by_its_type_or_its_beginning() {
 proptest! {
     #[test]
     fn any_answer_is_judged_without_harm(came in any_answer(), records: u64, bytes: usize, first_compressed: bool) {
-        let sent = Sent { records, bytes, compression: Compression::Gzip, first_compressed };
+        let sent = Sent { signal: Signal::Traces, records, bytes, compression: Compression::Gzip, first_compressed };
         let received = came.received();
         refuses_compression(&received, &sent);
         #[cfg(feature = "grpc")]

@@ -367,6 +367,7 @@ impl Client {
     ) -> Exchanged {
         let length = outgoing.length();
         let sent = Sent {
+            signal: request.signal(),
             records: request.records(),
             bytes: request.bytes(),
             compression: outgoing.compression,

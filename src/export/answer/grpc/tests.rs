@@ -101,6 +101,20 @@ fn spec_2_21_f_10_every_code_in_every_place_with_and_without_retry_info() {
 }
 
 #[test]
+fn what_has_no_pipeline_is_named_by_its_signal() {
+    for signal in Signal::ALL {
+        let sent = Sent {
+            signal: *signal,
+            ..small()
+        };
+        let came = came(Place::Headers, &[("grpc-status", "12")]);
+        let failure = grpc(&came.received(), &sent).unwrap_err();
+        let pipelines = format!("service.pipelines.{}", signal.name());
+        assert!(failure.message.ends_with(&pipelines), "{}", failure.message);
+    }
+}
+
+#[test]
 fn f_10_an_answer_without_a_status_is_none() {
     for place in PLACES {
         let failure = failure(place, &[("grpc-message", "why")]);
