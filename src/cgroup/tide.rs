@@ -59,7 +59,7 @@ impl Tide {
             self.limit = tight;
             self.calm_since = now;
         } else if self.has_room_to_rise(used, reading) {
-            let raised = (self.limit + self.step()).min(most);
+            let raised = self.limit.saturating_add(self.step()).min(most);
             if raised > self.limit && now.saturating_sub(self.calm_since) >= CALM {
                 self.limit = raised;
                 self.calm_since = now;
@@ -90,7 +90,7 @@ impl Tide {
 
     /// Whether the next limit could be used up, and memory would not be tight by that.
     fn has_room_to_rise(&self, used: usize, reading: &Reading) -> bool {
-        let unused = (self.limit + self.step()).saturating_sub(used);
+        let unused = self.limit.saturating_add(self.step()).saturating_sub(used);
         let unused = i64::try_from(unused).unwrap_or(i64::MAX);
         let is_calm = reading.stalled < TIGHT / 2.0;
         is_calm && reading.spare.is_none_or(|spare| spare >= unused)

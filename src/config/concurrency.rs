@@ -27,6 +27,8 @@ impl Default for Concurrency {
 }
 
 impl Concurrency {
+    pub(crate) const MOST: usize = 64;
+
     /// The most that there ever are.
     pub(crate) fn most(self) -> usize {
         match self {
@@ -43,7 +45,7 @@ impl Concurrency {
     }
 
     pub(super) fn validate(self) -> Result<(), Error> {
-        within("Builder::with_concurrency", self.most(), 1, 64)
+        within("Builder::with_concurrency", self.most(), 1, Self::MOST)
     }
 }
 

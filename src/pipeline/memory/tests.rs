@@ -9,8 +9,9 @@ use tracing_subscriber::prelude::*;
 
 use super::assemble::Slack;
 use super::builder::{Builder, layer};
-use crate::config::{Batch, Limits};
+use crate::config::{Batch, Concurrency, Limits, RateLimit};
 use crate::export::{Answer, Failure, Request, Sending, Transport};
+use crate::layer::Events;
 use crate::queue::{Budget, CHUNK};
 
 const MOST: usize = 4 << 20;
@@ -140,5 +141,65 @@ proptest! {
         let stats = handle.stats();
         prop_assert!(stats.is_balanced() && stats.accepted() > 0, "{}", stats);
         drop(guard);
+    }
+}
+
+#[test]
+fn the_largest_values_are_taken_or_refused() {
+    let batch = Batch::default()
+        .with_max_records(usize::MAX)
+        .with_max_queue_records(usize::MAX)
+        .with_interval(Duration::MAX);
+    let limits = Limits::default()
+        .with_attributes(u32::MAX)
+        .with_events(u32::MAX)
+        .with_links(u32::MAX)
+        .with_attributes_per_event(u32::MAX)
+        .with_attributes_per_link(u32::MAX)
+        .with_value_length(u32::MAX);
+    let rate = RateLimit::default()
+        .with_records(f64::MAX)
+        .with_bytes(f64::MAX);
+    let taken = [
+        layer().with_memory_limit(usize::MAX),
+        layer()
+            .with_memory_limit(usize::MAX)
+            .with_memory_following_cgroup(true)
+            .with_shedding(true),
+        layer().with_batch(batch),
+        layer().with_limits(limits),
+        layer().with_timeout(Duration::MAX),
+        layer().with_shutdown_timeout(Duration::MAX),
+        layer().with_long_running(Duration::MAX),
+        layer().with_rate_limit(rate).with_drop_above(rate),
+        layer()
+            .with_rate_limit(rate.with_window(Duration::from_secs(3_600)))
+            .with_drop_above(rate.with_window(Duration::from_secs(3_600))),
+    ];
+    for builder in taken {
+        let text = format!("{builder:?}");
+        let sink = Sink {
+            delay: Some(Duration::ZERO),
+        };
+        let (layer, guard) = builder.with_transport(sink).build().expect("it is taken");
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info_span!("span", field = 1).in_scope(|| tracing::info!("event"));
+        });
+        let report = guard.handle().flush(Duration::MAX).expect(&text);
+        assert_eq!(report.delivered(), 1, "{text}");
+        assert_eq!(guard.handle().stats().panics(), 0, "{text}");
+    }
+    let both = || layer().with_events(Events::Both);
+    for refused in [
+        both().with_concurrency(Concurrency::Fixed(usize::MAX)),
+        both().with_concurrency(Concurrency::Adaptive(usize::MAX)),
+        both().with_batch(Batch::default().with_max_bytes(usize::MAX)),
+        both().with_limits(Limits::default().with_record_bytes(usize::MAX)),
+        both().with_limits(Limits::default().with_value_depth(u32::MAX)),
+        both().with_blocking(Duration::MAX),
+    ] {
+        let error = refused.build().expect_err("it is refused");
+        assert!(error.is_config(), "{error}");
     }
 }

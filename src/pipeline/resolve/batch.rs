@@ -139,7 +139,7 @@ pub(in crate::pipeline) fn sizes(signal: Signal, config: &Config) -> Sizes {
         chunk_records: max_records.min(eighth),
         // Chunks that are pushed are full, or half full where a large record did not fit; the budget is reached first.
         ring: max_queue_records
-            .unwrap_or(2 * config.memory / chunk_bytes + 64)
+            .unwrap_or(config.memory / chunk_bytes * 2 + 64)
             .min(1 << 16),
         max_records: max_queue_records.unwrap_or(usize::MAX),
         wake_bytes: first_bytes.min(config.memory / 4),

@@ -23,7 +23,8 @@ use super::assemble::Plan;
 use super::builder::{Builder, Forms, Hooks, Recorded};
 use super::explain::Explanation;
 use crate::config::{
-    self, Batch, Config, Errors, FIRST_REQUEST, LogSettings, Logs, MAX_REQUEST, Origin, Setting,
+    self, Batch, Concurrency, Config, Errors, FIRST_REQUEST, LogSettings, Logs, MAX_REQUEST,
+    Origin, Setting,
 };
 use crate::context::Propagators;
 use crate::env::Environment;
@@ -54,7 +55,8 @@ pub(super) fn plan(
     let concurrency = Setting::of_code(builder.concurrency, CONCURRENCY, default.concurrency);
     let routing = events::routing(&builder.record, &builder.logs, environment, explained);
     let signals = routing.signals();
-    let requests = concurrency.value.most().max(1);
+    // What is not within this is refused when the whole is validated.
+    let requests = concurrency.value.most().clamp(1, Concurrency::MOST);
     let (own, transport) = (builder.destination, builder.transport);
     let exporters = exporter::described(own, transport, builder.exporters)?;
     let room = Room::new(memory.value, requests, signals.len() * exporters.len());
