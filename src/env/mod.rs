@@ -146,7 +146,7 @@ declare! {
     attributes_per_link: u32 = count("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
         "128", "attributes of a link";
     exception_signal: ExceptionSignal = exception_signal("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"),
-        "", "`logs` or `logs/dup`: read, and without effect until log records are sent; exceptions are span events";
+        "", "`logs` or `logs/dup`: exceptions become log records, or both; else span events. Not read where the code says `with_events`";
     endpoint: String = text("OTEL_EXPORTER_OTLP_ENDPOINT"),
         "`http://localhost:4317`", "where to send; HTTP appends `v1/traces` or `v1/logs`, and its default is `http://localhost:4318`";
     ;each signal {

@@ -157,7 +157,7 @@ impl Copies {
         });
     }
 
-    /// Makes room for so many spans, so that no allocation is needed under the lock; `false` where there was room.
+    /// Whether there is no room for so many spans yet. Room is made before the lock, so that nothing is allocated under it.
     pub(super) fn lacks(&self, spans: usize, bytes: usize) -> bool {
         self.spans.capacity() < spans || self.bytes.capacity() < bytes
     }

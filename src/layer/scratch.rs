@@ -16,7 +16,7 @@ pub(super) struct Scratch {
     pub(super) noted: Noted,
     /// What a value wrote that is no attribute as it is.
     pub(super) formatted: Vec<u8>,
-    /// Whether anything is in the two, which is seldom.
+    /// Whether anything is in `noted` or `formatted`, which is seldom.
     pub(super) is_touched: bool,
     /// What a value wrote that the processors have not seen. Overwritten after use.
     pub(super) raw: Vec<u8>,

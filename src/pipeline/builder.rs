@@ -437,7 +437,7 @@ impl Builder {
     /// ```
     /// let builder = tracing_otlp::layer().with_on_error(|problem| {
     ///     if problem.kind() == tracing_otlp::ProblemKind::Rejected {
-    ///         eprintln!("{} spans refused: {}", problem.records(), problem.message());
+    ///         eprintln!("{} records refused: {}", problem.records(), problem.message());
     ///     }
     /// });
     /// # drop(builder);

@@ -113,8 +113,8 @@ impl Wanted {
 macro_rules! methods {
     ($($type:ident),*) => {$(
         impl $type {
-            /// How requests are encoded and carried. Default: `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`, else
-            /// `OTEL_EXPORTER_OTLP_PROTOCOL`, else [`Protocol::Grpc`], and [`Protocol::HttpProtobuf`] without the feature `grpc`.
+            /// How requests are encoded and carried. Default: `OTEL_EXPORTER_OTLP_TRACES_PROTOCOL`, for log records
+            /// `OTEL_EXPORTER_OTLP_LOGS_PROTOCOL`, else `OTEL_EXPORTER_OTLP_PROTOCOL`, else [`Protocol::Grpc`], and [`Protocol::HttpProtobuf`] without the feature `grpc`.
             ///
             /// `build` fails for a protocol whose feature is not enabled.
             pub fn with_protocol(mut self, protocol: Protocol) -> Self {
@@ -184,8 +184,9 @@ macro_rules! methods {
             }
 
             /// The deadline of one attempt: connecting, sending and the answer together. Zero is none. Default:
-            /// `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT`, else `OTEL_EXPORTER_OTLP_TIMEOUT`, else 10 seconds; or
-            /// `OTEL_BSP_EXPORT_TIMEOUT`, if that is set and smaller.
+            /// `OTEL_EXPORTER_OTLP_TRACES_TIMEOUT`, for log records `OTEL_EXPORTER_OTLP_LOGS_TIMEOUT`, else
+            /// `OTEL_EXPORTER_OTLP_TIMEOUT`, else 10 seconds; or `OTEL_BSP_EXPORT_TIMEOUT`, for log records
+            /// `OTEL_BLRP_EXPORT_TIMEOUT`, if that is set and smaller.
             ///
             /// The specification lets the latter end an export with all its attempts. Here an export does not end by time: what
             /// fails for now is kept and sent again, so a bound of the export can only be one of the attempt.
@@ -195,15 +196,16 @@ macro_rules! methods {
             }
 
             /// Whether gRPC to an endpoint without a scheme (`host:port`) is not encrypted. Where there is a scheme, that one
-            /// decides. Default: `OTEL_EXPORTER_OTLP_TRACES_INSECURE`, else `OTEL_EXPORTER_OTLP_INSECURE`, else false.
+            /// decides. Default: `OTEL_EXPORTER_OTLP_TRACES_INSECURE`, for log records `OTEL_EXPORTER_OTLP_LOGS_INSECURE`, else
+            /// `OTEL_EXPORTER_OTLP_INSECURE`, else false.
             pub fn with_insecure(mut self, insecure: bool) -> Self {
                 self.destination.insecure = Some(insecure);
                 self
             }
 
             /// A header of each request, as it is (not percent-encoded). It replaces one of the same name, also one of
-            /// `OTEL_EXPORTER_OTLP_TRACES_HEADERS` or `OTEL_EXPORTER_OTLP_HEADERS`; others of these are sent too. No text of this
-            /// crate shows the value.
+            /// `OTEL_EXPORTER_OTLP_TRACES_HEADERS`, `OTEL_EXPORTER_OTLP_LOGS_HEADERS` or `OTEL_EXPORTER_OTLP_HEADERS`; others of
+            /// these are sent too. No text of this crate shows the value.
             ///
             /// `build` fails for what is no header, and for names that belong to the protocol. It warns when credentials leave the
             /// machine without encryption.
@@ -234,8 +236,8 @@ macro_rules! methods {
                 self
             }
 
-            /// How the body of a request is compressed. Default: `OTEL_EXPORTER_OTLP_TRACES_COMPRESSION`, else
-            /// `OTEL_EXPORTER_OTLP_COMPRESSION`, else [`Compression::None`].
+            /// How the body of a request is compressed. Default: `OTEL_EXPORTER_OTLP_TRACES_COMPRESSION`, for log records
+            /// `OTEL_EXPORTER_OTLP_LOGS_COMPRESSION`, else `OTEL_EXPORTER_OTLP_COMPRESSION`, else [`Compression::None`].
             ///
             /// `build` fails for a compression whose feature is not enabled.
             pub fn with_compression(mut self, compression: Compression) -> Self {
@@ -255,7 +257,7 @@ macro_rules! methods {
 
             /// Whom to trust, and how to prove who we are, for `https` endpoints. It replaces all of
             /// `OTEL_EXPORTER_OTLP_CERTIFICATE`, `OTEL_EXPORTER_OTLP_CLIENT_KEY` and `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` and
-            /// their like for traces, which are the default.
+            /// their like for each signal, which are the default.
             pub fn with_tls(mut self, tls: Tls) -> Self {
                 self.destination.tls = Some(tls);
                 self

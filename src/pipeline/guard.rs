@@ -95,7 +95,8 @@ impl fmt::Debug for Guard {
 #[derive(Clone)]
 pub struct Handle(Arc<Shared>);
 
-/// A caller gets its answer from the exporter at the deadline; if that one hangs, so much later without it.
+/// At the deadline the exporter itself answers a caller. So much longer is waited for that; then the exporter hangs, and the caller
+/// goes on without it.
 const GRACE: Duration = Duration::from_millis(40);
 
 impl Handle {

@@ -1,10 +1,11 @@
-//! `ExportTraceServiceResponse` (trace_service.proto): from a server that is not trusted.
+//! `ExportTraceServiceResponse` (trace_service.proto) and `ExportLogsServiceResponse` (logs_service.proto), which have the same
+//! fields: from a server that is not trusted.
 
 use super::wire::{Content, Malformed, Reader};
 
-/// ExportTraceServiceResponse.partial_success.
+/// Export{Trace,Logs}ServiceResponse.partial_success.
 const PARTIAL_SUCCESS: u32 = 1;
-/// ExportTracePartialSuccess.rejected_spans and .error_message.
+/// ExportTracePartialSuccess.rejected_spans or ExportLogsPartialSuccess.rejected_log_records, and .error_message.
 const REJECTED: u32 = 1;
 const MESSAGE: u32 = 2;
 

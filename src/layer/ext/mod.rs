@@ -34,7 +34,7 @@ use crate::model::{Status, Value};
 /// layers of this crate one answers and is told: the outermost that records the span, and one that `reload` hides only after all
 /// others.
 ///
-/// What is said to a span that is disabled, or not sampled, or by a layer's `Debug` deeper than four levels, goes nowhere: then the
+/// What is said to a span that is disabled, or not sampled, or by a value's `Debug` deeper than four levels, goes nowhere: then the
 /// values are not even looked at. Where values come from an iterator that panics, the call does nothing. The limits of
 /// [`Limits`](crate::Limits) hold, and the span counts what was left out. No call allocates, unless it says so.
 ///

@@ -1,4 +1,4 @@
-//! More than the collector takes, and the time after (faults F35, F36). Memory and waiting are measured in `tests/process.rs`.
+//! More than the collector takes, and the time after (faults F35, F36). Memory and waiting are measured in `tests/process/`.
 
 use std::time::Duration;
 

@@ -294,7 +294,7 @@ fn spec_4_5_a_sampler_sees_parent_trace_name_kind_target_attributes_and_links() 
     assert!(of(child, "code.line.number").is_some());
 }
 
-/// Whoever is last has the key, and it stands there once (which `valid.rs` asserts too).
+/// Whoever is last has the key, and it stands there once (which `support/layer/valid.rs` asserts too).
 #[test]
 fn spec_4_6_a_samplers_attributes_are_on_the_span() {
     for kind in [false, true] {
