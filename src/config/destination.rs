@@ -85,6 +85,7 @@ impl Compression {
 ///
 /// Default: the system's roots, and no client certificate.
 #[derive(Clone, Default)]
+#[must_use = "settings do nothing until a builder has them"]
 pub struct Tls {
     pub(crate) ca: Option<Pem>,
     pub(crate) client: Option<(Pem, Pem)>,

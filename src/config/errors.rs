@@ -20,6 +20,7 @@
 /// the program's stead. The specification asks instrumentations to record errors that leave a span and cause its status, which
 /// `#[instrument(err)]` does; `otel.status_code = "ok"` tells that an error was handled, and is final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "settings do nothing until a builder has them"]
 pub struct Errors {
     pub(crate) status: bool,
     pub(crate) exceptions: bool,

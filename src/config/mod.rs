@@ -37,6 +37,7 @@ use crate::signal::Signal;
 ///
 /// Limits are about attributes: names, status descriptions and the resource are cut only where the record ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "settings do nothing until a builder has them"]
 pub struct Limits {
     pub(crate) attributes: u32,
     pub(crate) events: u32,
@@ -145,6 +146,7 @@ impl Limits {
 
 /// When and in which portions records are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "settings do nothing until a builder has them"]
 pub struct Batch {
     /// `None` where it is for the pipeline to decide.
     pub(crate) max_bytes: Option<usize>,

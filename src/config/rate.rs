@@ -13,6 +13,7 @@ use crate::rate::Limiter;
 /// | [`Builder::with_rate_limit`](crate::Builder::with_rate_limit) | waits in the exporter, within the memory limit; nothing is dropped for the rate alone | of each signal to each destination. What is sent again counts again. A request may exceed it by one chunk (32 KiB); the next one waits as much longer |
 /// | [`Builder::with_drop_above`](crate::Builder::with_drop_above), [`Logs::with_drop_above`](crate::Logs::with_drop_above) | is not recorded: new traces, log records; it is counted as [`DropReason::RateLimited`](crate::DropReason::RateLimited) | of each signal, whatever becomes of it later |
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[must_use = "settings do nothing until a builder has them"]
 pub struct RateLimit {
     pub(crate) records: Option<f64>,
     pub(crate) bytes: Option<f64>,

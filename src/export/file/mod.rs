@@ -38,6 +38,7 @@ use crate::signal::Signal;
 /// # drop(guard);
 /// # Ok::<(), tracing_otlp::Error>(())
 /// ```
+#[must_use = "it does nothing until a builder has it"]
 pub struct File {
     traces: Out,
     /// `None`: no log records are taken.
