@@ -367,7 +367,7 @@ impl Core {
         }
         if !self.has_room() {
             if self.flights.count() >= self.crowd.limit() && self.has_due() {
-                self.crowd.is_full();
+                self.crowd.note_full();
             }
             return None;
         }

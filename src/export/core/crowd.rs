@@ -71,7 +71,7 @@ impl Crowd {
     }
 
     /// As many were in flight as there may be.
-    pub(super) fn is_full(&mut self) {
+    pub(super) fn note_full(&mut self) {
         self.round.was_full = true;
     }
 
@@ -201,7 +201,7 @@ mod tests {
                 let took = 1_000 * limit.max(at_a_time) as u64 / at_a_time as u64;
                 let (id, bytes) = (*next, 1_000);
                 *next += 1;
-                crowd.is_full();
+                crowd.note_full();
                 crowd.taken(Sample { id, bytes, took }, *next);
             }
             crowd.limit()

@@ -99,7 +99,7 @@ impl Sizing {
         if !self.is_adaptive || sample.took <= self.deadline / 8 {
             self.grow();
             self.since = next;
-        } else if sample.bytes <= self.bytes / 8 * 9 && self.is_slow(sample) {
+        } else if sample.bytes <= self.bytes / 8 * 9 && self.adapt_to_slow(sample) {
             self.since = next;
         }
     }
@@ -146,9 +146,9 @@ impl Sizing {
         self.refusals.saturating_sub(PATIENCE)
     }
 
-    /// Whether a request of the present size took so long that an attempt may not have the time for it; `true` where the size
-    /// was changed.
-    fn is_slow(&mut self, Sample { bytes, took, .. }: Sample) -> bool {
+    /// Halves the size where a request of it took so long that an attempt may not have the time for it, and takes that back where it
+    /// did not help; `true` where the size was changed.
+    fn adapt_to_slow(&mut self, Sample { bytes, took, .. }: Sample) -> bool {
         if let Some((before, time)) = self.halved.take()
             && took > time / 4 * 3
         {

@@ -45,7 +45,7 @@ impl Progress {
         lock(&self.0).stage = stage;
     }
 
-    pub(super) fn is_at(&self, place: Place) {
+    pub(super) fn note_place(&self, place: Place) {
         lock(&self.0).place = place;
     }
 

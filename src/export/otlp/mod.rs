@@ -175,7 +175,7 @@ impl Client {
                 Err(no_line) => return Err(earlier.unwrap_or_else(|| self.not_connected(&no_line))),
             };
             let place = visit.place;
-            progress.is_at(place);
+            progress.note_place(place);
             let sent = self.on_trial(began, &visit, &request, &tried);
             let sent = match sent {
                 Some(trial) => {
