@@ -77,11 +77,14 @@ pub(crate) fn monotonic() -> u64 {
         .wrapping_add(since.subsec_nanos().into())
 }
 
+/// In nanoseconds; at most as many as there may be.
+pub(crate) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 pub(crate) fn unix_nanos(time: SystemTime) -> u64 {
     // A clock before 1970 has no OTLP time; 0 is the specification's "unknown".
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| {
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
-    })
+    time.duration_since(UNIX_EPOCH).map_or(0, nanos)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::place::Place;
 use super::reading::Reading;
 use super::tide::Tide;
-use crate::clock;
+use crate::clock::{self, nanos};
 use crate::queue::Budget;
 use crate::resource::World;
 use crate::say::{Level, tell};
@@ -76,10 +76,9 @@ impl Follower {
         self.budget.set_limit(limit);
         self.ledger.memory_limit_changed();
         let is_detail = before != self.most && limit != self.most;
-        let pause = u64::try_from(PAUSE.as_nanos()).unwrap_or(u64::MAX);
         let is_recent = state
             .told
-            .is_some_and(|told| now.saturating_sub(told) < pause);
+            .is_some_and(|told| now.saturating_sub(told) < nanos(PAUSE));
         if !(is_detail && is_recent) {
             state.told = Some(now);
             self.say(limit, before);

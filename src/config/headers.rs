@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// What gives headers while the program runs.
+/// Gives the headers of the next request. The argument says that the destination refused the last ones.
 pub(crate) type HeaderProvider =
     Arc<dyn Fn(bool) -> Result<Vec<(String, String)>, Box<dyn Error + Send + Sync>> + Send + Sync>;
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::within;
+use crate::clock::nanos;
 use crate::error::Error;
 use crate::rate::Limiter;
 
@@ -50,7 +51,6 @@ impl RateLimit {
 
     /// For who drops what exceeds it; `None` where nothing is limited.
     pub(crate) fn limiter(&self) -> Option<Limiter> {
-        let nanos = |window: Duration| u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
         Limiter::new(self.records, self.bytes, self.window.map(nanos))
     }
 

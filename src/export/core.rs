@@ -25,6 +25,7 @@ use self::rate::Rate;
 use self::sizing::Sizing;
 use super::batch::{Batch, Size};
 use super::transport::{Answer, Code, Failure, Kind, Request};
+use crate::clock::nanos;
 use crate::config::{Concurrency, RateLimit};
 use crate::queue::Sealed;
 use crate::report::Report;
@@ -404,10 +405,6 @@ impl Core {
 
 fn after(now: Nanos, delay: Duration) -> Nanos {
     now.saturating_add(nanos(delay))
-}
-
-fn nanos(time: Duration) -> Nanos {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

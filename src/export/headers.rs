@@ -9,7 +9,7 @@ mod token_file;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use http::header::AUTHORIZATION;
@@ -18,7 +18,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use self::token_file::TokenFile;
 use super::blocking;
 use super::transport::Failure;
+use crate::config::HeaderProvider;
 use crate::error::Error;
+use crate::sync::lock;
 
 pub(crate) use self::rules::is_credential;
 
@@ -26,10 +28,6 @@ pub(crate) use self::rules::is_credential;
 const MOST_BYTES: usize = 64 << 10;
 /// What a provider's error says is shown so far.
 const LONGEST: usize = 300;
-
-/// Gives the headers of the next request. The argument says that the destination refused the last ones.
-pub(crate) type Provider = dyn Fn(bool) -> Provided + Send + Sync;
-pub(crate) type Provided = Result<Vec<(String, String)>, Box<dyn std::error::Error + Send + Sync>>;
 
 /// What users add to each request.
 #[derive(Default)]
@@ -41,7 +39,7 @@ pub(crate) struct Headers {
 }
 
 enum Source {
-    Provider(Arc<Provider>),
+    Provider(HeaderProvider),
     File(TokenFile),
 }
 
@@ -64,7 +62,7 @@ impl Headers {
     }
 
     /// Asks this function before each request. What it gives replaces what was set before under the same name.
-    pub(crate) fn provide(&mut self, provider: Arc<Provider>) {
+    pub(crate) fn provide(&mut self, provider: HeaderProvider) {
         self.sources.push(Arc::new(Source::Provider(provider)));
     }
 
@@ -104,7 +102,7 @@ impl Headers {
         let mut headers = self.fixed.clone();
         let read = move || {
             for source in &sources {
-                turn.is_of(source);
+                turn.note_source(source);
                 source.read_into(&mut headers, refresh)?;
             }
             Ok(headers)
@@ -167,7 +165,7 @@ struct Turn(Arc<Mutex<Option<Running>>>);
 
 impl Turn {
     fn take(running: &Arc<Mutex<Option<Running>>>) -> Result<Self, String> {
-        let mut current = running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = lock(running);
         if let Some(Running { since, source }) = &*current {
             let seconds = since.elapsed().as_secs();
             return Err(format!("{source} has not answered for {seconds} s"));
@@ -180,13 +178,13 @@ impl Turn {
     }
 
     fn give_back(running: &Mutex<Option<Running>>) {
-        *running.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(running) = None;
     }
 
-    fn is_of(&self, source: &Source) {
+    fn note_source(&self, source: &Source) {
         let source = source.name();
         let since = Instant::now();
-        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = lock(&self.0);
         *current = Some(Running { since, source });
     }
 }

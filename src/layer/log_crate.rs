@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use tracing_core::field::{Field, Visit};
 use tracing_core::{Event, Level, Metadata};
 
 use super::callsite::Template;
 use super::templates::Templates;
+use crate::sync::lock;
 
 const TARGET: &str = "log.target";
 
@@ -86,7 +87,7 @@ pub(super) fn hash(level: &Level, target: &str) -> usize {
 #[cold]
 pub(super) fn keep(target: &str) -> Option<&'static str> {
     static KEPT: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = lock(&KEPT);
     if let Some(known) = kept.get(target) {
         return Some(known);
     }

@@ -11,7 +11,7 @@ use tracing_core::Metadata;
 
 use super::span::OpenSpan;
 use super::store::Store;
-use crate::clock::Clock;
+use crate::clock::{Clock, nanos};
 use crate::id::{SpanId, TraceId};
 use crate::model::{SpanKind, Value};
 use crate::proto::trace::{self, Ids, SAMPLED, SPAN_ATTRIBUTE};
@@ -215,7 +215,7 @@ impl OpenSpans {
 
     /// Appends a record of each span that has been open for so long, once. To be called from time to time, on one thread.
     pub(crate) fn tell_of_long(&self, bound: Duration, traces: &Stream) {
-        let bound = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+        let bound = nanos(bound);
         let is_long = |span: &OpenSpan| {
             let age = self
                 .clock

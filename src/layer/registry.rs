@@ -4,9 +4,9 @@
 //! ancestor that we know. For a new span the Registry tells the way (`SpanRef::parent` skips what the filter hides). For an
 //! event there is no such reference, so the dispatcher is asked, which sees every span.
 
-use std::sync::OnceLock;
 #[cfg(feature = "fmt")]
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+use std::sync::OnceLock;
 
 use tracing_core::dispatcher::{self, Dispatch, WeakDispatch};
 use tracing_core::span::{Attributes, Id};
@@ -18,6 +18,8 @@ use tracing_subscriber::registry::LookupSpan;
 use super::OtlpLayer;
 use super::span::Place;
 use super::stack::Current;
+#[cfg(feature = "fmt")]
+use crate::sync::lock;
 
 /// The dispatcher that this layer belongs to. While a span or an event is dispatched, a scoped dispatcher is hidden, so it
 /// is kept from before.
@@ -32,7 +34,7 @@ static HOMES: Mutex<Vec<WeakDispatch>> = Mutex::new(Vec::new());
 fn list(dispatch: &Dispatch) {
     // Whoever is the last to know a dispatcher drops it, which is not to be under the lock.
     let mut alive = Vec::new();
-    let mut homes = HOMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut homes = lock(&HOMES);
     homes.retain(|home| home.upgrade().map(|home| alive.push(home)).is_some());
     homes.push(dispatch.downgrade());
     drop(homes);
@@ -40,7 +42,7 @@ fn list(dispatch: &Dispatch) {
 
 #[cfg(feature = "fmt")]
 pub(super) fn homes() -> impl Iterator<Item = Dispatch> {
-    let homes = HOMES.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let homes = lock(&HOMES).clone();
     homes.into_iter().filter_map(|home| home.upgrade())
 }
 

@@ -3,6 +3,7 @@
 //! A record is written front to back: times, ids, what its callsite knows, then its fields as they come, and its name and counts
 //! last. Protobuf allows any order.
 
+use super::common::STRING_VALUE;
 use super::trace::{self, Ids};
 use super::wire::{self, Content, FIXED32, FIXED64, LEN, Reader, VARINT, tag};
 use crate::model::Severity;
@@ -23,9 +24,6 @@ const SPAN_ID: u8 = tag(10, LEN);
 const OBSERVED_TIME: u8 = tag(11, FIXED64);
 /// "A unique identifier of event category/type."
 const EVENT_NAME: u8 = tag(12, LEN);
-
-/// AnyValue.string_value.
-const TEXT: u8 = tag(1, LEN);
 
 /// "Bits 0-7 are used for trace flags"; what stands above in a span's flags is about its parent.
 const TRACE_FLAGS: u32 = 0xFF;
@@ -90,7 +88,7 @@ pub(crate) fn put_body(out: &mut Vec<u8>, text: &str) {
 /// A body whose text `write` appends. What it leaves has to be UTF-8.
 #[inline]
 pub(crate) fn put_body_with(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    out.extend_from_slice(&[BODY, 0, TEXT, 0]);
+    out.extend_from_slice(&[BODY, 0, STRING_VALUE, 0]);
     let start = out.len();
     write(out);
     wire::set_len(out, start);

@@ -1,10 +1,12 @@
 //! A record that is too large, made smaller: attributes, events and links that do not fit are left out and counted, and a log
 //! record's body is cut when that is not enough.
 
+use super::common::STRING_VALUE;
+use super::logs::{self, BODY};
 use super::trace::{
     DROPPED_ATTRIBUTES, DROPPED_EVENTS, DROPPED_LINKS, EVENTS, LINKS, SPAN_ATTRIBUTE, put_count,
 };
-use super::wire::{self, Content, LEN, Reader, VARINT, tag};
+use super::wire::{self, Content, Reader};
 use crate::signal::Signal;
 
 /// What may be left out of a span, and where it is counted.
@@ -13,12 +15,8 @@ const OF_SPANS: &[Optional] = &[
     (EVENTS, DROPPED_EVENTS),
     (LINKS, DROPPED_LINKS),
 ];
-/// As above, of a log record: LogRecord.attributes and LogRecord.dropped_attributes_count.
-const OF_LOGS: &[Optional] = &[(tag(6, LEN), tag(7, VARINT))];
-/// LogRecord.body.
-const BODY: u32 = 5;
-/// AnyValue.string_value.
-const TEXT: u8 = tag(1, LEN);
+/// As above, of a log record.
+const OF_LOGS: &[Optional] = &[(logs::LOG_ATTRIBUTE, logs::DROPPED_ATTRIBUTES)];
 
 /// The tags of fields that may be left out, and of their number.
 type Optional = (u8, u8);
@@ -98,20 +96,16 @@ fn put_body(out: &mut Vec<u8>, field: &[u8], limit: usize) {
     };
     let end = (0..=room).rev().find(|end| text.is_char_boundary(*end));
     let text = end.and_then(|end| text.get(..end)).unwrap_or_default();
-    out.push(tag(BODY as u8, LEN));
+    out.push(BODY);
     wire::put_varint(out, wire::len_field_len(text.len()) as u64);
-    wire::put_len(out, TEXT, text.as_bytes());
+    wire::put_len(out, STRING_VALUE, text.as_bytes());
 }
 
 /// The text of a body that is one.
 fn text_of(field: &[u8]) -> Option<&str> {
-    let Ok(Some((BODY, Content::Bytes(body)))) = Reader::new(field).next() else {
-        return None;
-    };
-    match Reader::new(body).next() {
-        Ok(Some((1, Content::Bytes(text)))) => std::str::from_utf8(text).ok(),
-        _ => None,
-    }
+    let body = wire::fields(field, BODY).next()?;
+    let text = wire::fields(body, STRING_VALUE).next()?;
+    std::str::from_utf8(text).ok()
 }
 
 /// Shows each field with its bytes, tag included.
@@ -139,7 +133,9 @@ fn field(signal: Signal, number: u32, content: Content<'_>) -> Field {
             .position(|pair| u32::from(tag(pair) >> 3) == number)
     };
     match content {
-        Content::Bytes(_) if signal == Signal::Logs && number == BODY => Field::Body,
+        Content::Bytes(_) if signal == Signal::Logs && number == u32::from(BODY >> 3) => {
+            Field::Body
+        }
         Content::Bytes(_) => at(|pair| pair.0).map_or(Field::Fixed, Field::Optional),
         // A uint32 is the lower half of what is on the wire.
         Content::Varint(count) => {

@@ -218,6 +218,22 @@ fn any_field(rest: &[u8]) -> Option<(usize, usize)> {
     Some((len, len - bytes))
 }
 
+/// Calls `take` for each field of a message.
+#[allow(
+    dead_code,
+    reason = "for who decodes whole messages: the feature `testing`, and a bridge"
+)]
+pub(crate) fn each<'a>(
+    message: &'a [u8],
+    mut take: impl FnMut(u32, Content<'a>) -> Result<(), Malformed>,
+) -> Result<(), Malformed> {
+    let mut reader = Reader::new(message);
+    while let Some((field, content)) = reader.next()? {
+        take(field, content)?;
+    }
+    Ok(())
+}
+
 /// The contents of a message's fields with this tag. What is no protobuf ends it.
 pub(crate) fn fields(message: &[u8], tag: u8) -> impl Iterator<Item = &[u8]> {
     let wanted = u32::from(tag >> 3);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::candidate::Candidate;
 use super::ratio::{bound, is_below};
 use super::{Rule, description};
+use crate::clock::nanos;
 use crate::id::TraceId;
 
 /// Which traces are kept when they are over, for [`Builder::with_tail_sampling`](crate::Builder::with_tail_sampling).
@@ -179,10 +180,6 @@ impl fmt::Display for Tail {
         }
         write!(f, "; held for {:?} at most", self.max_age)
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What keeps a trace, ready to be asked.

@@ -84,18 +84,6 @@ fn fields(message: &[u8], number: u32) -> impl Iterator<Item = Result<&[u8], Mal
     })
 }
 
-/// Calls `take` for each field of a message.
-fn each<'a>(
-    message: &'a [u8],
-    mut take: impl FnMut(u32, Content<'a>) -> Result<(), Malformed>,
-) -> Result<(), Malformed> {
-    let mut reader = Reader::new(message);
-    while let Some((field, content)) = reader.next()? {
-        take(field, content)?;
-    }
-    Ok(())
-}
-
 fn key_value(message: &[u8]) -> Result<(String, Value<'static>), Malformed> {
     read_attribute(message).map(|(key, value)| (key.to_owned(), value.into_owned()))
 }

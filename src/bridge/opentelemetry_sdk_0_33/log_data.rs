@@ -8,10 +8,10 @@ use opentelemetry::{InstrumentationScope, Key, SpanId, TraceFlags, TraceId};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 
-use super::request::{self, at, each, span_id, text};
+use super::request::{self, at, span_id, text};
 use crate::model::Value;
 use crate::proto::value::{read_any, read_attribute};
-use crate::proto::wire::{Content, Malformed};
+use crate::proto::wire::{Content, Malformed, each};
 use crate::sync::lock;
 
 /// What their API says of events that have a name, where theirs has no room for it.

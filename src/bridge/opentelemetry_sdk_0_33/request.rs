@@ -8,7 +8,7 @@ use opentelemetry_sdk::Resource;
 
 use crate::model::Value;
 use crate::proto::value::read_attribute;
-use crate::proto::wire::{Content, Malformed, Reader};
+use crate::proto::wire::{Content, Malformed, each};
 
 /// All records of a request, each with its scope, and the resource of the last of its parts.
 pub(super) fn read<T>(
@@ -71,17 +71,6 @@ fn scope(run: &[u8]) -> Result<InstrumentationScope, Malformed> {
         builder = builder.with_schema_url(schema.to_owned());
     }
     Ok(builder.build())
-}
-
-pub(super) fn each<'a>(
-    message: &'a [u8],
-    mut take: impl FnMut(u32, Content<'a>) -> Result<(), Malformed>,
-) -> Result<(), Malformed> {
-    let mut reader = Reader::new(message);
-    while let Some((field, content)) = reader.next()? {
-        take(field, content)?;
-    }
-    Ok(())
 }
 
 /// The attributes of a message, which stand in this field.

@@ -9,11 +9,11 @@ use opentelemetry::trace::{
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
-use super::request::{self, at, each, pairs, span_id, text};
+use super::request::{self, at, pairs, span_id, text};
 use crate::bridge::opentelemetry_0_33::kind_of;
 use crate::model;
 use crate::proto::trace::{self, Code, IS_REMOTE, SAMPLED};
-use crate::proto::wire::{Content, Malformed};
+use crate::proto::wire::{Content, Malformed, each};
 
 /// All spans of a request, and its resource.
 pub(super) fn read(message: &[u8]) -> Result<(Vec<SpanData>, Resource), Malformed> {

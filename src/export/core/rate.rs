@@ -4,7 +4,8 @@
 //! whole chunks, so one may be larger by that much; the next one waits as much longer.
 
 use super::super::batch::Size;
-use super::{Nanos, nanos};
+use super::Nanos;
+use crate::clock::nanos;
 use crate::config::RateLimit;
 use crate::rate::{Tokens, Window};
 

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use super::super::batch::Size;
-use super::{Nanos, Tuning, nanos};
+use super::{Nanos, Tuning};
+use crate::clock::nanos;
 use crate::queue::CHUNK;
 
 /// A request on its way: what it says about the destination when it ends.

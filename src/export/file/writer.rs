@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::panic::resume_unwind;
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, TryLockError};
 
 use super::log::{self, Log, Place};
 use crate::export::blocking;
@@ -11,6 +11,7 @@ use crate::export::transport::{Answer, Failure, Request, Sending};
 use crate::proto::json;
 use crate::proto::wire::Malformed;
 use crate::signal::Signal;
+use crate::sync::lock;
 
 /// A buffer that grew larger is not kept. A request of 1 MiB takes some 4 MiB of JSON.
 const MOST_KEPT: usize = 8 << 20;
@@ -101,7 +102,7 @@ fn failure(signal: Signal, to: &To, reason: &dyn fmt::Display) -> Failure {
 /// Under stdout's lock, so that the program's own lines do not come in between.
 fn print(line: &[u8], is_torn: &Mutex<bool>) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    let mut is_torn = is_torn.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut is_torn = lock(is_torn);
     if *is_torn {
         stdout.write_all(b"\n")?;
         *is_torn = false;

@@ -282,7 +282,7 @@ fn a_provider_that_panics_costs_an_attempt_and_its_text_is_not_ours() {
     let calls = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&calls);
     let headers = providing(move |_| {
-        let mut calls = counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut calls = lock(&counted);
         *calls += 1;
         assert!(*calls > 1, "{CANARY}");
         vec![("x", "1")]

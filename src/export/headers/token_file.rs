@@ -3,12 +3,13 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::HeaderValue;
 
 use super::rules;
+use crate::sync::lock;
 
 /// A token is read again after this time, even where the file looks the same. Kubernetes replaces tokens every hour or so.
 const OLDEST: Duration = Duration::from_secs(60);
@@ -48,7 +49,7 @@ impl TokenFile {
 
     /// `Bearer` and the token; read again if the file changed, after a minute, or to `refresh`. Errors do not show content.
     pub(super) fn read(&self, refresh: bool, now: Instant) -> Result<HeaderValue, String> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last);
         let metadata = std::fs::metadata(&self.path).map_err(|error| error.to_string())?;
         // To open a pipe may take forever.
         if !metadata.is_file() {

@@ -1,8 +1,8 @@
 //! A log record.
 
-use super::{each, key_value, span_id, text, trace_id};
+use super::{key_value, span_id, text, trace_id};
 use crate::proto::value::read_any;
-use crate::proto::wire::{Content, Malformed};
+use crate::proto::wire::{Content, Malformed, each};
 use crate::testing::model::Log;
 
 pub(super) fn log(message: &[u8]) -> Result<Log, Malformed> {

@@ -1,10 +1,10 @@
 //! A span.
 
-use super::{each, key_value, span_id, text, trace_id};
+use super::{key_value, span_id, text, trace_id};
 use crate::id::{SpanId, TraceId};
 use crate::model::{SpanKind, Status};
 use crate::proto::trace::{self, Code};
-use crate::proto::wire::{Content, Malformed};
+use crate::proto::wire::{Content, Malformed, each};
 use crate::testing::model::{Event, Link, Span};
 
 pub(super) fn span(message: &[u8]) -> Result<Span, Malformed> {
