@@ -68,6 +68,11 @@ struct Promise {
 }
 
 impl Reply {
+    /// Nobody waits for it any more, as where a future was dropped.
+    pub(super) fn is_abandoned(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     pub(super) fn fill(&self, report: Report) {
         let waker = {
             let mut state = lock(&self.0.state);

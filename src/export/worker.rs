@@ -218,13 +218,24 @@ impl Worker {
     /// Takes in what has come: answers, mail, and what is in the rings.
     fn take_in(&mut self) {
         self.streams.iter_mut().for_each(Stream::take_in);
-        for command in self.settings.mailbox.take() {
-            self.pass_on(command);
+        let mail = self.settings.mailbox.take();
+        if !mail.is_empty() {
+            self.forget_abandoned();
         }
+        mail.into_iter().for_each(|command| self.pass_on(command));
         self.streams
             .iter_mut()
             .for_each(|stream| stream.collect(None));
         self.make_room();
+    }
+
+    /// Flushes whose callers have gone end now: others come, and there may be any number of them before the deadline of the first.
+    fn forget_abandoned(&mut self) {
+        let flushes = self.replies.forget_abandoned();
+        if !flushes.is_empty() {
+            let outlets = self.streams.iter_mut().flat_map(Stream::outlets);
+            outlets.for_each(|outlet| outlet.forget(&flushes));
+        }
     }
 
     /// A flush or a shutdown is every outlet's, and done when all have resolved it.

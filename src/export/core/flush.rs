@@ -15,6 +15,8 @@ struct Flush {
     /// Chunks below this number have to be resolved; unknown while a lane owes one.
     barrier: Option<u64>,
     before: Report,
+    /// Nobody waits for it: it ends when all that came before it is due.
+    is_forgotten: bool,
 }
 
 impl Flushes {
@@ -41,8 +43,15 @@ impl Core {
             deadline: self.closing.map_or(deadline, |last| deadline.min(last)),
             barrier: None,
             before: self.tally,
+            is_forgotten: false,
         });
         self.sweep = Some(self.closing.is_some());
+    }
+
+    /// Nobody waits any more for flushes with these numbers, which are sorted.
+    pub(in crate::export) fn forget(&mut self, ids: &[u64]) {
+        let flushes = self.flushes.all.iter_mut();
+        flushes.for_each(|flush| flush.is_forgotten |= ids.binary_search(&flush.id).is_ok());
     }
 
     pub(super) fn shut_down(&mut self, now: Nanos, id: u64, deadline: Nanos) {
@@ -66,7 +75,8 @@ impl Core {
                 .barrier
                 .is_some_and(|barrier| oldest.is_none_or(|oldest| oldest >= barrier))
         };
-        let ended = |flush: &Flush| is_done(flush) || now >= flush.deadline;
+        let is_idle = |flush: &Flush| flush.is_forgotten && flush.barrier.is_some();
+        let ended = |flush: &Flush| is_done(flush) || is_idle(flush) || now >= flush.deadline;
         let at = self.flushes.all.iter().position(ended)?;
         let flush = self.flushes.all.swap_remove(at);
         let Report {

@@ -141,6 +141,11 @@ impl Outlet {
         true
     }
 
+    /// Nobody waits any more for flushes with these numbers, which are sorted.
+    pub(super) fn forget(&mut self, flushes: &[u64]) {
+        self.core.forget(flushes);
+    }
+
     /// What has ended is taken in.
     pub(super) fn take_in(&mut self) {
         for Landed { id, took, answer } in std::mem::take(&mut self.landed) {

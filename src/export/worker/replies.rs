@@ -37,6 +37,15 @@ impl Replies {
         id
     }
 
+    /// Those of flushes that nobody waits for any more, sorted. What is shut down is so without its caller too.
+    pub(super) fn forget_abandoned(&mut self) -> Vec<u64> {
+        let is_abandoned = |waiting: &mut Waiting| !waiting.last && waiting.reply.is_abandoned();
+        let abandoned = self.waiting.extract_if(.., is_abandoned);
+        let mut ids: Vec<u64> = abandoned.map(|waiting| waiting.id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
     /// One outlet has resolved it.
     pub(super) fn resolve(&mut self, id: u64, report: Report) {
         let Some(at) = self.waiting.iter().position(|waiting| waiting.id == id) else {
@@ -127,6 +136,17 @@ mod tests {
             }
             assert_eq!(reply.wait(Duration::ZERO), Some(report(1, 0)));
         }
+    }
+
+    #[test]
+    fn a_flush_that_nobody_waits_for_is_forgotten_and_a_shutdown_is_not() {
+        let (mut replies, kept) = (Replies::default(), Reply::default());
+        replies.register(kept.clone(), false, 1);
+        replies.register(Reply::default(), true, 1);
+        let id = replies.register(Reply::default(), false, 1);
+        assert_eq!(replies.forget_abandoned(), [id]);
+        assert!(replies.forget_abandoned().is_empty());
+        replies.resolve(id, report(1, 0));
     }
 
     #[test]

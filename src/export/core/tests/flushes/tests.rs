@@ -53,6 +53,26 @@ fn a_flush_ends_at_its_deadline_and_says_what_is_left() {
 }
 
 #[test]
+fn a_flush_that_is_forgotten_sends_what_came_before_and_stays_no_longer() {
+    let mut world = World::new();
+    world.owing = 1;
+    world.feed(Event::Flush {
+        id: 1,
+        deadline: u64::MAX,
+    });
+    world.core.forget(&[1]);
+    world.record(1);
+    assert!(world.reports.is_empty(), "a lane owes what came before");
+    world.owing = 0;
+    world.record(2);
+    world.collect();
+    assert!(world.is_busy(), "what came before is due");
+    assert_eq!(world.reports.len(), 1, "and nobody waits for its end");
+    world.answer(Ok(Answer::delivered()));
+    assert_eq!(world.delivered, 3);
+}
+
+#[test]
 fn a_flush_waits_for_a_lane_that_owes_a_chunk() {
     let mut world = World::new();
     world.owing = 1;
