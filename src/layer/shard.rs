@@ -314,7 +314,7 @@ impl Shard {
         self.open.make_way(left);
     }
 
-    /// Has a span stand beside the table, to be closed there; says whether it is one of those that are recorded.
+    /// Moves a span out of the table to the place beside it, to be closed there; says whether it is one of those that are recorded.
     #[inline(never)]
     pub(super) fn bring(&mut self, id: u64) -> bool {
         match self.open.remove(id) {

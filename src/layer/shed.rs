@@ -26,7 +26,7 @@ use crate::stats::DropReason;
 /// Among a place's flags: the trace is shed. Children take it over with the others, and what is sent or told to others has only
 /// flags of spans that are not.
 pub(super) const SHED: u32 = 1 << 31;
-/// And that for the rate.
+/// Stands beside [`SHED`] where the rate limit is the reason.
 const LIMITED: u32 = 1 << 30;
 
 /// How long a thread that waits for room sleeps at a time.

@@ -118,7 +118,7 @@ pub(super) struct SpanBounds {
 }
 
 impl OpenSpan {
-    /// Begins anew, of which nothing is kept but the buffer.
+    /// Makes it a new span, which reuses the buffer and nothing else of the last one.
     #[inline(always)]
     pub(super) fn begin(&mut self, place: Place, template: &Template, written: Written) {
         self.place = place;

@@ -161,7 +161,7 @@ impl Mirror {
         });
     }
 
-    /// A span has started, there. Of the one that was entered last on this thread, that is kept.
+    /// A span has started in `place`, which is kept of the one that was entered last on this thread.
     pub(super) fn started(&self, id: u64, place: &Place) {
         self.with(|stack| {
             if let Some(stack) = stack {

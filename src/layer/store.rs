@@ -262,7 +262,7 @@ impl Store {
         work(span)
     }
 
-    /// What a span that has not started is changed by; `None` where it has, or is not known.
+    /// Changes a span that has not started by `work`; `None` where it has, or is not known.
     pub(super) fn unsettled<T>(&self, id: u64, work: impl FnOnce(&mut Shard) -> T) -> Option<T> {
         let mut held = self.hold(id);
         let Held { fresh, shard } = &mut held;
@@ -276,7 +276,8 @@ impl Store {
         Some(work(shard))
     }
 
-    /// Has the guests told when a span is closed, and before it starts if it has not. Says whether it has; `None` where it is not known.
+    /// Notes that the guests are to be told when this span is closed, and before it starts if it has not. Says whether it has started; `None`
+    /// where it is not known.
     #[cfg_attr(
         not(feature = "_guest"),
         allow(dead_code, reason = "only a bridge brings a guest")
@@ -293,7 +294,7 @@ impl Store {
         Some(bidden.is_none())
     }
 
-    /// The guests have been told.
+    /// Notes that the guests have been told of a span that starts.
     pub(super) fn unbid(&self, id: u64) {
         self.unsettled(id, |shard| {
             if let Some((start, _)) = shard.state(id) {

@@ -24,8 +24,8 @@ struct Line {
     origin: String,
 }
 
-/// The features that matter at run time, and whether they are built in.
-const FEATURES: [(&str, bool); 11] = [
+/// All features, and whether they are built in.
+const FEATURES: [(&str, bool); 18] = [
     ("grpc", cfg!(feature = "grpc")),
     ("http", cfg!(feature = "http")),
     ("http-json", cfg!(feature = "http-json")),
@@ -36,6 +36,22 @@ const FEATURES: [(&str, bool); 11] = [
     ("bundled-roots", cfg!(feature = "bundled-roots")),
     ("aws-lc", cfg!(feature = "aws-lc")),
     ("init", cfg!(feature = "init")),
+    ("fmt", cfg!(feature = "fmt")),
+    ("log", cfg!(feature = "log")),
+    ("tail", cfg!(feature = "tail")),
+    ("opentelemetry-0_33", cfg!(feature = "opentelemetry-0_33")),
+    (
+        "opentelemetry-sdk-0_33",
+        cfg!(feature = "opentelemetry-sdk-0_33"),
+    ),
+    (
+        "tracing-opentelemetry-0_34",
+        cfg!(feature = "tracing-opentelemetry-0_34"),
+    ),
+    (
+        "tracing-opentelemetry-0_33",
+        cfg!(feature = "tracing-opentelemetry-0_33"),
+    ),
     ("testing", cfg!(feature = "testing")),
 ];
 

@@ -71,11 +71,11 @@ fn address(registry: &Registry) -> usize {
 fn known<T>(registry: &Registry, work: impl FnOnce(&mut Stray) -> T) -> Option<T> {
     let address = address(registry);
     // It is dropped after the lock, since it may be the last one: a subscriber is anybody's code.
-    let mut _alive = None;
+    let alive;
     let mut strays = lock(&STRAYS);
     let stray = strays.iter_mut().find(|stray| stray.registry == address)?;
-    _alive = stray.dispatch.upgrade();
-    _alive.is_some().then(|| work(stray))
+    alive = stray.dispatch.upgrade();
+    alive.is_some().then(|| work(stray))
 }
 
 /// Takes the place of the last one of its Registry, and of all whose dispatchers are gone.
