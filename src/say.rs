@@ -1,6 +1,5 @@
 //! The one way in which the crate talks to people: a line on stderr.
 
-use std::io::Write;
 use std::sync::OnceLock;
 
 /// How much is said (`OTEL_LOG_LEVEL`).
@@ -28,7 +27,42 @@ pub(crate) fn say(line: &str) {
 
 pub(crate) fn tell(level: Level, line: &str) {
     if level <= LEVEL.get().copied().unwrap_or(Level::Info) {
-        // Not `eprintln!`, which panics where stderr is closed.
-        let _ = writeln!(std::io::stderr().lock(), "tracing-otlp: {line}");
+        write(format!("tracing-otlp: {line}\n").as_bytes());
     }
+}
+
+/// A pipe that nobody reads, or a stderr that another thread has locked, holds up whoever writes there: the exporter, or a guard that has a
+/// deadline. So nobody's lock is taken, no more is written at once than what is ready takes, and what is not ready in time gets nothing.
+#[cfg(target_os = "linux")]
+fn write(text: &[u8]) {
+    /// What a pipe that is ready takes at once (`PIPE_BUF`).
+    const PIECE: usize = 4096;
+    let stderr = std::io::stderr();
+    for piece in text.chunks(PIECE) {
+        if !is_ready(&stderr) || rustix::io::write(&stderr, piece).is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits for 50 ms at most, since a signal ends a turn.
+#[cfg(target_os = "linux")]
+fn is_ready(stderr: &std::io::Stderr) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    const TURNS: usize = 5;
+    const TURN: Timespec = Timespec {
+        tv_sec: 0,
+        tv_nsec: 10_000_000,
+    };
+    (0..TURNS).any(|_| {
+        let mut ready = [PollFd::new(stderr, PollFlags::OUT)];
+        poll(&mut ready, Some(&TURN)).is_ok_and(|ready| ready > 0)
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write(text: &[u8]) {
+    use std::io::Write;
+    // Not `eprintln!`, which panics where stderr is closed.
+    let _ = std::io::stderr().lock().write_all(text);
 }

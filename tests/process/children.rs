@@ -33,6 +33,7 @@ pub(crate) const ENDPOINT: &str = "PROCESS_TEST_ENDPOINT";
 pub(crate) fn run(name: &str) {
     match name {
         "guard_kept" => guard_kept(),
+        "guard_kept_while_stderr_is_locked" => guard_kept_while_stderr_is_locked(),
         "guard_not_kept" => guard_not_kept(),
         "guard_leaked" => guard_leaked(),
         "panic_in_main" => panic_in_main(),
@@ -78,6 +79,18 @@ fn record(numbers: std::ops::Range<u64>) {
 fn guard_kept() {
     let _guard = start(|builder| builder);
     record(0..10);
+}
+
+/// As a thread that writes to a pipe which nobody reads.
+fn guard_kept_while_stderr_is_locked() {
+    let (locked, is_locked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _stderr = std::io::stderr().lock();
+        let _ = locked.send(());
+        std::thread::park();
+    });
+    is_locked.recv().expect("a lock");
+    guard_kept();
 }
 
 fn guard_not_kept() {

@@ -31,7 +31,7 @@ use collector::{Collector, Manner};
 /// For a process to start and to end, on a busy machine.
 const SLACK: Duration = Duration::from_secs(2);
 
-const TESTS: [(&str, fn()); 14] = [
+const TESTS: [(&str, fn()); 15] = [
     (
         "f38_a_thread_that_cannot_be_started_is_an_error",
         f38_a_thread_that_cannot_be_started_is_an_error,
@@ -43,6 +43,10 @@ const TESTS: [(&str, fn()); 14] = [
     (
         "f41_a_black_hole_holds_a_process_up_for_the_guards_time",
         f41_a_black_hole_holds_a_process_up_for_the_guards_time,
+    ),
+    (
+        "f41_a_stderr_that_is_locked_holds_up_nothing",
+        f41_a_stderr_that_is_locked_holds_up_nothing,
     ),
     (
         "f41_a_guard_that_is_not_kept_leaves_the_books_right",
@@ -176,10 +180,28 @@ fn f41_a_black_hole_holds_a_process_up_for_the_guards_time() {
         let said = ["unfinished 10", "did not answer"];
         let says = said.iter().any(|words| ended.errors.contains(words));
         assert!(says, "{name} says what is lost: {}", ended.errors);
+        let names = ended.errors.contains("no answer yet from http://");
+        let is_late = ended.errors.contains("did not answer");
+        assert!(
+            names || is_late,
+            "{name} says whose answer: {}",
+            ended.errors
+        );
         // Its parent saw its start a moment later than itself.
         let took = ended.took + Duration::from_millis(50);
         assert!(took >= SHUTDOWN, "{name} waited {took:?} for an answer");
     }
+}
+
+fn f41_a_stderr_that_is_locked_holds_up_nothing() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let collector = Collector::start();
+    collector.answers(|_| Manner::Hang);
+    let child = Child::start("guard_kept_while_stderr_is_locked", &collector);
+    let ended = child.end(SHUTDOWN + SLACK);
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
 }
 
 fn f41_a_guard_that_is_not_kept_leaves_the_books_right() {
