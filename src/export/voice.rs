@@ -1,7 +1,7 @@
 //! What the exporter tells people and the program.
 //!
-//! The program's hook gets every problem. People get one line on stderr when delivery begins to fail, one when it works again,
-//! and at most one a minute for what is lost: a warning on each request is as bad as silence.
+//! The program's hook gets every problem. People get one line on stderr when delivery begins to fail and one when it works again,
+//! once a minute at most, and at most one a minute for what is lost: a warning on each request is as bad as silence.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,12 +21,19 @@ pub(super) struct Voice {
     hook: Option<Hook>,
     /// What lines for people begin with, where there are several destinations.
     label: Option<String>,
-    failing: bool,
+    failing: Failing,
     /// What was told last of each kind of loss, and what came since.
     rejected: Losses,
     dropped: Losses,
     warned: Losses,
     limited: Losses,
+}
+
+/// Whether people know that delivery fails, and when they were told so last: one that fails and works by turns is told of once a minute.
+#[derive(Debug, Default)]
+struct Failing {
+    is_told: bool,
+    told: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -41,7 +48,7 @@ impl Voice {
             origin,
             hook,
             label,
-            failing: false,
+            failing: Failing::default(),
             rejected: Losses::default(),
             dropped: Losses::default(),
             warned: Losses::default(),
@@ -53,14 +60,14 @@ impl Voice {
     pub(super) fn retrying(&mut self, records: u64, why: &str) {
         let message = printable(why, LONGEST);
         let problem = Problem::new(&self.origin, ProblemKind::Undelivered, records, message);
-        if !std::mem::replace(&mut self.failing, true) {
+        if self.failing.begins(Instant::now()) {
             self.tell(Level::Warn, &problem);
         }
         self.call(&problem);
     }
 
     pub(super) fn delivered(&mut self) {
-        if std::mem::replace(&mut self.failing, false) {
+        if self.failing.ends() {
             self.tell(Level::Info, &"delivery works again");
         }
     }
@@ -125,14 +132,31 @@ impl Voice {
     }
 }
 
+impl Failing {
+    /// A request failed; says whether that is to be told.
+    fn begins(&mut self, now: Instant) -> bool {
+        let is_new = !self.is_told && !is_recent(self.told, now);
+        if is_new {
+            (self.is_told, self.told) = (true, Some(now));
+        }
+        is_new
+    }
+
+    /// A request was taken; says whether that is to be told.
+    fn ends(&mut self) -> bool {
+        std::mem::take(&mut self.is_told)
+    }
+}
+
+fn is_recent(told: Option<Instant>, now: Instant) -> bool {
+    told.is_some_and(|told| now.saturating_duration_since(told) < PAUSE)
+}
+
 impl Losses {
     /// The number to tell now, with what was not told before; `None` where it is too early.
     fn due(&mut self, records: u64, now: Instant) -> Option<u64> {
         self.untold += records;
-        if self
-            .told
-            .is_some_and(|told| now.saturating_duration_since(told) < PAUSE)
-        {
+        if is_recent(self.told, now) {
             return None;
         }
         self.told = Some(now);
@@ -155,6 +179,34 @@ mod tests {
         let told = [(1, 0), (2, 1), (3, 59), (4, 60), (5, 61), (6, 120)]
             .map(|(records, seconds)| losses.due(records, at(seconds)));
         assert_eq!(told, [Some(1), None, None, Some(9), None, Some(11)]);
+    }
+
+    #[test]
+    fn a_destination_that_fails_by_turns_is_told_of_once_a_minute() {
+        let mut failing = Failing::default();
+        let start = Instant::now();
+        let mut lines = Vec::new();
+        for second in 0..121 {
+            let now = start + Duration::from_secs(second);
+            if failing.begins(now) {
+                lines.push((second, "fails"));
+            }
+            // It stays so for a while in the second minute.
+            if second < 61 && failing.ends() {
+                lines.push((second, "works"));
+            }
+        }
+        assert!(failing.ends() && !failing.ends());
+        assert_eq!(
+            lines,
+            [
+                (0, "fails"),
+                (0, "works"),
+                (60, "fails"),
+                (60, "works"),
+                (120, "fails")
+            ]
+        );
     }
 
     #[test]

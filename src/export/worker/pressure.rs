@@ -29,7 +29,9 @@ impl fmt::Debug for Pressed {
 pub(super) struct Gauge {
     pressed: Option<Pressed>,
     pressure: Pressure,
-    /// When people were last told.
+    /// People know that it is short,
+    is_told: bool,
+    /// and were told so last.
     told: Option<Instant>,
 }
 
@@ -38,6 +40,7 @@ impl Gauge {
         Self {
             pressed,
             pressure: Pressure::None,
+            is_told: false,
             told: None,
         }
     }
@@ -65,12 +68,13 @@ impl Gauge {
             return;
         }
         ledger.pressure_changed();
-        // While it is short, how short it is may change often.
-        let is_detail = before != Pressure::None && now != Pressure::None;
-        if is_detail && self.told.is_some_and(|told| told.elapsed() < PAUSE) {
-            return;
+        // It may change often, so people are told once a minute, and of the end of what they were told.
+        match now {
+            Pressure::None if !std::mem::take(&mut self.is_told) => return,
+            Pressure::None => {}
+            _ if self.told.is_some_and(|told| told.elapsed() < PAUSE) => return,
+            _ => (self.is_told, self.told) = (true, Some(Instant::now())),
         }
-        self.told = Some(Instant::now());
         let (level, text) = match now {
             Pressure::None => (
                 Level::Info,
