@@ -94,16 +94,20 @@ impl Error {
         Self::new(Kind::Timeout, message)
     }
 
-    /// Not everything was delivered.
-    pub(crate) fn incomplete(what: &str, report: Report) -> Self {
+    /// Not everything was delivered. `why`, where something is unfinished: what is known of that.
+    pub(crate) fn incomplete(what: &str, report: Report, why: impl FnOnce() -> String) -> Self {
         let kind = if report.unfinished > 0 {
             Kind::Timeout
         } else {
             Kind::Undelivered
         };
+        let mut message = format!("{what} was not complete: {report}");
+        if kind == Kind::Timeout {
+            message.push_str(&why());
+        }
         Self {
             kind,
-            message: format!("{what} was not complete: {report}").into(),
+            message: message.into(),
             report: Some(report),
         }
     }

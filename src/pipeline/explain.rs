@@ -106,6 +106,18 @@ impl Explanation {
         }
     }
 
+    /// Where records go, each once.
+    pub(super) fn endpoints(&self) -> Vec<&str> {
+        let lines = self.lines.iter();
+        let mut endpoints: Vec<&str> = lines
+            .filter(|line| line.name.ends_with("endpoint"))
+            .map(|line| line.value.as_str())
+            .collect();
+        endpoints.sort_unstable();
+        endpoints.dedup();
+        endpoints
+    }
+
     pub(super) fn warnings(&self) -> &[String] {
         &self.warnings
     }

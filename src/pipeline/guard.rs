@@ -109,7 +109,7 @@ impl Handle {
     /// [`Error::is_undelivered`]. [`Error::report`] has the numbers.
     pub fn flush(&self, timeout: Duration) -> Result<Report, Error> {
         match self.post(false, timeout) {
-            Some(reply) => await_reply("flush", &reply, timeout),
+            Some(reply) => self.await_reply("flush", &reply, timeout),
             None => self.too_late(),
         }
     }
@@ -125,11 +125,11 @@ impl Handle {
         timeout: Duration,
     ) -> impl Future<Output = Result<Report, Error>> + Send + use<> {
         let reply = self.post(false, timeout);
-        let too_late = self.too_late();
+        let handle = self.clone();
         async move {
             match reply {
-                Some(reply) => judge("flush", reply.await),
-                None => too_late,
+                Some(reply) => handle.judge("flush", reply.await),
+                None => handle.too_late(),
             }
         }
     }
@@ -142,7 +142,7 @@ impl Handle {
     /// Those of [`Handle::flush`]; what is then still held is dropped.
     pub fn shutdown(&self, timeout: Duration) -> Result<Report, Error> {
         match self.post(true, timeout) {
-            Some(reply) => await_reply("shutdown", &reply, timeout),
+            Some(reply) => self.await_reply("shutdown", &reply, timeout),
             None => Ok(Report::default()),
         }
     }
@@ -260,19 +260,53 @@ impl Handle {
     /// As [`Handle::flush`]; `None` where the exporter has stopped or never was.
     pub(super) fn flush_if_it_runs(&self, timeout: Duration) -> Option<Result<Report, Error>> {
         let reply = self.post(false, timeout)?;
-        Some(await_reply("flush", &reply, timeout))
+        Some(self.await_reply("flush", &reply, timeout))
     }
 
     /// A flush after the end: well, unless the end left records undelivered, or some came later.
     fn too_late(&self) -> Result<Report, Error> {
         let dropped = self.stats().dropped_for(DropReason::Shutdown);
-        judge(
+        self.judge(
             "flush after shutdown",
             Report {
                 dropped,
                 ..Report::default()
             },
         )
+    }
+
+    fn await_reply(&self, what: &str, reply: &Reply, timeout: Duration) -> Result<Report, Error> {
+        match reply.wait(timeout.saturating_add(GRACE)) {
+            Some(report) => self.judge(what, report),
+            None => Err(Error::timeout(format!(
+                "{what}: the exporter did not answer within {timeout:?}"
+            ))),
+        }
+    }
+
+    fn judge(&self, what: &str, report: Report) -> Result<Report, Error> {
+        if report.unfinished + report.rejected + report.dropped == 0 {
+            return Ok(report);
+        }
+        Err(Error::incomplete(what, report, || self.why()))
+    }
+
+    /// What is known of records that are neither delivered nor given up: what went wrong last, if nothing was taken since; else who is
+    /// being asked.
+    fn why(&self) -> String {
+        let stats = self.stats();
+        let failed = stats.last_error().filter(|error| {
+            let taken = stats.last_success();
+            taken.is_none_or(|taken| taken <= error.when())
+        });
+        if let Some(error) = failed {
+            return format!("; what went wrong last: {}", error.message());
+        }
+        let endpoints = self.0.explanation.endpoints();
+        if endpoints.is_empty() {
+            return String::new();
+        }
+        format!("; no answer yet from {}", endpoints.join(", "))
     }
 
     /// `None`: the exporter has stopped or never was, and there is nothing left to do.
@@ -287,22 +321,6 @@ impl Handle {
         self.0.parts.traces.queue.wake.notify();
         Some(reply)
     }
-}
-
-fn await_reply(what: &str, reply: &Reply, timeout: Duration) -> Result<Report, Error> {
-    match reply.wait(timeout.saturating_add(GRACE)) {
-        Some(report) => judge(what, report),
-        None => Err(Error::timeout(format!(
-            "{what}: the exporter did not answer within {timeout:?}"
-        ))),
-    }
-}
-
-fn judge(what: &str, report: Report) -> Result<Report, Error> {
-    if report.unfinished + report.rejected + report.dropped == 0 {
-        return Ok(report);
-    }
-    Err(Error::incomplete(what, report))
 }
 
 impl fmt::Debug for Handle {
