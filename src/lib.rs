@@ -82,8 +82,8 @@
 //! - The batch is too large: it is split until it fits. A single record that does not is shortened, then dropped.
 //! - The collector refuses the batch for good: its records are rejected and counted by the answer ([`Stats::rejections`]), or held
 //!   ([`Builder::with_hold_on_config_error`]) where a mistake in the configuration is to blame.
-//! - People get a line on stderr that names the endpoint, what was seen and what to do: one when delivery begins to fail, one when it
-//!   works again, one a minute for what is lost. A program hears everything ([`Builder::with_on_error`]) and can ask
+//! - People get a line on stderr that names the endpoint, what was seen and what to do: one when delivery begins to fail and one when it
+//!   works again, once a minute at most, and one a minute for what is lost. A program hears everything ([`Builder::with_on_error`]) and can ask
 //!   ([`Stats::last_error`]).
 //!
 //! # What is recorded
