@@ -388,15 +388,11 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
         self.count_cut(cut);
     }
 
-    /// How much of a value in this role is wanted. An exception's text describes its span too, and is not cut for an attribute.
+    /// How much of a value in this role is wanted. What an exception says, and its class, its span is told too: they are not cut before.
     fn longest(&self, role: Role) -> Most {
-        let is_attribute = matches!(
-            role,
-            Role::Attribute | Role::ErrorType | Role::ExceptionType
-        );
         Most {
             end: self.bounds.bytes,
-            characters: if is_attribute {
+            characters: if role == Role::Attribute {
                 self.template.value_length
             } else {
                 usize::MAX

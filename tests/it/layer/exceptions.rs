@@ -6,9 +6,9 @@ use std::{fmt, io};
 use tracing::field::Empty;
 use tracing::{error, info, info_span, instrument};
 
-use tracing_otlp::Builder;
+use tracing_otlp::{Builder, Limits};
 
-use crate::support::layer::{Attributed, int, record, record_with, text, texts};
+use crate::support::layer::{Attributed, Exported, int, record, record_with, text, texts};
 
 #[derive(Debug)]
 struct Outer(io::Error);
@@ -241,7 +241,7 @@ fn spec_7_5_and_7_7_the_last_error_describes_the_span() {
 
 #[test]
 fn an_error_type_that_a_limit_leaves_out_is_counted_once() {
-    let limits = tracing_otlp::Limits::default().with_attributes(1);
+    let limits = Limits::default().with_attributes(1);
     let settings = |builder: Builder| builder.with_location(false).with_limits(limits);
     let spans = record_with(settings, || {
         let span = info_span!("span", a = 1);
@@ -374,4 +374,36 @@ fn a_chain_may_be_empty_or_long() {
     let sources: Vec<_> = (1..=32).map(|number| number.to_string()).collect();
     let sources: Vec<_> = sources.iter().map(|text| &**text).collect();
     assert_eq!(spans.named("long").value("x.chain"), texts(&sources));
+}
+
+/// What is cut to nothing was said all the same, however the value is given.
+#[test]
+fn an_errors_class_that_is_cut_is_the_same_as_text_and_formatted() {
+    let limits = Limits::default().with_value_length(0);
+    let spans = record_with(
+        |builder| builder.with_limits(limits),
+        || {
+            let text = || error!({ error = "wrong", "error.type" = "io" }, "event");
+            let formatted = || error!({ error = "wrong", "error.type" = %"io" }, "event");
+            info_span!("text").in_scope(text);
+            info_span!("formatted").in_scope(formatted);
+            let text = || error!({ error = "wrong", "error.type" = "io" });
+            let formatted = || error!({ error = "wrong", "error.type" = %"io" });
+            info_span!("text alone").in_scope(text);
+            info_span!("formatted alone").in_scope(formatted);
+        },
+    );
+    for (text, formatted) in [("text", "formatted"), ("text alone", "formatted alone")] {
+        let [text, formatted] = [text, formatted].map(|name| spans.named(name));
+        let keys = |span: &Exported| {
+            let of = |keys: Vec<&str>| {
+                let mut keys: Vec<_> = keys.into_iter().map(str::to_owned).collect();
+                keys.sort();
+                keys
+            };
+            (of(span.own_keys()), of(span.events[0].own_keys()))
+        };
+        assert_eq!(keys(text), keys(formatted));
+        assert_eq!(text.value("error.type"), formatted.value("error.type"));
+    }
 }

@@ -11,9 +11,9 @@ use proptest::test_runner::Config;
 
 use self::program::{Program, program};
 
+/// `PROPTEST_CASES` says how many.
 fn config() -> Config {
     Config {
-        cases: 200,
         failure_persistence: None,
         ..Config::default()
     }

@@ -73,7 +73,7 @@ pub(super) fn program() -> impl Strategy<Value = Program> {
 /// Small limits, that are reached, as often as large ones.
 fn settings() -> impl Strategy<Value = Settings> {
     let limit = || prop_oneof![0..8_u32, Just(128)];
-    let length = prop_oneof![2 => Just(None), 1 => (0..200_u32).prop_map(Some)];
+    let length = prop_oneof![4 => Just(None), 1 => (0..3_u32).prop_map(Some), 1 => (0..200_u32).prop_map(Some)];
     let errors = prop_oneof![Just([true; 4]), any::<[bool; 4]>()];
     let counts = (limit(), limit(), limit(), limit());
     (counts, length, errors, any::<[bool; 3]>()).prop_map(
