@@ -19,6 +19,7 @@ use super::shed;
 use super::span::{Extra, Place};
 use super::visit::{Bounds, Fields};
 use super::written::Written;
+use crate::context::TraceState;
 use crate::id::{SpanId, TraceId};
 use crate::id_generator::IdGenerator;
 use crate::proto::trace::{self, HAS_IS_REMOTE, IS_REMOTE, Ids, RANDOM, SAMPLED};
@@ -245,7 +246,7 @@ impl OtlpLayer {
         }
         scratch::with(|scratch| {
             let mut written = self.write_new(&new, scratch);
-            let mut extra = self.inherited(&new).unwrap_or_default();
+            let extra = self.inherited(&new).unwrap_or_default();
             let Sampling {
                 decision,
                 attributes,
@@ -256,10 +257,6 @@ impl OtlpLayer {
             };
             let mut place = *new.place;
             place.decide(decision);
-            if let Some(trace_state) = trace_state {
-                extra.trace_state = trace_state;
-                place.has_extra = !extra.is_empty();
-            }
             let new = New {
                 place: &place,
                 ..new
@@ -273,7 +270,8 @@ impl OtlpLayer {
                     is_lost: false,
                     is_hosted: false,
                 };
-                return self.keep_bare(new.id, bare, Some(&extra));
+                self.keep_bare(new.id, bare, Some(&extra));
+                return self.carry(new.id, trace_state);
             }
             trace::set_ids(&mut scratch.record, &place.ids, None);
             self.begin_hooked(&new, &mut written, scratch);
@@ -281,7 +279,17 @@ impl OtlpLayer {
             self.store.update(new.id, |span, account| {
                 span.put_attributes(&attributes, &self.bounds, account)
             });
+            self.carry(new.id, trace_state);
         });
+    }
+
+    /// A span that was just created carries the sampler's tracestate along, if there is room for it.
+    fn carry(&self, id: u64, trace_state: Option<TraceState>) {
+        if let Some(trace_state) = trace_state
+            && let Some(place) = self.store.carry(id, trace_state)
+        {
+            self.mirror.created(id, &place);
+        }
     }
 
     /// Whether a root of this callsite is likely to get a parent before it starts.

@@ -191,6 +191,7 @@ impl OpenSpan {
                         trace::cut_kind(&mut self.record);
                     }
                     // Two bytes, whether or not there is room.
+                    self.make_place(field.len(), bounds, account);
                     self.record.extend_from_slice(field);
                 }
                 What::Status(code) => {
@@ -278,7 +279,7 @@ impl OpenSpan {
         let name = std::str::from_utf8(name).unwrap_or_default();
         let room = bounds.bytes.saturating_sub(self.record.len() + FRAME);
         let kept = user::fitting(name, room.max(FRAME));
-        if self.make_room(kept.len() + FRAME, bounds, account) || kept.len() <= FRAME {
+        if self.make_place(kept.len() + FRAME, bounds, account) || kept.len() <= FRAME {
             trace::put_name(&mut self.record, kept);
         } else {
             trace::put_name(&mut self.record, user::fitting(kept, FRAME));
@@ -304,7 +305,7 @@ impl OpenSpan {
     ) {
         let room = bounds.bytes.saturating_sub(self.record.len() + FRAME);
         let description = user::fitting(description, room);
-        let fits = self.make_room(description.len() + FRAME, bounds, account);
+        let fits = self.make_place(description.len() + FRAME, bounds, account);
         self.written
             .set_status(&mut self.record, code, if fits { description } else { "" });
     }
@@ -366,6 +367,16 @@ impl OpenSpan {
             return false;
         }
         needed <= self.record.capacity() || self.grow(needed, account)
+    }
+
+    /// As [`OpenSpan::make_room`], for what has a few bytes in any case: where there is no room for it, these, and no more, since what a
+    /// buffer doubles by would be charged to nobody.
+    fn make_place(&mut self, bytes: usize, bounds: &SpanBounds, account: &mut Account) -> bool {
+        let fits = self.make_room(bytes, bounds, account);
+        if !fits {
+            self.record.reserve_exact(bytes.min(2 * FRAME));
+        }
+        fits
     }
 
     #[cold]

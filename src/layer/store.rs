@@ -13,6 +13,7 @@ use super::open_spans::Copies;
 use super::shard::{Account, Bare, Opened, Shard};
 use super::span::{Extra, OpenSpan, Place, SpanBounds};
 use super::written::Written;
+use crate::context::TraceState;
 use crate::proto::trace;
 use crate::queue::Budget;
 
@@ -355,6 +356,14 @@ impl Store {
         let mut held = self.hold(id);
         let Shard { open, account, .. } = &mut *held.shard;
         open.get_mut(id).map(|span| work(span, account))
+    }
+
+    /// A span that was just created carries this along instead of the parent's. Returns its place.
+    #[cold]
+    pub(super) fn carry(&self, id: u64, trace_state: TraceState) -> Option<Place> {
+        let mut held = self.hold(id);
+        held.shard.apply_trace_state(id, Some(trace_state));
+        held.shard.state(id).map(|(_, place)| *place)
     }
 
     /// What a span carries along.

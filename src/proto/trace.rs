@@ -133,6 +133,8 @@ pub(crate) fn set_ids(span: &mut Vec<u8>, ids: &Ids, parent: Option<SpanId>) {
     }
     // Room for it at the end, and everything behind the head moves up: `splice` would go byte by byte.
     let end = span.len();
+    // And no more than that: what a buffer doubles by is charged to nobody.
+    span.reserve_exact(10);
     put_parent(span, parent);
     span.copy_within(HEAD..end, HEAD + 10);
     if let Some(place) = span.get_mut(HEAD..HEAD + 10) {

@@ -4,7 +4,7 @@
 //! Left out are the calls that say that they allocate: `Sampler::probability` and `Sampler::composite`, which make a tracestate
 //! for each span that they sample; `SpanExt::traceparent`, which makes a text; fields of the type `dyn Error`, the texts of whose
 //! sources are gathered (unless neither chains nor exceptions are wanted); spans of more than 4 KiB, whose buffers are not kept; and
-//! what the program itself allocates.
+//! what the program itself allocates. How much memory open spans hold is in `open.rs`.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +13,7 @@
 )]
 
 mod material;
+mod open;
 mod steady;
 
 use std::error::Error;

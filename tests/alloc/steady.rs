@@ -16,6 +16,8 @@ struct Counting;
 
 thread_local! {
     pub(crate) static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Bytes that this thread has asked for, less those that it has given back.
+    pub(crate) static HELD: Cell<isize> = const { Cell::new(0) };
     /// The next allocation is looked at.
     static IS_WATCHED: Cell<bool> = const { Cell::new(false) };
     /// Where it was.
@@ -30,21 +32,28 @@ fn count() {
     }
 }
 
+fn hold(asked: usize, given_back: usize) {
+    HELD.with(|held| held.set(held.get() + asked as isize - given_back as isize));
+}
+
 // SAFETY: every call goes on to the system's allocator as it is; counting allocates only where it was asked to watch, once.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        hold(layout.size(), 0);
         // SAFETY: the caller's promise about `layout` is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        hold(0, layout.size());
         // SAFETY: `pointer` came from `alloc` above, with this layout.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count();
+        hold(size, layout.size());
         // SAFETY: as above.
         unsafe { System.realloc(pointer, layout, size) }
     }
