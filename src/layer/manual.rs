@@ -150,6 +150,7 @@ impl Manual {
             start: Start::Undecided,
             metadata: &begun.scope.metadata,
             missed: 0,
+            missed_links: 0,
             is_lost: true,
             is_hosted: false,
         };

@@ -222,6 +222,7 @@ impl OtlpLayer {
             start: Start::Plain,
             metadata: template.metadata,
             missed: missed(template, attributes),
+            missed_links: 0,
             is_lost: false,
             is_hosted: false,
         };
@@ -267,6 +268,7 @@ impl OtlpLayer {
                     start: Start::Plain,
                     metadata: new.template.metadata,
                     missed: missed(new.template, new.attributes),
+                    missed_links: 0,
                     is_lost: false,
                     is_hosted: false,
                 };
@@ -435,6 +437,7 @@ impl OtlpLayer {
             },
             metadata: new.template.metadata,
             missed: 0,
+            missed_links: 0,
             is_lost: true,
             is_hosted: false,
         };

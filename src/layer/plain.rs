@@ -167,6 +167,7 @@ impl OtlpLayer {
             start: Start::Plain,
             metadata: template.metadata,
             missed: super::open::missed(template, attributes),
+            missed_links: 0,
             is_lost: false,
             is_hosted: false,
         };

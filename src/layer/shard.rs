@@ -58,6 +58,8 @@ pub(super) struct Bare {
     pub(super) metadata: &'static Metadata<'static>,
     /// Attributes that were recorded while nobody wanted them.
     pub(super) missed: u16,
+    /// And links.
+    pub(super) missed_links: u16,
     /// It would be recorded if there were room, and is counted as dropped.
     pub(super) is_lost: bool,
     /// A guest of the layer knows something of it.
@@ -242,6 +244,8 @@ impl Shard {
             metadata: span.metadata,
             missed: u16::try_from(span.written.attributes.saturating_sub(constants))
                 .unwrap_or(u16::MAX),
+            missed_links: u16::try_from(span.links.saturating_add(span.dropped_links))
+                .unwrap_or(u16::MAX),
             is_lost: false,
             is_hosted: span.is_hosted,
         };
@@ -277,6 +281,7 @@ impl Shard {
         match self.make(&opened, record) {
             Some(mut span) => {
                 span.is_hosted = bare.is_hosted;
+                span.dropped_links = bare.missed_links.into();
                 self.insert(id, span);
             }
             None => {

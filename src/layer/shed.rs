@@ -164,6 +164,7 @@ impl OtlpLayer {
             start: Start::Plain,
             metadata: template.metadata,
             missed: 0,
+            missed_links: 0,
             is_lost: true,
             is_hosted: false,
         };

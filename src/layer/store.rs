@@ -380,6 +380,14 @@ impl Store {
         }
     }
 
+    /// Notes that a span that is not recorded was told a link.
+    #[cold]
+    pub(super) fn missed_link(&self, id: u64) {
+        if let Some(bare) = self.hold(id).shard.bare.get_mut(id) {
+            bare.missed_links = bare.missed_links.saturating_add(1);
+        }
+    }
+
     /// Notes that an event of a span was left out.
     pub(super) fn drop_event(&self, id: u64) {
         self.update(id, |span, _| {

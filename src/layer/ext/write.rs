@@ -238,9 +238,12 @@ impl OtlpLayer {
         };
         scratch::with(|scratch| {
             put_link_head(&mut scratch.record, to);
-            self.store.update(id, |span, account| {
+            let put = self.store.update(id, |span, account| {
                 span.put_link(&scratch.record, &self.bounds, account)
             });
+            if put.is_none() {
+                self.store.missed_link(id);
+            }
         });
     }
 
@@ -278,7 +281,10 @@ impl OtlpLayer {
 
     /// The bounds of a link.
     fn link_bounds(&self, id: u64) -> Option<Room> {
-        let bytes = self.room(id)?;
+        let Some(bytes) = self.room(id) else {
+            self.store.missed_link(id);
+            return None;
+        };
         Some(Room {
             processors: self.parts.processors.clone(),
             attributes: self.bounds.attributes_per_link,

@@ -179,3 +179,24 @@ fn a_rate_limit_counts_roots_and_leaves_traces_whole() {
         assert_eq!(of_trace.count(), 3);
     }
 }
+
+#[test]
+fn links_of_a_span_that_is_sampled_only_later_are_counted() {
+    let (layer, pipeline) = Pipeline::new();
+    with_default(
+        &Dispatch::new(tracing_subscriber::registry().with(layer)),
+        || {
+            let other = info_span!("other");
+            let span = info_span!("span");
+            span.follows_from(&other);
+            span.set_parent(caller(0, "")).unwrap();
+            span.follows_from(&other);
+            span.add_link(&caller(1, ""), []);
+            span.set_parent(caller(1, "")).unwrap();
+            span.follows_from(&other);
+        },
+    );
+    let spans = pipeline.spans();
+    let span = spans.named("span");
+    assert_eq!((span.links.len(), span.dropped_links_count), (1, 3));
+}
