@@ -145,6 +145,8 @@ declare! {
         "128", "attributes of an event";
     attributes_per_link: u32 = count("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"),
         "128", "attributes of a link";
+    config_file: String = text("OTEL_CONFIG_FILE"),
+        "", "not read, with a warning: declarative configuration is not supported";
     exception_signal: ExceptionSignal = exception_signal("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"),
         "", "`logs` or `logs/dup`: exceptions become log records, or both; else span events. Not read where the code says `with_events`";
     endpoint: String = text("OTEL_EXPORTER_OTLP_ENDPOINT"),

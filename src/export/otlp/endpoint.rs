@@ -27,6 +27,8 @@ pub(crate) struct Endpoint {
     pub(super) uri: Uri,
     /// As the user wrote it, with whatever was appended and without the query.
     shown: String,
+    /// What of it is not sent, and why.
+    unsent: Option<&'static str>,
 }
 
 /// What to connect to.
@@ -100,8 +102,10 @@ impl Endpoint {
         };
         let path = path(&uri, protocol, written);
         let shows_path = protocol != Protocol::Grpc;
-        Self::new(target, tls, authority.clone(), &path, shows_path)
-            .map_err(|error| wrong(&error.to_string()))
+        let endpoint = Self::new(target, tls, authority.clone(), &path, shows_path)
+            .map_err(|error| wrong(&error.to_string()))?;
+        let unsent = unsent(&uri, protocol, written.whole);
+        Ok(Self { unsent, ..endpoint })
     }
 
     fn unix(path: &str, protocol: Protocol, signal: Signal) -> Option<Self> {
@@ -142,7 +146,13 @@ impl Endpoint {
             tls,
             uri,
             shown,
+            unsent: None,
         })
+    }
+
+    /// What of it, as the user wrote it, is not sent, and why; its text is not in there, since it may be a secret.
+    pub(crate) fn unsent(&self) -> Option<&'static str> {
+        self.unsent
     }
 
     /// Whether what is sent leaves this machine.
@@ -209,6 +219,21 @@ fn path(uri: &Uri, protocol: Protocol, written: Written<'_>) -> String {
             }
         }
         _ => path_of(protocol, written.signal, uri.path()),
+    }
+}
+
+fn unsent(uri: &Uri, protocol: Protocol, whole: bool) -> Option<&'static str> {
+    let has_path = !matches!(uri.path(), "" | "/");
+    let has_query = uri.query().is_some();
+    match protocol {
+        Protocol::Grpc if has_path || has_query => Some(
+            "path and query are not sent: gRPC has a path of its own, and credentials go into headers",
+        ),
+        Protocol::HttpProtobuf | Protocol::HttpJson if has_query && !whole => Some(
+            "the query is not sent, since the signal's path is appended to this base: give each signal its own endpoint, as \
+             OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, or use a header",
+        ),
+        _ => None,
     }
 }
 
@@ -283,6 +308,23 @@ mod tests {
         assert_eq!(url("http://a:4318/", false), "http://a:4318/v1/traces");
         assert_eq!(url("https://a/otlp", false), "https://a/otlp/v1/traces");
         assert_eq!(url("https://a/otlp/", false), "https://a/otlp/v1/traces");
+    }
+
+    #[test]
+    fn what_is_not_sent_is_said_and_not_shown() {
+        let unsent = |text, protocol, whole| {
+            let unsent = parse(text, protocol, whole).unwrap().unsent();
+            assert!(unsent.is_none_or(|why| !why.contains("canary")), "{text}");
+            unsent.is_some()
+        };
+        let (http, grpc) = (Protocol::HttpProtobuf, Protocol::Grpc);
+        assert!(unsent("http://a/x?token=canary", http, false));
+        assert!(!unsent("http://a/x?token=canary", http, true));
+        assert!(!unsent("http://a/x", http, false));
+        assert!(unsent("http://a/canary", grpc, false));
+        assert!(unsent("http://a/?token=canary", grpc, true));
+        assert!(!unsent("http://a/", grpc, false));
+        assert!(!unsent("a:1", grpc, false));
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub trait SpanExt: sealed::Sealed {
     /// more than half of that is used, they are not carried along.
     ///
     /// The sampler is asked again, with this parent. Where it has dropped the span as a root and now does not, the span is recorded from
-    /// here on: fields that it was created with count as dropped. A callsite that declares the field `otel.kind`, as a server's span
+    /// here on: fields that it was created with, and links that it got since, count as dropped, and a status or a name is not kept. A callsite that declares the field `otel.kind`, as a server's span
     /// does, keeps them, since the sampler drops its roots only when they start.
     ///
     /// # Errors

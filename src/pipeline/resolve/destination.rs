@@ -141,7 +141,10 @@ fn endpoint(
             whole,
             insecure: insecure.value,
         };
-        match (parse(written, protocol, setting.origin), setting.origin) {
+        match (
+            parse(written, protocol, setting.origin, explained),
+            setting.origin,
+        ) {
             (Ok(endpoint), origin) => {
                 explained.state("endpoint", &endpoint, origin);
                 explained.settle("insecure", insecure);
@@ -162,10 +165,18 @@ fn insecure(code: &Wanted, environment: &OfSignal) -> Setting<bool> {
     Setting::resolve(code.insecure, method, environment.insecure, false)
 }
 
-fn parse(written: Written<'_>, protocol: Protocol, origin: Origin) -> Result<Endpoint, Error> {
+fn parse(
+    written: Written<'_>,
+    protocol: Protocol,
+    origin: Origin,
+    explained: &mut Explanation,
+) -> Result<Endpoint, Error> {
     let endpoint = Endpoint::parse(written, protocol)?;
     let built_in = !endpoint.is_encrypted() || cfg!(feature = "tls");
     require(built_in, "tls", "https", origin)?;
+    if let Some(why) = endpoint.unsent() {
+        explained.warn(format!("{origin}: of the endpoint {endpoint}, {why}"));
+    }
     Ok(endpoint)
 }
 
@@ -191,7 +202,7 @@ fn further_endpoints(
             whole: false,
             insecure: insecure(code, environment).value,
         };
-        let endpoint = parse(written, protocol, Origin::Code(METHOD))?;
+        let endpoint = parse(written, protocol, Origin::Code(METHOD), explained)?;
         explained.state("endpoint", &endpoint, Origin::Code(METHOD));
         endpoints.push(endpoint);
     }

@@ -50,6 +50,11 @@ pub(super) fn plan(
 ) -> Result<Plan, Error> {
     let explained = &mut explanation;
     let default = Config::default();
+    if let Some(Setting { value, origin }) = &environment.config_file {
+        explained.warn(format!(
+            "{origin}={value:?} is not read: expected settings in code, or in the variables that the documentation lists"
+        ));
+    }
     let resource = resource::of_process(builder.resource, environment, explained)?;
     let memory = Setting::of_code(builder.memory, "Builder::with_memory_limit", default.memory);
     let concurrency = Setting::of_code(builder.concurrency, CONCURRENCY, default.concurrency);

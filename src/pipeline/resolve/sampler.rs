@@ -59,7 +59,7 @@ fn of_environment(
         }
     };
     let Some(Setting { value, origin }) = environment.sampler else {
-        ignored("expected OTEL_TRACES_SAMPLER beside it".to_owned());
+        ignored("expected OTEL_TRACES_SAMPLER with the name of a sampler beside it".to_owned());
         return None;
     };
     let ratio = argument.and_then(|argument| read_ratio(argument));

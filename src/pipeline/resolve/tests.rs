@@ -201,6 +201,17 @@ fn spec_10_37_no_exporter_is_none_unless_the_code_names_one() {
     }
 }
 
+/// What would decide about everything else is not passed over in silence.
+#[test]
+fn spec_10_45_a_file_of_settings_is_not_read_and_that_is_said() {
+    let plan = with(layer(), &[("OTEL_CONFIG_FILE", "/etc/otel.yaml")]);
+    let warnings = plan.explanation.warnings();
+    assert!(
+        warnings.len() == 1 && warnings[0].starts_with("OTEL_CONFIG_FILE=\"/etc/otel.yaml\" is"),
+        "{warnings:?}"
+    );
+}
+
 /// The sampler's line of the explanation, and the warnings.
 fn sampled_by(builder: Builder, pairs: &[(&str, &str)]) -> (String, Vec<String>) {
     let plan = with(builder, pairs);
