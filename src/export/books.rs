@@ -33,6 +33,7 @@ impl Books {
     /// The exporter goes, and these were not delivered.
     pub(super) fn left_behind(&self, records: u64) {
         self.ledger.dropped(DropReason::Shutdown, records);
+        self.voice.left_behind(records);
         self.holds(0, 0);
     }
 

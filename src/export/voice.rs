@@ -80,6 +80,19 @@ impl Voice {
         self.lost(ProblemKind::Dropped, records, why);
     }
 
+    /// The exporter goes. People are told by who ended it.
+    pub(super) fn left_behind(&self, records: u64) {
+        if records > 0 {
+            let why = "the pipeline was shut down before they were delivered";
+            self.call(&Problem::new(
+                &self.origin,
+                ProblemKind::Dropped,
+                records,
+                why,
+            ));
+        }
+    }
+
     /// All was taken, and the collector has something to say.
     pub(super) fn warned(&mut self, why: &str) {
         self.lost(ProblemKind::Warning, 0, why);

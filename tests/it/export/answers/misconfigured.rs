@@ -51,8 +51,9 @@ fn what_is_held_over_a_mistake_in_the_configuration_arrives_when_that_is_mended(
 
 #[test]
 fn what_is_held_and_never_mended_is_dropped_at_the_end() {
+    let heard = Heard::default();
     let rig = rig(Protocol::HttpProtobuf, |builder| {
-        builder.with_hold_on_config_error(true)
+        heard.listen(builder.with_hold_on_config_error(true))
     });
     rig.collector.always(Manner::Say(Answer::http(401)));
     rig.record(5);
@@ -61,6 +62,11 @@ fn what_is_held_and_never_mended_is_dropped_at_the_end() {
     let (collector, stats) = rig.end();
     assert_eq!(stats.dropped_for(DropReason::Shutdown), 5, "{stats}");
     assert_eq!(collector.look(|log| log.requests.len()), 1);
+    let heard = heard.all();
+    let last = heard
+        .last()
+        .map(|problem| (problem.kind(), problem.records()));
+    assert_eq!(last, Some((ProblemKind::Dropped, 5)), "{heard:?}");
 }
 
 #[test]
