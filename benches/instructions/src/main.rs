@@ -104,6 +104,7 @@ const SETTINGS: &[Setting] = &[
         units: &[
             ("a root that is not sampled", empty_span),
             ("a request that is not sampled", request),
+            ("a root with its kind that is not sampled", server),
         ],
     },
     Setting {
@@ -149,6 +150,10 @@ fn without_activation(builder: Builder) -> Builder {
 
 fn empty_span(_: i64) {
     let _span = info_span!("empty").entered();
+}
+
+fn server(_: i64) {
+    let _span = info_span!("server", otel.kind = "server").entered();
 }
 
 fn request(number: i64) {
