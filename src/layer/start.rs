@@ -17,7 +17,7 @@ use super::store::Settled;
 use super::written::Written;
 use crate::context::{Context, SpanContext, TraceFlags};
 use crate::error::Error;
-use crate::proto::trace::{self, HAS_IS_REMOTE, IS_REMOTE, Ids, RANDOM, SAMPLED};
+use crate::proto::trace::{self, HAS_IS_REMOTE, IS_REMOTE, Ids, RANDOM, SAMPLED, TRACE_FLAGS};
 use crate::sampler::{Candidate, Decision, Parent, Sampling};
 use crate::stats::DropReason;
 
@@ -39,9 +39,6 @@ fn below(place: &Place, parent: &SpanContext, shed: u32) -> Place {
         ..*place
     }
 }
-
-/// The bits of Span.flags that are the trace's flags.
-const TRACE_FLAGS: u32 = 0xFF;
 
 impl OtlpLayer {
     /// A span is entered that may not have started.

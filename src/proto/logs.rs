@@ -25,9 +25,6 @@ const OBSERVED_TIME: u8 = tag(11, FIXED64);
 /// "A unique identifier of event category/type."
 const EVENT_NAME: u8 = tag(12, LEN);
 
-/// "Bits 0-7 are used for trace flags"; what stands above in a span's flags is about its parent.
-const TRACE_FLAGS: u32 = 0xFF;
-
 /// Both times: the record is observed when it happens.
 #[inline]
 pub(crate) fn put_times(out: &mut Vec<u8>, time: u64) {
@@ -59,7 +56,7 @@ pub(crate) fn put_ids(out: &mut Vec<u8>, ids: &Ids) {
     head[18..20].copy_from_slice(&[SPAN_ID, 8]);
     head[20..28].copy_from_slice(&span.to_bytes());
     head[28] = FLAGS;
-    let flags = flags & TRACE_FLAGS;
+    let flags = flags & trace::TRACE_FLAGS;
     head[29..].copy_from_slice(&flags.to_le_bytes());
     out.extend_from_slice(&head);
     if flags == 0 {

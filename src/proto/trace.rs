@@ -51,6 +51,9 @@ pub(crate) const HAS_IS_REMOTE: u32 = 0x100;
 pub(crate) const IS_REMOTE: u32 = 0x200;
 /// The sampled flag of W3C Trace Context.
 pub(crate) const SAMPLED: u32 = 0x01;
+/// The bits of Span.flags and LogRecord.flags that are the trace's flags: "Bits 0-7 are used for trace flags"; what stands above in a
+/// span's is about its parent.
+pub(crate) const TRACE_FLAGS: u32 = 0xFF;
 /// The random-trace-id flag of W3C Trace Context level 2.
 pub(crate) const RANDOM: u32 = 0x02;
 
