@@ -269,15 +269,17 @@ impl Shard {
         self.take_held(root)
     }
 
-    /// Forgets the traces of which it has been known so long that they are kept.
-    pub(super) fn forget_kept(&mut self, latest: u64, room: &Room) {
+    /// Forgets the traces of which it has been known so long that they are kept; returns how many bytes that gave back.
+    pub(super) fn forget_kept(&mut self, latest: u64, room: &Room) -> usize {
+        let mut freed = 0;
         while let Some((since, root)) = self
             .kept
             .first(|since, root| kept_since(&self.traces, root) == Some(since))
             && since <= latest
         {
-            self.forget(root, room);
+            freed += FIXED * usize::from(self.forget(root, room));
         }
+        freed
     }
 
     /// Takes the memory of a trace back that was decided about.
@@ -289,6 +291,11 @@ impl Shard {
         } else {
             discard(trace, room);
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn knows_kept(&self, root: u64) -> bool {
+        kept_since(&self.traces, root).is_some()
     }
 
     /// Gives back what is kept for later; returns how much it was.

@@ -217,7 +217,9 @@ impl Model {
             let is_slow = now - held.since > SLOW;
             self.decide(held, is_slow);
         }
-        self.kept.retain(|_, since| !is_over(*since));
+        if close {
+            self.kept.clear();
+        }
     }
 
     fn waiting(&self) -> u64 {
@@ -295,6 +297,11 @@ fn check(steps: &[Step], tail: &Tail) -> Result<bool, TestCaseError> {
         });
         exported.append(&mut rig.exported());
         let dropped = rig.stats().dropped_for(DropReason::TailOverflow);
+        // Where room was made, what has been known for long is forgotten.
+        let knows = |other: &u64| *other == root || rig.traces.knows_kept(id(*other));
+        model
+            .kept
+            .retain(|other, since| now - *since < MAX_AGE || knows(other));
         if !is_root && model.needs_room(root, is_wanted) {
             has_overflowed |= model.overflow(now, dropped, &exported_early(&exported, &model));
         }
@@ -520,6 +527,38 @@ fn only_what_has_been_held_long_enough_is_decided_about() {
     end(4, 20, false, true);
     end(5, 21, false, false);
     rig.traces.sweep(20 + MAX_AGE, false);
+    // What is known to be kept stays so until its root ends.
     end(6, 22 + MAX_AGE, false, false);
-    assert_eq!((rig.exported(), rig.traces.held()), ([4, 5].into(), 1));
+    end(7, 23 + MAX_AGE, true, false);
+    assert_eq!(
+        (rig.exported(), rig.traces.held()),
+        ([4, 5, 6, 7].into(), 0)
+    );
+}
+
+/// Roots that never end do not take the room for ever.
+#[test]
+fn what_is_known_to_be_kept_gives_way_where_there_is_no_room() {
+    let rig = Rig::new(&tail().with_max_bytes(64 << 10));
+    for number in 0..5_000 {
+        let message = message(number, 20);
+        rig.end(&Ended {
+            root: id(number),
+            is_root: false,
+            is_wanted: true,
+            now: number,
+            record: record(&message),
+        });
+        rig.exported();
+    }
+    assert!(rig.traces.used() <= rig.traces.limit());
+    let message = message(5_000, 1_500);
+    rig.end(&Ended {
+        root: id(9_000),
+        is_root: false,
+        is_wanted: false,
+        now: 5_001,
+        record: record(&message),
+    });
+    assert_eq!((rig.traces.held(), rig.stats().dropped()), (1, 0));
 }

@@ -155,7 +155,9 @@ impl Traces {
             {
                 let mut shard = lock(shard);
                 shard.is_closed |= close;
-                shard.forget_kept(latest, &self.room);
+                if close {
+                    shard.forget_kept(latest, &self.room);
+                }
             }
             while let Some(trace) = self.take_oldest(shard, latest) {
                 if self.judge.is_slow(now.saturating_sub(trace.since)) {
@@ -184,10 +186,18 @@ impl Traces {
         self.stream.ledger.refuse(DropReason::TailOverflow);
     }
 
-    /// Decides about the oldest traces, by what is known. `false`: none is held.
+    /// Decides about the oldest traces, by what is known. `false`: nothing is there to be made free.
     fn make_room(&self, now: u64) -> bool {
+        let forget = |latest| -> usize {
+            let shards = self.shards.iter();
+            shards
+                .map(|shard| lock(shard).forget_kept(latest, &self.room))
+                .sum()
+        };
         let trim = |shard: &CachePadded<Mutex<Shard>>| lock(shard).trim(&self.room);
         let mut freed: usize = self.shards.iter().map(trim).sum();
+        // Of a root that never ends it would be known for ever.
+        freed += forget(now.saturating_sub(self.max_age));
         while freed < self.room.limit() / FREED
             && let Some(trace) = self.take_oldest_of_all()
         {
@@ -200,6 +210,9 @@ impl Traces {
                     .refuse_all(DropReason::TailOverflow, trace.len());
             }
             discard(trace, &self.room);
+        }
+        if freed == 0 {
+            freed = forget(u64::MAX);
         }
         freed > 0
     }
@@ -235,6 +248,10 @@ impl Traces {
 
     pub(super) fn limit(&self) -> usize {
         self.room.limit()
+    }
+
+    pub(super) fn knows_kept(&self, root: u64) -> bool {
+        lock(self.shard(root)).knows_kept(root)
     }
 
     pub(super) fn trim(&self) {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tracing::field::Empty;
 use tracing::{Dispatch, Span, debug_span, error, info, info_span};
 use tracing_otlp::{
-    Builder, DropReason, Errors, Processor, Record, Rule, Sampler, SpanContext, SpanExt, SpanId,
-    SpanKind, Stats, Status, Tail, TraceFlags, TraceId, TraceState,
+    Batch, Builder, DropReason, Errors, Processor, Record, Rule, Sampler, SpanContext, SpanExt,
+    SpanId, SpanKind, Stats, Status, Tail, TraceFlags, TraceId, TraceState,
 };
 use tracing_subscriber::prelude::*;
 
@@ -339,6 +339,22 @@ fn a_hidden_span_passes_its_trace_on() {
         });
     });
     assert_kept(&pipeline.shut_down(), &["root", "first", "inner"]);
+}
+
+/// "As soon as one of these is known, what is held of the trace goes to the exporter, and so does what ends later."
+#[test]
+fn a_trace_that_failed_early_is_kept_in_whole_however_long_it_goes_on() {
+    let tail = Tail::default().with_max_age(Duration::from_millis(20));
+    let batch = Batch::default().with_interval(Duration::from_millis(10));
+    let settings = |builder: Builder| builder.with_tail_sampling(tail).with_batch(batch);
+    let outcome = sample_with(settings, |_| {
+        info_span!("root").in_scope(|| {
+            info_span!("failed").in_scope(|| error!("it failed"));
+            thread::sleep(Duration::from_millis(500));
+            drop(info_span!("late"));
+        });
+    });
+    assert_kept(&outcome, &["root", "failed", "late"]);
 }
 
 /// Many threads work on traces of each other's, half of which fail somewhere.
