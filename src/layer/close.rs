@@ -4,15 +4,16 @@ use tracing_core::field::Field;
 
 use super::OtlpLayer;
 use super::activity::{Activity, KEYS};
+use super::event::Ancestors;
 use super::failure::Failure;
-use super::scratch;
+use super::scratch::{self, Scratch};
 use super::shard::Account;
 use super::span::OpenSpan;
 use super::store::Closed;
 use super::tail::Decided;
 use crate::model::Value;
 use crate::proto::common;
-use crate::proto::trace;
+use crate::proto::trace::{self, Ids};
 use crate::queue::{self, Scope};
 
 impl OtlpLayer {
@@ -45,7 +46,7 @@ impl OtlpLayer {
 
     /// A panic leaves the span.
     #[cold]
-    pub(super) fn unwound(&self, id: u64) {
+    pub(super) fn unwound(&self, id: u64, ancestors: &Ancestors<'_>) {
         if !self.config.errors.panics {
             if self.parts.holder.is_on() {
                 self.store.update(id, |span, _| span.member.fail());
@@ -57,17 +58,32 @@ impl OtlpLayer {
                 self.fail(span, &Failure::PANIC, account);
                 let template = self.templates.get(span.metadata);
                 let now = self.parts.clock.at(span.place.epoch);
-                if self.config.errors.exceptions && template.has_span_event() {
-                    self.put_panic_event(&mut scratch.record, now);
-                    span.put_event(&scratch.record, &self.bounds, account);
-                }
                 (template, span.place.ids, now)
             });
             if let Some((template, ids, now)) = told
                 && self.config.errors.exceptions
             {
-                scratch.record.clear();
-                self.log_panic(template, &ids, now, scratch);
+                if template.has_span_event() {
+                    self.add_panic_event(id, &ids, now, scratch);
+                    scratch.record.clear();
+                }
+                self.log_panic(template, id, ancestors, &ids, now, scratch);
+            }
+        });
+    }
+
+    /// Adds the exception event of a panic, if the processors let it pass.
+    fn add_panic_event(&self, id: u64, ids: &Ids, time: u64, scratch: &mut Scratch) {
+        let mut written = self.put_panic_event(&mut scratch.record, time);
+        let bytes = self.event_bounds.bytes;
+        let is_kept = self.end_event(None, ids, bytes, &mut written, scratch);
+        trace::put_event_dropped(&mut scratch.record, written.dropped);
+        self.truncated(written.truncated);
+        self.store.update(id, |span, account| {
+            if is_kept {
+                span.put_event(&scratch.record, &self.bounds, account);
+            } else {
+                span.written.discarded = span.written.discarded.saturating_add(1);
             }
         });
     }

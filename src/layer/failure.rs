@@ -4,7 +4,7 @@ use super::OtlpLayer;
 use super::scratch::Noted;
 use super::shard::Account;
 use super::span::{OpenSpan, SpanBounds};
-use super::written::ErrorType;
+use super::written::{ErrorType, Written};
 use crate::config::Errors;
 use crate::proto::common::{self, ERROR_TYPE, EXCEPTION_MESSAGE, EXCEPTION_TYPE};
 use crate::proto::trace::{self, Code};
@@ -62,18 +62,23 @@ impl OtlpLayer {
         }
     }
 
-    /// Appends the exception event of a panic, as far as its limits go: "the name of the event MUST be `exception`".
-    pub(super) fn put_panic_event(&self, out: &mut Vec<u8>, time: u64) {
+    /// Writes the exception event of a panic but for its counts, as far as its limits go: "the name of the event MUST be `exception`".
+    pub(super) fn put_panic_event(&self, out: &mut Vec<u8>, time: u64) -> Written {
         trace::put_event_time(out, time);
         let (most, length) = (self.event_bounds.attributes, self.bounds.value.length);
-        let dropped = put_panic_attributes(out, trace::EVENT_ATTRIBUTE, most, length);
+        let written = put_panic_attributes(out, trace::EVENT_ATTRIBUTE, most, length);
         trace::put_event_name(out, "exception");
-        trace::put_event_dropped(out, dropped);
+        written
     }
 }
 
-/// The attributes of a panic, at most so many and of so many characters each. Returns how many were left out.
-pub(super) fn put_panic_attributes(out: &mut Vec<u8>, tag: u8, most: u32, length: usize) -> u32 {
+/// The attributes of a panic, at most so many and of so many characters each.
+pub(super) fn put_panic_attributes(
+    out: &mut Vec<u8>,
+    tag: u8,
+    most: u32,
+    length: usize,
+) -> Written {
     const MESSAGE: &str = "the thread panicked while the span was entered";
     let attributes = [
         (EXCEPTION_TYPE, Failure::PANIC.error_type),
@@ -84,7 +89,11 @@ pub(super) fn put_panic_attributes(out: &mut Vec<u8>, tag: u8, most: u32, length
     for (key, text) in attributes.into_iter().take(kept) {
         common::put_text_at(out, tag, key, beginning(text, length));
     }
-    dropped
+    Written {
+        attributes: kept as u32,
+        dropped,
+        ..Written::default()
+    }
 }
 
 impl OpenSpan {
@@ -139,7 +148,8 @@ mod tests {
         let builder = crate::layer().with_transport(InMemory::new());
         let (layer, _guard) = builder.with_limits(limits).build().unwrap();
         let mut out = Vec::new();
-        layer.put_panic_event(&mut out, 7);
+        let written = layer.put_panic_event(&mut out, 7);
+        crate::proto::trace::put_event_dropped(&mut out, written.dropped);
         let event = Event::decode(&out[..]).unwrap();
         assert_eq!(event.encoded_len(), out.len());
         let attributes = event.attributes.into_iter().map(|pair| {

@@ -486,12 +486,14 @@ where
     }
 
     #[inline]
-    fn on_exit(&self, id: &Id, _: Context<'_, S>) {
+    fn on_exit(&self, id: &Id, context: Context<'_, S>) {
         if self.mirror.is_trusted() {
             self.mirror.exit(id.into_u64());
         }
         if panics::unwinds(id.into_u64()) {
-            self.unwound(id.into_u64());
+            let ancestors =
+                |id, see: &mut dyn FnMut(u64)| registry::each_ancestor(id, &context, see);
+            self.unwound(id.into_u64(), &ancestors);
         }
         if self.watches {
             self.note_exit(id.into_u64());

@@ -4,12 +4,12 @@ mod span_fields;
 
 use std::sync::Arc;
 
-use tracing_core::{Event, Level};
+use tracing_core::{Event, Level, Metadata};
 
 pub(super) use self::span_fields::SpanFields;
 use super::OtlpLayer;
 use super::callsite::Template;
-use super::event::Happening;
+use super::event::{Ancestors, Happening};
 use super::failure::put_panic_attributes;
 use super::processor::{Draft, Form};
 use super::route::Route;
@@ -142,7 +142,8 @@ impl OtlpLayer {
         }
         let is_exception = scratch.noted.is_exception && self.config.errors.exceptions;
         logs.put_name(template, written, is_exception, scratch);
-        let is_kept = self.keeps_log(logs, template, &happening.place.ids, written, scratch);
+        let metadata = Some(template.metadata);
+        let is_kept = self.keeps_log(logs, metadata, &happening.place.ids, written, scratch);
         if is_kept {
             logs.count(written, &mut scratch.record);
             logs.charge(&scratch.record);
@@ -163,7 +164,7 @@ impl OtlpLayer {
     fn keeps_log(
         &self,
         logs: &Logs,
-        template: &Template,
+        metadata: Option<&'static Metadata<'static>>,
         ids: &Ids,
         written: &mut Written,
         scratch: &mut Scratch,
@@ -174,7 +175,7 @@ impl OtlpLayer {
         let Scratch { record, spare, .. } = scratch;
         let is_kept = processors.end(Draft {
             form: Form::LOG,
-            metadata: Some(template.metadata),
+            metadata,
             ids: *ids,
             end: None,
             message: record,
@@ -192,6 +193,8 @@ impl OtlpLayer {
     pub(super) fn log_panic(
         &self,
         of_span: &Template,
+        id: u64,
+        ancestors: &Ancestors<'_>,
         ids: &Ids,
         time: u64,
         scratch: &mut Scratch,
@@ -206,9 +209,19 @@ impl OtlpLayer {
         logs::put_ids(record, ids);
         logs::put_severity(record, Severity::ERROR, Level::ERROR.as_str());
         let (most, length) = (logs.bounds.attributes, logs.value.length);
-        let dropped = put_panic_attributes(record, logs::LOG_ATTRIBUTE, most, length);
-        logs::put_event_name(record, EXCEPTION);
-        logs.count_dropped(dropped, record);
+        let mut written = put_panic_attributes(record, logs::LOG_ATTRIBUTE, most, length);
+        if let Some(wanted) = &logs.span_fields {
+            ancestors(id, &mut |id| {
+                self.add_span_fields(logs, wanted, id, &mut written, scratch)
+            });
+        }
+        logs::put_event_name(&mut scratch.record, EXCEPTION);
+        written.name = true;
+        if !self.keeps_log(logs, None, ids, &mut written, scratch) {
+            return logs.stream.ledger.refuse(DropReason::Processor);
+        }
+        let record = &mut scratch.record;
+        logs.count(&written, record);
         logs.charge(record);
         logs.append(of_span.target, record);
     }
