@@ -169,7 +169,19 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
         if !self.quick(field, |out, prefix| {
             common::put_int_medium(out, prefix, value)
         }) {
-            self.attribute(field, |out, prefix| common::put_int(out, prefix, value));
+            self.any_int(field, value);
+        }
+    }
+
+    /// The class of an error may be a number, such as HTTP's status code; it is a text (semantic conventions, `error.type`).
+    #[cold]
+    #[inline(never)]
+    fn any_int(&mut self, field: &Field, value: i64) {
+        match self.known(field) {
+            Some(known) if known.role == Role::ErrorType => {
+                self.slowly(|fields| fields.note(known, &value.to_string()));
+            }
+            _ => self.attribute(field, |out, prefix| common::put_int(out, prefix, value)),
         }
     }
 
@@ -211,7 +223,10 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
     fn decimal(&mut self, field: &Field, value: &impl ToString) {
         self.slowly(|fields| {
             if let Some(known) = fields.known(field) {
-                fields.put_attribute_text(known, &value.to_string());
+                match known.role {
+                    Role::ErrorType => fields.note(known, &value.to_string()),
+                    _ => fields.put_attribute_text(known, &value.to_string()),
+                }
             }
         });
     }

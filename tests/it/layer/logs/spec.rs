@@ -42,6 +42,18 @@ fn spec_8_2_the_message_is_the_body() {
     assert!(log.body.is_none() && log.value("c") == int(3));
 }
 
+/// `error.type` is a text, of HTTP the status code.
+#[test]
+fn spec_7_7_the_class_of_an_error_may_be_given_by_its_number() {
+    for events in [Events::SpanEvents, Events::Logs] {
+        let settings = |builder: tracing_otlp::Builder| builder.with_events(events);
+        let (spans, _) = exported_with(settings, || {
+            info_span!("span").in_scope(|| error!(error.type = 404, "not found"));
+        });
+        assert_eq!(spans.named("span").value("error.type"), text("404"));
+    }
+}
+
 #[test]
 fn spec_8_2_the_last_of_two_messages_is_the_body() {
     let (_, logs) = logged(|| info!(message = "first", "second"));

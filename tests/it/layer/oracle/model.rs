@@ -518,9 +518,9 @@ fn event(shape: &Shape, settings: &Settings, values: &Values) -> (Event, Failure
                     attributes.set_sources("error", sources, derives);
                 }
             }
-            ("error.type", Some(known)) if reads_errors => {
-                failure.error_type = known.to_owned();
-                attributes.set(field, text(known));
+            ("error.type", _) if reads_errors && let Some(known) = value.class() => {
+                attributes.set(field, text(&known));
+                failure.error_type = known;
             }
             ("exception.type", Some(known)) if reads_errors => {
                 if failure.error_type.is_empty() {

@@ -67,6 +67,19 @@ impl Plain {
     }
 }
 
+impl Plain {
+    /// What the class of an error takes of it: integers too.
+    pub(super) fn class(&self) -> Option<String> {
+        match self {
+            Self::I64(value) => Some(value.to_string()),
+            Self::U64(value) => Some(value.to_string()),
+            Self::I128(value) => Some(value.to_string()),
+            Self::U128(value) => Some(value.to_string()),
+            other => other.text().map(str::to_owned),
+        }
+    }
+}
+
 fn wide(value: impl TryInto<i64> + ToString + Copy) -> Option<Decoded> {
     value.try_into().map_or(text(value.to_string()), int)
 }
