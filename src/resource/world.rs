@@ -38,6 +38,17 @@ impl World {
         }
     }
 
+    /// These variables, and nothing else.
+    #[cfg(test)]
+    pub(crate) fn of_variables(variables: &[(&str, &str)]) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self {
+            root: PathBuf::from("/nowhere"),
+            variables: variables.iter().map(owned).collect(),
+            executable: None,
+        }
+    }
+
     /// The name of the executable's file.
     pub(crate) fn executable_name(&self) -> Option<String> {
         let path = self.executable_path()?;

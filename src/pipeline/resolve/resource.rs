@@ -40,8 +40,11 @@ fn describe(
     for detector in &code.detectors {
         for (key, value) in detector.detect(world) {
             let origin = Origin::Detector(detector.origin());
-            merged.update(key.to_owned(), value, origin);
             found = Some(origin);
+            // What it has to say is there already, or another one knows better.
+            if *detector != Detector::Service {
+                merged.update(key.to_owned(), value, origin);
+            }
         }
     }
     surround(environment, &mut merged);

@@ -159,6 +159,24 @@ fn spec_9_10_a_detector_that_finds_something_sets_the_schema() {
     assert_eq!(of(&[Detector::Aws, Detector::Service], &[]), SCHEMA_URL);
 }
 
+/// "A resource always has these; the detector adds nothing but the schema URL."
+#[test]
+fn the_service_detector_takes_no_name_away_that_another_detector_knows() {
+    let world = World::of_variables(&[("WEBSITE_SITE_NAME", "shop")]);
+    for detectors in [
+        [Detector::Service, Detector::Azure],
+        [Detector::Azure, Detector::Service],
+    ] {
+        let said = Described {
+            detectors: detectors.to_vec(),
+            ..Described::default()
+        };
+        let mut explained = Explanation::default();
+        let resource = describe(said, &environment(&[]), &world, &mut explained).unwrap();
+        assert_eq!(value(&resource, "service.name"), Some("shop"));
+    }
+}
+
 #[test]
 fn spec_9_9_another_schema_than_the_detectors_is_an_error_that_names_both() {
     let other = "https://opentelemetry.io/schemas/1.0.0";
