@@ -20,6 +20,7 @@ use crate::proto::common::{self, Prefix};
 use crate::proto::logs;
 use crate::proto::trace::{self, Code};
 use crate::proto::value::beginning;
+use crate::proto::wire;
 
 /// One field of a late `record`, which is merged into its span under the span's lock.
 #[derive(Clone, Copy, Debug)]
@@ -126,12 +127,29 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
     #[inline(never)]
     fn attribute(&mut self, field: &Field, write: impl FnOnce(&mut Vec<u8>, &Prefix)) {
         self.slowly(|fields| {
-            if let Some(known) = fields.known(field)
-                && fields.begin(known)
-            {
+            let Some(known) = fields.known(field) else {
+                return;
+            };
+            if known.role == Role::Body {
+                fields.any_body(known, |out| write(out, &known.prefix));
+            } else if fields.begin(known) {
                 write(&mut fields.scratch.record, &known.prefix);
             }
         });
+    }
+
+    /// A body that is no text: "a body is of type any", and no attribute. `write` writes it as one.
+    fn any_body(&mut self, known: &Known, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut attribute = Vec::new();
+        write(&mut attribute);
+        let Some(pair) = wire::fields(&attribute, known.prefix.tag()).next() else {
+            return;
+        };
+        // A `KeyValue`'s value is what a body is.
+        if let Some(value) = wire::fields(pair, common::VALUE).next() {
+            self.body(known);
+            wire::put_len(&mut self.scratch.record, logs::BODY, value);
+        }
     }
 
     /// Makes way for an attribute; `false` when it is not to be written.
@@ -224,6 +242,7 @@ impl<'a, const LATE: bool> Fields<'a, LATE> {
         self.slowly(|fields| {
             if let Some(known) = fields.known(field) {
                 match known.role {
+                    Role::Body => fields.special(known, &value.to_string()),
                     Role::ErrorType => fields.note(known, &value.to_string()),
                     _ => fields.put_attribute_text(known, &value.to_string()),
                 }
@@ -502,7 +521,13 @@ impl<const LATE: bool> Visit for Fields<'_, LATE> {
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        let most = self.room().min(self.template.value_length);
+        // A body has no limits of attributes.
+        let known = self.known(field);
+        let length = match known.is_some_and(|known| known.role == Role::Body) {
+            true => usize::MAX,
+            false => self.template.value_length,
+        };
+        let most = self.room().min(length);
         self.count_cut(value.len() > most);
         let value = value.get(..most).unwrap_or(value);
         self.attribute(field, |out, prefix| common::put_bytes(out, prefix, value));

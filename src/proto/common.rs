@@ -8,7 +8,7 @@ use super::wire::{
 
 /// KeyValue.key and KeyValue.value.
 pub(super) const KEY: u8 = tag(1, LEN);
-pub(super) const VALUE: u8 = tag(2, LEN);
+pub(crate) const VALUE: u8 = tag(2, LEN);
 
 /// AnyValue: "The value is one of the listed fields. It is valid for all values to be unspecified."
 pub(super) const STRING_VALUE: u8 = tag(1, LEN);

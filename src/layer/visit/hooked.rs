@@ -7,6 +7,7 @@ use std::fmt;
 use tracing_core::field::{Field, Visit};
 
 use super::Fields;
+use crate::layer::callsite::Role;
 use crate::layer::processor::{OVERRUN, Processors};
 use crate::layer::user::{self, Most};
 use crate::model::Value;
@@ -24,7 +25,7 @@ impl<const LATE: bool> Sink for Fields<'_, LATE> {
             let Some(known) = fields.known(field) else {
                 return;
             };
-            if !fields.begin(known) {
+            if known.role != Role::Body && !fields.begin(known) {
                 return;
             }
             let bounds = ValueBounds {
@@ -32,7 +33,13 @@ impl<const LATE: bool> Sink for Fields<'_, LATE> {
                 bytes: fields.room(),
                 ..ValueBounds::default()
             };
-            let (tag, record) = (known.prefix.tag(), &mut fields.scratch.record);
+            let tag = known.prefix.tag();
+            if known.role == Role::Body {
+                return fields.any_body(known, |out| {
+                    value::put_attribute(out, tag, field.name(), value, &bounds);
+                });
+            }
+            let record = &mut fields.scratch.record;
             let is_cut = value::put_attribute(record, tag, field.name(), value, &bounds);
             fields.count_cut(is_cut);
         });

@@ -42,6 +42,28 @@ fn spec_8_2_the_message_is_the_body() {
     assert!(log.body.is_none() && log.value("c") == int(3));
 }
 
+#[test]
+fn spec_8_2_the_body_is_of_any_type() {
+    use opentelemetry_proto::tonic::common::v1::any_value::Value;
+    let (_, logs) = logged(|| {
+        info!(message = 5);
+        info!(message = true);
+        info!(message = 1.5);
+        info!(message = &b"abc"[..]);
+        info!(message = u128::MAX);
+    });
+    let found = logs.iter().map(|log| log.body.clone()?.value);
+    let expected = [
+        Value::IntValue(5),
+        Value::BoolValue(true),
+        Value::DoubleValue(1.5),
+        Value::BytesValue(b"abc".to_vec()),
+        Value::StringValue(u128::MAX.to_string()),
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), expected.map(Some));
+    assert!(logs.iter().all(|log| log.own_keys().is_empty()));
+}
+
 /// `error.type` is a text, of HTTP the status code.
 #[test]
 fn spec_7_7_the_class_of_an_error_may_be_given_by_its_number() {
