@@ -359,7 +359,9 @@ impl Builder<'_> {
 
     fn field(&self, field: &Field) -> Known {
         let mut name = field.name();
-        if self.is_foreign {
+        // What has no template of its own target's says it as an attribute.
+        let is_of_any = name == log_crate::TARGET && self.target == self.metadata.target();
+        if self.is_foreign && !is_of_any {
             name = log_crate::key(name, self.config.location);
         }
         Known {

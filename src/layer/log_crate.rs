@@ -15,7 +15,7 @@ use super::callsite::Template;
 use super::templates::Templates;
 use crate::sync::lock;
 
-const TARGET: &str = "log.target";
+pub(super) const TARGET: &str = "log.target";
 
 /// As many targets are kept, and each of so many bytes at most: 1 MiB in all.
 const MOST: usize = 4096;

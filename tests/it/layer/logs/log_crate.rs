@@ -102,3 +102,16 @@ fn targets_without_end_do_no_harm() {
     assert!((1_000..=2_048).contains(&own.count()));
     assert_eq!(logs.of("long").scope, "log");
 }
+
+/// A scope's name is kept for as long as the process lives, so not each is; what is not is still told.
+#[test]
+fn a_target_that_is_too_long_for_a_scope_is_an_attribute() {
+    let long = "x".repeat(300);
+    let (spans, logs) = exported_with(both, || {
+        let _span = info_span!("span").entered();
+        log(Level::Warn, &long, "hello");
+    });
+    assert_eq!(logs.only().value("log.target"), text(&long));
+    let event = spans.only().event("hello");
+    assert_eq!(event.value("log.target"), text(&long));
+}
