@@ -109,7 +109,8 @@ impl Limits {
     /// Levels of arrays and maps in each other, 1 to 128, of which the attribute's own value is the first; what lies deeper
     /// becomes an empty value. Default 64.
     ///
-    /// Decoders that take no more than 100 messages in each other, such as prost's, read 31 levels of maps.
+    /// Decoders that take no more than 100 messages in each other, such as prost's, read 31 levels of maps. As JSON, 24 levels are
+    /// written; what lies deeper is an empty value there.
     pub fn with_value_depth(mut self, levels: u32) -> Self {
         self.value_depth = levels;
         self

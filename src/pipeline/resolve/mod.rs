@@ -42,6 +42,15 @@ const ENCODED: usize = 16;
 
 const CONCURRENCY: &str = "Builder::with_concurrency";
 
+/// A file that would decide about everything else is not passed over in silence.
+fn warn_of_what_is_not_read(environment: &Environment, explained: &mut Explanation) {
+    if let Some(Setting { value, origin }) = &environment.config_file {
+        explained.warn(format!(
+            "{origin}={value:?} is not read: expected settings in code, or in the variables that the documentation lists"
+        ));
+    }
+}
+
 /// Decides everything, and notes in the explanation what was decided and by whom.
 pub(super) fn plan(
     builder: Builder,
@@ -50,11 +59,7 @@ pub(super) fn plan(
 ) -> Result<Plan, Error> {
     let explained = &mut explanation;
     let default = Config::default();
-    if let Some(Setting { value, origin }) = &environment.config_file {
-        explained.warn(format!(
-            "{origin}={value:?} is not read: expected settings in code, or in the variables that the documentation lists"
-        ));
-    }
+    warn_of_what_is_not_read(environment, explained);
     let resource = resource::of_process(builder.resource, environment, explained)?;
     let memory = Setting::of_code(builder.memory, "Builder::with_memory_limit", default.memory);
     let concurrency = Setting::of_code(builder.concurrency, CONCURRENCY, default.concurrency);
