@@ -30,7 +30,7 @@ use super::core::{Nanos, Tuning};
 use super::mailbox::{Command, Mailbox};
 use super::share;
 use super::transport::Transport;
-use crate::clock::Clock;
+use crate::clock::{Clock, nanos};
 use crate::error::Error;
 use crate::problem::Hook;
 use crate::queue::{self, Budget};
@@ -111,6 +111,9 @@ pub(crate) fn start(settings: Settings, ways: Vec<Way>) -> Result<(), Error> {
     Ok(())
 }
 
+/// Lanes are not emptied more often for records that were refused.
+const SHORTAGE: Duration = Duration::from_millis(10);
+
 /// Time as the cores have it.
 #[derive(Clone, Copy, Debug)]
 struct Watch {
@@ -135,6 +138,8 @@ struct Worker {
     gauge: Gauge,
     /// The memory limit that the outlets know of.
     limit: usize,
+    /// Before this, lanes are not emptied for records that were refused.
+    next_emptying: Nanos,
     timer: Option<Pin<Box<Sleep>>>,
     replies: Replies,
 }
@@ -171,6 +176,7 @@ impl Worker {
             gauge: Gauge::new(settings.pressed.take()),
             // None, so that they are told of one that was lowered before they were there.
             limit: 0,
+            next_emptying: 0,
             settings,
             watch,
             streams,
@@ -266,18 +272,16 @@ impl Worker {
 
     fn make_room(&mut self) {
         self.streams.iter_mut().for_each(Stream::keep_shares);
-        let Settings {
-            budget,
-            spares_the_oldest,
-            streams,
-            ..
-        } = &self.settings;
         // Who waits for room does so before anything is given up.
-        let sixteenths = if *spares_the_oldest {
+        let sixteenths = if self.settings.spares_the_oldest {
             (15, 14)
         } else {
             share::USUAL
         };
+        self.empty_lanes(sixteenths.0);
+        let Settings {
+            budget, streams, ..
+        } = &self.settings;
         let outlets = self.streams.iter_mut().flat_map(Stream::outlets);
         let mut outlets: Vec<&mut Outlet> = outlets.collect();
         let limit = budget.limit();
@@ -294,22 +298,47 @@ impl Worker {
         self.streams.iter_mut().for_each(Stream::stock);
     }
 
+    /// Nothing is refused for long, and nothing given up, for what lies in lanes: a thread that records seldom has a whole chunk there.
+    fn empty_lanes(&mut self, high: usize) {
+        let budget = &self.settings.budget;
+        let outlets = self.streams.iter_mut().flat_map(Stream::outlets);
+        let held: usize = outlets.map(|outlet| outlet.charge()).sum();
+        let is_in_lanes = budget.exceeds(high, 16) && held < budget.limit() / 2;
+        let now = self.watch.now();
+        let is_short = now >= self.next_emptying && self.streams.iter().any(Stream::is_short);
+        if is_in_lanes || is_short {
+            self.next_emptying = now.saturating_add(nanos(SHORTAGE));
+            self.streams.iter_mut().for_each(Stream::empty_lanes);
+        }
+    }
+
     /// Waits for whatever comes first: enough in a queue, mail, the timer, an answer.
     async fn wait(&mut self) {
         let next = self.streams.iter_mut().flat_map(Stream::outlets);
         let next = next.map(|outlet| outlet.next_wake()).min().unwrap_or(0);
+        let is_short = self.streams.iter().any(Stream::is_short);
+        let next = if is_short {
+            next.min(self.next_emptying)
+        } else {
+            next
+        };
         let wake_at = self.watch.started + Duration::from_nanos(next);
         let mut timer = self
             .timer
             .take()
             .unwrap_or_else(|| Box::pin(tokio::time::sleep(Duration::ZERO)));
         timer.as_mut().reset(wake_at.into());
-        poll_fn(|context| self.poll(context, timer.as_mut())).await;
+        poll_fn(|context| self.poll(context, timer.as_mut(), is_short)).await;
         self.streams.iter().for_each(Stream::stay_awake);
         self.timer = Some(timer);
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, timer: Pin<&mut Sleep>) -> Poll<()> {
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        timer: Pin<&mut Sleep>,
+        knows_of_shortage: bool,
+    ) -> Poll<()> {
         let mut is_awake = false;
         for outlet in self.streams.iter_mut().flat_map(Stream::outlets) {
             is_awake |= outlet.poll(context);
@@ -320,7 +349,10 @@ impl Worker {
         for stream in &self.streams {
             stream.go_to_sleep(context.waker());
         }
-        if self.settings.mailbox.has_mail() || self.streams.iter().any(Stream::has_work) {
+        let mut streams = self.streams.iter();
+        if self.settings.mailbox.has_mail()
+            || streams.any(|stream| stream.has_work(knows_of_shortage))
+        {
             return Poll::Ready(());
         }
         Poll::Pending

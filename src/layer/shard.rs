@@ -474,6 +474,8 @@ pub(super) struct Account {
 }
 
 const STEP: usize = 16 << 10;
+/// Of the budget, this part at most.
+const SHARE: usize = 2048;
 
 impl Account {
     #[inline]
@@ -490,7 +492,7 @@ impl Account {
         let missing = self.used + bytes - self.reserved;
         let others = for_chunks(&self.budget, self.record);
         let take = |step: &usize| self.budget.reserve_leaving(*step, others);
-        let Some(step) = [missing.max(STEP), missing].into_iter().find(take) else {
+        let Some(step) = [missing.max(self.step()), missing].into_iter().find(take) else {
             return false;
         };
         self.reserved += step;
@@ -500,10 +502,16 @@ impl Account {
     #[inline]
     fn refund(&mut self, bytes: usize) {
         self.used -= bytes;
-        if self.reserved - self.used > 2 * STEP {
-            self.budget.release(self.reserved - self.used - STEP);
-            self.reserved = self.used + STEP;
+        let step = self.step();
+        if self.reserved - self.used > 2 * step {
+            self.budget.release(self.reserved - self.used - step);
+            self.reserved = self.used + step;
         }
+    }
+
+    /// What all shards together have in advance is no more than a few hundredths of the budget.
+    fn step(&self) -> usize {
+        STEP.min(self.budget.limit() / SHARE)
     }
 
     /// Gives back what was taken in advance.

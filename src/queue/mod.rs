@@ -75,6 +75,8 @@ pub(crate) struct Queue {
     /// exporter looks at the ring after it has set it, with a SeqCst fence on both sides, so nothing stays in the ring.
     abandoned: AtomicBool,
     late: AtomicU64,
+    /// A record was refused for want of memory since the exporter last looked. Set by producers, cleared by the exporter.
+    is_short: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -101,6 +103,7 @@ impl Queue {
             lost: AtomicU64::new(0),
             abandoned: AtomicBool::new(false),
             late: AtomicU64::new(0),
+            is_short: AtomicBool::new(false),
         }
     }
 
@@ -179,11 +182,23 @@ impl Queue {
         self.sizes.max_records
     }
 
-    /// Wakes the exporter if it would find anything; not otherwise, since this is called for each record that is refused.
+    /// A record was refused for want of memory: the exporter empties ring and lanes. It is woken for the first of those that are
+    /// refused before it comes, and for what is in the ring.
     pub(crate) fn wake_to_drain(&self) {
-        if self.ring_bytes.load(Ordering::Relaxed) > 0 {
+        let is_news =
+            !self.is_short.load(Ordering::Relaxed) && !self.is_short.swap(true, Ordering::Relaxed);
+        if is_news || self.ring_bytes.load(Ordering::Relaxed) > 0 {
             self.wake.notify();
         }
+    }
+
+    /// Whether a record was refused for want of memory, since the last [`Queue::takes_notice`].
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_short.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn takes_notice(&self) {
+        self.is_short.store(false, Ordering::Relaxed);
     }
 
     /// Bytes in the ring at which the exporter is woken; less where less memory is there.
@@ -217,10 +232,10 @@ impl Queue {
     /// The exporter takes what lies in the lanes. Where an owner is inside its lane, it owes its chunk from then on (see
     /// [`Queue::owing`]). With `close`, the lanes refuse whatever comes after.
     pub(crate) fn sweep(&self, close: bool, taken: &mut Vec<Sealed>) {
-        let lanes: Vec<_> = {
+        let (lanes, close) = {
             let mut lanes = lock(&self.lanes);
             lanes.closed |= close;
-            lanes.all.clone()
+            (lanes.all.clone(), lanes.closed)
         };
         // A lane that was closed stays closed: every mark says so.
         for sealed in lanes.iter().filter_map(|lane| lane.visit(close)) {

@@ -15,6 +15,10 @@ const LEAST_KEPT: usize = 4;
 /// Of the budget that may be used before no more buffers are made in advance: where the oldest records go.
 const STOCKED: (usize, usize) = (7, 8);
 
+/// Of the budget that may be used before new buffers are smaller, and by how much. The ring has room for as many.
+const PLENTY: (usize, usize) = (1, 2);
+const SMALL: usize = 4;
+
 #[derive(Debug)]
 pub(crate) struct Pool {
     buffers: Ring<Vec<u8>>,
@@ -60,7 +64,15 @@ impl Pool {
         {
             return Some(buffer);
         }
-        self.make(least.max(self.size))
+        // Whole ones for all threads, most of which record little, may be more than there is.
+        let (part, of) = PLENTY;
+        let is_short = self.budget.exceeds(part, of);
+        let size = if is_short {
+            self.size / SMALL
+        } else {
+            self.size
+        };
+        self.make(least.max(size))
     }
 
     fn make(&self, size: usize) -> Option<Vec<u8>> {
@@ -129,7 +141,7 @@ impl Pool {
     /// become.
     pub(crate) fn shrink(&self, sealed: Sealed) -> Sealed {
         let len = sealed.bytes.len();
-        if len > self.size / 4 || !self.budget.reserve(len) {
+        if len > self.size / 4 {
             return sealed;
         }
         let small = Sealed {
@@ -137,7 +149,14 @@ impl Pool {
             charge: len,
             ..sealed.clone()
         };
-        self.recycle(sealed);
+        if self.budget.reserve(len) {
+            self.recycle(sealed);
+        } else {
+            // Where there is no room for both, the large one is not kept for later.
+            let charge = sealed.charge;
+            drop(sealed);
+            self.budget.release(charge - len);
+        }
         small
     }
 

@@ -101,6 +101,11 @@ impl Outlet {
         }
     }
 
+    /// What it holds of the memory.
+    pub(super) fn charge(&self) -> usize {
+        self.core.charge()
+    }
+
     /// Does what there is to do, up to what it cannot do by itself.
     pub(super) fn act(&mut self) -> Option<Errand> {
         while let Some(action) = self.core.act(self.watch.now()) {

@@ -125,6 +125,17 @@ impl Stream {
         }
     }
 
+    /// Whether a record was refused for want of memory.
+    pub(super) fn is_short(&self) -> bool {
+        self.source.queue.is_short()
+    }
+
+    /// Takes what lies in the lanes: buffers that are nearly empty are of use to others.
+    pub(super) fn empty_lanes(&mut self) {
+        self.source.queue.takes_notice();
+        self.collect(Some(false));
+    }
+
     /// Makes buffers for what the application's threads will record until the exporter comes again: as many as they have filled since
     /// it was last here.
     pub(super) fn stock(&mut self) {
@@ -157,8 +168,11 @@ impl Stream {
     }
 
     /// Whether there is enough in the ring, or a lane has handed over the chunk that it owed.
-    pub(super) fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self, knows_of_shortage: bool) -> bool {
         let queue = &self.source.queue;
+        if queue.is_short() && !knows_of_shortage {
+            return true;
+        }
         let owed = self.outlets.iter().map(Outlet::owing).max().unwrap_or(0);
         queue.is_ripe() || owed > 0 && queue.owing() != owed
     }

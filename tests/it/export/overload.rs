@@ -1,8 +1,12 @@
 //! More than the collector takes, and the time after (faults F35, F36). Memory and waiting are measured in `tests/process/`.
 
+use std::sync::Barrier;
 use std::time::Duration;
 
+use tracing::Dispatch;
+use tracing_otlp::testing::InMemory;
 use tracing_otlp::{Batch, DropReason, Limits};
+use tracing_subscriber::prelude::*;
 
 use crate::support::collector::{Collector, Manner};
 use crate::support::rig::Rig;
@@ -128,4 +132,36 @@ fn a_few_records_now_and_then_from_many_threads_do_not_fill_the_memory() {
     rig.collector.answers(|_| Manner::Take);
     rig.flush();
     rig.finish(THREADS * ROUNDS);
+}
+
+/// Each thread has a chunk of its own, and more of them than fit the memory: none of it is lost while the destination takes all.
+#[test]
+fn more_threads_than_chunks_lose_nothing_to_a_collector_that_is_well() {
+    const THREADS: usize = 300;
+    let memory = InMemory::default();
+    let builder = tracing_otlp::layer().with_memory_limit(8 << 20);
+    let (layer, guard) = builder.with_transport(memory).build().unwrap();
+    let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
+    let round = Barrier::new(THREADS);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                tracing::dispatcher::with_default(&dispatch, || {
+                    for _ in 0..5 {
+                        round.wait();
+                        drop(tracing::info_span!("seldom"));
+                        std::thread::sleep(Duration::from_millis(50));
+                    }
+                });
+            });
+        }
+    });
+    let handle = guard.handle();
+    drop(guard);
+    let stats = handle.stats();
+    assert_eq!(
+        (stats.delivered(), stats.dropped()),
+        (5 * 300, 0),
+        "{stats:?}"
+    );
 }
