@@ -239,11 +239,15 @@ impl Fleet {
         if !name.begin(Instant::now(), is_known) {
             return;
         }
-        let looking = (self.resolve)(name.host.clone(), name.port);
+        // In a task of its own: it panics where the system has no thread for it, and has to end all the same.
+        let looking = tokio::spawn((self.resolve)(name.host.clone(), name.port));
         let fleet = Arc::clone(self);
         tokio::spawn(async move {
             let found = looking.await;
-            fleet.found(number, found);
+            fleet.found(
+                number,
+                found.unwrap_or_else(|error| Err(io::Error::other(error))),
+            );
         });
     }
 

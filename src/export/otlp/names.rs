@@ -1,12 +1,13 @@
 //! Names that are looked up, again and again: what stands behind one comes and goes.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::lock;
+use crate::export::blocking;
 
 /// A name is looked up again after so long, while requests are sent.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -22,7 +23,15 @@ pub(super) type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>
 /// The system's resolver.
 pub(super) fn system() -> Resolve {
     Box::new(|host, port| {
-        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+        Box::pin(async move {
+            let look_up = move || Ok((host.as_str(), port).to_socket_addrs()?.collect());
+            match blocking::start(look_up) {
+                Some(found) => found.await.map_err(io::Error::other)?,
+                None => Err(io::Error::other(
+                    "the system has no thread to look up names",
+                )),
+            }
+        })
     })
 }
 

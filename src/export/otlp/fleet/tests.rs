@@ -149,3 +149,27 @@ async fn a_request_that_is_given_up_leaves_nothing_in_flight() {
     let balance = format!("{:?}", otlp.0.fleet.balance);
     assert!(balance.contains("in_flight: 0"), "{balance}");
 }
+
+/// tokio panics where the system has no thread for the look-up.
+#[tokio::test]
+async fn f_21_a_look_up_that_panics_is_not_the_last_one() {
+    let server = Server::start().await;
+    let address = server.address;
+    let asked = Mutex::new(0);
+    let resolve: Resolve = Box::new(move |_, _| {
+        *lock(&asked) += 1;
+        let is_first = *lock(&asked) == 1;
+        Box::pin(async move {
+            if is_first {
+                std::panic::resume_unwind(Box::new("OS can't spawn worker thread"));
+            }
+            Ok(vec![address])
+        })
+    });
+    let destination = destination("http://collector:4317", Headers::default());
+    let otlp = Otlp::with_names(destination, Arc::default(), resolve).unwrap();
+    let began = Instant::now();
+    let said = send(&otlp).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(1), "{said}");
+    assert_eq!(send(&otlp).await, Ok(()));
+}
