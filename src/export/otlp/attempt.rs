@@ -53,6 +53,11 @@ impl Progress {
         lock(&self.0).place
     }
 
+    /// Whether it is at what another place may do better: who gives the headers is the same for all.
+    pub(super) fn is_at_the_place(&self) -> bool {
+        !matches!(lock(&self.0).stage, Stage::Credentials)
+    }
+
     pub(super) fn timed_out(&self) -> Failure {
         lock(&self.0).stage.timed_out()
     }

@@ -190,7 +190,8 @@ impl Client {
                 Ok(answer) => return Ok(said_by(&self.fleet.shown(place), answer)),
                 Err(failure) => self.said_at(place, failure),
             };
-            if !self.is_of_the_place(&failure) || !self.fleet.has_healthy(&tried) {
+            let may_help = progress.is_at_the_place() && self.is_of_the_place(&failure);
+            if !may_help || !self.fleet.has_healthy(&tried) {
                 return Err(failure);
             }
             self.ledger.failed_over(&failure.message);

@@ -128,3 +128,30 @@ async fn a_connection_carries_every_request_that_is_read() {
     }
     assert_eq!(*lock(&connections), 1);
 }
+
+#[tokio::test]
+async fn headers_that_cannot_be_had_are_asked_for_once_and_not_at_each_endpoint() {
+    let (one, _) = serve(true).await;
+    let (other, _) = serve(true).await;
+    let asked = Arc::new(Mutex::new(0));
+    let mut headers = Headers::default();
+    let asks = Arc::clone(&asked);
+    headers.provide(Arc::new(move |_| {
+        *lock(&asks) += 1;
+        Err("not now".into())
+    }));
+    let endpoint = |port| destination(&format!("http://127.0.0.1:{port}"), Headers::default());
+    let further_endpoints = vec![endpoint(other).endpoint];
+    let destination = Destination {
+        headers,
+        further_endpoints,
+        ..endpoint(one)
+    };
+    let ledger = Arc::<Ledger>::default();
+    let otlp = Otlp::new(destination, Arc::clone(&ledger)).unwrap();
+    let body = Bytes::from_static(b"\x0A\x00");
+    let answer = otlp.send(Request::new(Signal::Traces, vec![body], 1)).await;
+    assert!(answer.is_err(), "{answer:?}");
+    assert_eq!(*lock(&asked), 1);
+    assert_eq!(ledger.snapshot(Default::default()).failovers(), 0);
+}
