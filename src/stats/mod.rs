@@ -237,7 +237,13 @@ impl Ledger {
     /// Records that were dropped before they reached a lane.
     pub(crate) fn refused(&self) -> u64 {
         // What the program's own processors discard is no trouble to tell of.
-        get(&self.refused).saturating_sub(get(&self.dropped[DropReason::Processor as usize]))
+        // Nor is what comes while the exporter goes, for which nothing was full.
+        let untold = [DropReason::Processor, DropReason::Shutdown];
+        let untold: u64 = untold
+            .map(|reason| get(&self.dropped[reason as usize]))
+            .iter()
+            .sum();
+        get(&self.refused).saturating_sub(untold)
     }
 
     /// What is known now, given what the queue counted.
