@@ -1,6 +1,7 @@
 //! The one line: Registry, a filter by `RUST_LOG`, a layer for people, and ours.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::fmt;
@@ -31,7 +32,8 @@ const DEFAULT: &str = "info";
 ///
 /// # Errors
 ///
-/// Those of [`Builder::build`], and [`Error::is_subscriber`] when a global subscriber is set already.
+/// Those of [`Builder::build`], and [`Error::is_subscriber`] when a global subscriber is set already. A logger of the crate `log` that is
+/// set already stays, and is no error.
 pub fn init() -> Result<Guard, Error> {
     layer().init()
 }
@@ -44,21 +46,42 @@ impl Builder {
     /// Those of [`init`].
     pub fn init(self) -> Result<Guard, Error> {
         let (otlp, guard) = self.build()?;
+        let in_use = Arc::new(());
+        let held = Arc::clone(&in_use);
         let people = fmt::layer()
-            .with_writer(std::io::stderr)
+            .with_writer(move || {
+                let _ = &held;
+                std::io::stderr()
+            })
             .with_ansi(std::io::stderr().is_terminal());
-        tracing_subscriber::registry()
-            .with(filter(std::env::var("RUST_LOG").ok().as_deref()))
+        let set = tracing_subscriber::registry()
+            .with(filter(rust_log().as_deref()))
             .with(people)
             .with(otlp)
-            .try_init()
-            .map_err(|_| {
-                Error::subscriber(
-                    "a global tracing subscriber is set already; add `layer()` to that one",
-                )
-            })?;
+            .try_init();
+        // Where `tracing-subscriber` takes over the crate `log`, it does so when the subscriber has been set, which is then there for good.
+        let is_set = Arc::strong_count(&in_use) > 1;
+        if set.is_err() && !is_set {
+            return Err(Error::subscriber(
+                "a global tracing subscriber is set already; add `layer()` to that one",
+            ));
+        }
+        if set.is_err() && cfg!(feature = "log") {
+            say("records of the crate `log` are not recorded, since it has a logger already");
+        }
         Ok(guard)
     }
+}
+
+fn rust_log() -> Option<String> {
+    let rust_log = std::env::var_os("RUST_LOG")?.into_string();
+    rust_log
+        .map_err(|text| {
+            say(&format!(
+                "RUST_LOG={text:?} is ignored, {DEFAULT:?} is used: it is no text"
+            ))
+        })
+        .ok()
 }
 
 fn filter(rust_log: Option<&str>) -> EnvFilter {
