@@ -51,7 +51,10 @@ impl From<&Context> for opentelemetry::Context {
 }
 
 /// Their context with all that ours says.
-pub(super) fn onto(theirs: &opentelemetry::Context, ours: &Context) -> opentelemetry::Context {
+pub(in crate::bridge) fn onto(
+    theirs: &opentelemetry::Context,
+    ours: &Context,
+) -> opentelemetry::Context {
     let mut theirs = with_baggage(theirs.clone(), ours.baggage());
     if let Some(span) = ours.span() {
         theirs = theirs.with_remote_span_context(span.into());

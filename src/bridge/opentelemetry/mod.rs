@@ -9,7 +9,6 @@ mod span;
 
 use super::opentelemetry;
 
-pub(in crate::bridge) use self::convert::with_baggage;
 pub use self::convert::{span_context, span_id, trace_id};
 pub(in crate::bridge) use self::describe::{add_events, describe};
 pub use self::propagator::{ContextPropagator, propagator};

@@ -11,6 +11,7 @@ use opentelemetry::{Context, ContextGuard};
 use super::api::{self, Span};
 use crate::context;
 use crate::layer::{Ambient, Entering, Far, Surroundings, Table, Told};
+use crate::quiet;
 use crate::sync::lock;
 
 const SHARDS: usize = 64;
@@ -40,6 +41,8 @@ struct Entered {
     layer: usize,
     id: u64,
     span: SpanId,
+    /// Where the baggage lies that is current with it.
+    baggage: usize,
     guard: ContextGuard,
 }
 
@@ -85,6 +88,12 @@ fn is_of_others(entered: &[Entered], current: &Context) -> bool {
     is_foreign || own.is_none() && !current.baggage().is_empty()
 }
 
+/// The same baggage lies at the same place, while a context has it.
+#[inline]
+fn baggage_at(context: &Context) -> usize {
+    std::ptr::from_ref(context.baggage()).addr()
+}
+
 /// What is current, if that is more than the span of the layer that was entered last.
 #[inline]
 fn current_of_others() -> Option<context::Context> {
@@ -106,6 +115,16 @@ fn current() -> Option<context::Context> {
 }
 
 impl Active {
+    /// Whether the span that was entered last is current with other baggage than it carries.
+    #[inline]
+    fn has_other_baggage(&self, entered: &[Entered], current: &Context) -> bool {
+        entered.last().is_some_and(|own| {
+            own.baggage != baggage_at(current)
+                && own.layer == self.number()
+                && own.span == current.span().span_context().span_id()
+        })
+    }
+
     pub(crate) fn new() -> Self {
         let shard = |_| Mutex::new(Table::new(LEAST_OPEN));
         Self {
@@ -132,14 +151,22 @@ impl Active {
     }
 
     #[inline]
-    fn attach(&self, id: u64, span: SpanId, active: Context) {
+    fn attach(&self, id: u64, span: SpanId, mut active: Context) {
         let layer = self.number();
         with(|entered| {
-            let guard = active.attach();
+            if Context::is_current_telemetry_suppressed() {
+                active = active.with_telemetry_suppressed();
+            }
+            let baggage = baggage_at(&active);
+            // Where the program reads what is current, and enters a span meanwhile, their cell is borrowed: they panic, and the span is not
+            // current.
+            let attached = quiet::guarded(|| active.attach());
+            let Ok(guard) = attached else { return };
             entered.push(Entered {
                 layer,
                 id,
                 span,
+                baggage,
                 guard,
             });
         });
@@ -200,18 +227,23 @@ fn activated(outer: &Context, told: Told) -> Context {
     }
     let flags = TraceFlags::new(flags.bits());
     let span = SpanContext::new(trace.into(), span.into(), flags, false, TraceState::NONE);
-    outer.with_span(Span::new(span, far))
+    let span = Span::new(span, far);
+    if outer.baggage().is_empty() {
+        return outer.with_span(span);
+    }
+    // It was put below somebody who has none.
+    outer.with_cleared_baggage().with_span(span)
 }
 
-/// With the baggage of its own, unless there is some.
+/// With what it carries, whatever was current when it was created.
 #[cold]
 fn activated_with(outer: &Context, context: &context::Context, far: Far) -> Context {
     let span = context.span().map_or(SpanContext::NONE, Into::into);
-    let span = Span::new(span, far);
-    if context.baggage().is_empty() || !outer.baggage().is_empty() {
-        return outer.with_span(span);
+    let mut active = outer.clone();
+    if context.baggage().is_empty() && !outer.baggage().is_empty() {
+        active = active.with_cleared_baggage();
     }
-    api::with_baggage(outer.clone(), context.baggage()).with_span(span)
+    api::convert::onto(&active, context).with_span(Span::new(span, far))
 }
 
 /// What is current, if its span is in this trace: that of a span which has just become its child.
@@ -234,7 +266,8 @@ impl Ambient for Active {
             Context::map_current(|current| {
                 is_suppressed = current.is_telemetry_suppressed();
                 if takes_current && !is_suppressed {
-                    has_others = is_of_others(entered, current);
+                    has_others =
+                        is_of_others(entered, current) || self.has_other_baggage(entered, current);
                     context = current.clone();
                 }
             });
@@ -295,8 +328,8 @@ impl Ambient for Active {
             let at = entered.iter().rposition(is_it)?;
             Some(entered.remove(at))
         });
-        // It may drop the last context of a span of the program's own, which records.
-        drop(left);
+        // It may drop the last context of a span of the program's own, which records; and they panic as above.
+        let _ = quiet::guarded(|| drop(left));
     }
 
     fn closed(&self, id: u64) -> Option<context::Context> {

@@ -86,7 +86,7 @@ impl Compat {
         let made = quiet::guarded(|| {
             let mut outer = Context::current();
             if outer.baggage().is_empty() {
-                outer = api::with_baggage(outer, &baggage);
+                outer = api::convert::with_baggage(outer, &baggage);
             }
             let _marked = outer.with_value(Untouched(id)).attach();
             announce(&whole, id);

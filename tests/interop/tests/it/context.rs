@@ -4,10 +4,12 @@ use std::thread;
 
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::trace::{
-    SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState,
+    Span as _, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState,
+    Tracer as _, TracerProvider as _, get_active_span,
 };
 use opentelemetry::{Context, KeyValue};
 use tracing::{info, info_span};
+use tracing_otlp::bridge::opentelemetry_0_33::TracerProvider;
 use tracing_otlp::{Sampler, SpanExt};
 
 use interop::{Pipeline, record, record_with};
@@ -387,4 +389,124 @@ fn a_thread_that_ends_with_a_span_entered_does_no_harm() {
     }
     assert_eq!(pipeline.spans().names(), ["span", "span"]);
     let _ = SpanKind::Client;
+}
+
+/// As `get_active_span` and a tracer's `start` do: their cell is borrowed meanwhile.
+#[test]
+fn a_span_that_is_entered_while_the_program_reads_what_is_current_does_no_harm() {
+    struct Instrumented;
+    impl tracing_otlp::Processor for Instrumented {
+        fn on_start(&self, _: &mut tracing_otlp::Record<'_>) {
+            compute();
+        }
+    }
+    fn compute() -> i64 {
+        info_span!("compute").in_scope(|| 7)
+    }
+    let work = |handle: &tracing_otlp::Handle| {
+        let tracer = TracerProvider::from(handle).tracer("test");
+        compute();
+        let _outer = info_span!("outer").entered();
+        get_active_span(|span| span.set_attribute(KeyValue::new("k", compute())));
+        tracer.start("theirs").end();
+        info_span!("after").in_scope(|| {});
+    };
+    for spans in [
+        record(work),
+        record_with(|builder| builder.with_processor(Instrumented), work),
+    ] {
+        spans.assert_child("theirs", "outer");
+        spans.assert_child("after", "outer");
+        assert_eq!(spans.named("outer").attribute("k"), Some(&7.into()));
+        assert!(!current().is_valid());
+    }
+}
+
+fn user() -> Option<String> {
+    Context::map_current(|context| Some(context.baggage().get("user")?.as_str().to_owned()))
+}
+
+/// Whatever was current where the span was created.
+#[test]
+fn inside_of_a_span_the_baggage_of_its_parent_is_current() {
+    use tracing_opentelemetry::OpenTelemetrySpanExt as Theirs;
+    record(|_| {
+        let _stale = Context::new()
+            .with_baggage(vec![KeyValue::new("user", "another")])
+            .attach();
+        for baggage in [None, Some("this one")] {
+            let members = baggage.map(|user| KeyValue::new("user", user));
+            let caller = remote(TraceFlags::SAMPLED).with_baggage(Vec::from_iter(members));
+            let (ours, theirs) = (info_span!("ours"), info_span!("theirs"));
+            SpanExt::set_parent(&ours, tracing_otlp::Context::from(&caller)).unwrap();
+            Theirs::set_parent(&theirs, caller).unwrap();
+            for span in [ours, theirs] {
+                assert_eq!(span.in_scope(user).as_deref(), baggage);
+                let known = SpanExt::context(&span);
+                assert_eq!(known.baggage().get("user"), baggage);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_span_carries_the_baggage_that_is_attached_inside_of_its_parent() {
+    let spans = record(|_| {
+        let other = info_span!("other");
+        let _outer = info_span!("outer").entered();
+        let attached = Context::current_with_baggage(vec![KeyValue::new("user", "1")]).attach();
+        let span = info_span!("span");
+        other.in_scope(|| {});
+        drop(attached);
+        assert_eq!(span.context().baggage().get("user"), Some("1"));
+        assert_eq!(info_span!("plain").context().baggage().get("user"), None);
+        span.in_scope(|| {
+            assert_eq!(user().as_deref(), Some("1"));
+            let cleared = Context::map_current(|context| context.with_cleared_baggage());
+            let _cleared = cleared.attach();
+            let child = info_span!("child");
+            assert_eq!(child.context().baggage().get("user"), None);
+            assert_eq!(child.in_scope(user), None);
+        });
+    });
+    spans.assert_root("other");
+    spans.assert_child("span", "outer");
+    spans.assert_child("child", "span");
+}
+
+#[test]
+fn a_wish_for_debugging_goes_through_the_active_span() {
+    use opentelemetry::propagation::TextMapPropagator;
+    use std::collections::HashMap;
+    use tracing_otlp::bridge::opentelemetry_0_33::ContextPropagator;
+    record_with(
+        |builder| builder.with_propagators([tracing_otlp::Propagator::B3]),
+        |handle| {
+            let b3 = "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-d";
+            let request = HashMap::from([("b3".to_owned(), b3.to_owned())]);
+            let propagator = ContextPropagator::from(handle);
+            let _caller = propagator.extract(&request).attach();
+            let _span = info_span!("span").entered();
+            let mut sent = HashMap::<String, String>::new();
+            propagator.inject(&mut sent);
+            assert!(sent["b3"].ends_with("-d"), "{sent:?}");
+        },
+    );
+}
+
+#[test]
+fn nothing_is_recorded_inside_of_a_span_that_is_entered_where_telemetry_is_suppressed() {
+    let spans = record(|_| {
+        let (first, again) = (info_span!("first"), info_span!("again"));
+        again.in_scope(|| {});
+        let quiet = Context::enter_telemetry_suppressed_scope();
+        for span in [&first, &again] {
+            span.in_scope(|| info_span!("suppressed").in_scope(|| info!("suppressed")));
+        }
+        drop(quiet);
+        again.in_scope(|| info!("recorded"));
+    });
+    assert_eq!(spans.len(), 2, "{:?}", spans.names());
+    assert!(spans.named("first").events.is_empty());
+    assert_eq!(spans.named("again").events.len(), 1);
 }
