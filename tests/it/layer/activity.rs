@@ -178,3 +178,23 @@ fn spec_7_4_a_panic_does_not_take_ok_away() {
     });
     assert_eq!(spans.only().status(), (1, ""));
 }
+
+#[test]
+fn busy_and_idle_count_among_the_attributes() {
+    for (most, expected) in [(1, 1), (2, 2), (3, 3), (4, 3)] {
+        let settings = |builder: Builder| {
+            let limits = tracing_otlp::Limits::default().with_attributes(most);
+            busy_and_idle(builder)
+                .with_location(false)
+                .with_limits(limits)
+        };
+        let spans = record_with(settings, || drop(info_span!("span", n = 1)));
+        let span = spans.only();
+        assert_eq!(span.keys().len(), expected, "{most}: {:?}", span.keys());
+        assert_eq!(
+            span.dropped_attributes_count as usize,
+            3 - expected,
+            "{most}"
+        );
+    }
+}

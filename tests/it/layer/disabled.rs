@@ -119,3 +119,16 @@ fn spec_4_22_ids_are_random_by_default() {
     );
     assert_eq!(bits(ids(|span| &span.span_id)), (vec![0xFF; 8], vec![0; 8]));
 }
+
+#[test]
+fn a_filter_that_is_set_later_does_not_switch_it_on() {
+    let (layer, guard) = tracing_otlp::layer().with_disabled(true).build().unwrap();
+    guard
+        .handle()
+        .set_filter(Targets::new().with_default(LevelFilter::TRACE));
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        let span = tracing::info_span!("span").entered();
+        assert_eq!(tracing_otlp::SpanExt::span_id(&*span), None);
+    });
+    assert_eq!(guard.handle().stats().accepted(), 0);
+}

@@ -157,3 +157,46 @@ fn what_is_short_or_not_sampled_has_no_further_record() {
     let _span = tracing::dispatcher::with_default(&dispatch, || info_span!("span"));
     assert_eq!(pipeline.spans().len(), 0);
 }
+
+/// However long it is open.
+#[test]
+fn what_is_recorded_and_not_sampled_has_no_further_record() {
+    let (dispatch, pipeline) = begin(|builder| {
+        builder
+            .with_long_running(Duration::from_millis(1))
+            .with_sampler(Sampler::always_record(Sampler::always_off()))
+    });
+    let _span = tracing::dispatcher::with_default(&dispatch, || {
+        let span = info_span!("span");
+        span.in_scope(|| ());
+        span
+    });
+    assert_eq!(pipeline.handle().open_spans().len(), 1);
+    thread::sleep(Duration::from_millis(3));
+    assert_eq!(pipeline.spans().len(), 0);
+}
+
+/// Spans of one thread lie together, and are shown between those of others all the same.
+#[test]
+fn the_oldest_are_shown_first() {
+    let (dispatch, pipeline) = begin(|builder| builder);
+    let open = |n: u64| {
+        let _span = tracing::dispatcher::with_default(&dispatch, || info_span!("span", n));
+        thread::sleep(Duration::from_micros(10));
+        _span
+    };
+    let mut spans = vec![open(0)];
+    for round in 0..8 {
+        spans.push(thread::scope(|scope| {
+            scope.spawn(|| open(2 * round + 1)).join().unwrap()
+        }));
+        spans.push(open(2 * round + 2));
+    }
+    let shown = pipeline.handle().open_spans();
+    let numbers: Vec<_> = shown
+        .iter()
+        .map(|span| span.attribute("n").cloned())
+        .collect();
+    let expected: Vec<_> = (0..17).map(|n| Some(Value::Int(n))).collect();
+    assert_eq!(numbers, expected);
+}
