@@ -370,7 +370,7 @@ impl Builder {
     /// its own id. A log record would need a pipeline of logs; the span sent early would be a duplicate of what follows.
     ///
     /// The exporter looks at each flush interval ([`Batch::with_interval`]), not the application's threads. Spans that are not sampled have none. The
-    /// record goes through no [`Processor`]: what is in the span has gone through it.
+    /// record goes through no [`Processor`]: what is in the span has gone through it. Spans that a bridge's tracers began have none either.
     pub fn with_long_running(mut self, bound: Duration) -> Self {
         self.hooks.long_running = Some(bound);
         self

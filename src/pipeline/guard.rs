@@ -235,7 +235,8 @@ impl Handle {
     ///
     /// Nobody is stopped for it. Spans are copied in 64 groups, as a rule those of one thread together, and threads that work on a span of
     /// the group that is being copied wait for that long (about 0.1 ms for a thousand spans). So what is in one group is of one moment, and the whole is
-    /// not: a child may be missing whose parent is there. It takes as much memory as the open spans.
+    /// not: a child may be missing whose parent is there. It takes as much memory as the open spans. Spans that a bridge's tracers began are
+    /// not among them.
     ///
     /// ```
     /// # fn show(handle: &tracing_otlp::Handle) {
