@@ -115,6 +115,7 @@ impl Queue {
         }
         let lane = Arc::new(Lane::new(lanes.closed));
         lanes.all.push(Arc::clone(&lane));
+        self.pool.set_threads(lanes.all.len());
         lane
     }
 

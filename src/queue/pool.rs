@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::budget::Budget;
 use super::chunk::Sealed;
-use crate::sync::{Arc, Ring};
+use crate::sync::{Arc, AtomicUsize, Ordering, Ring};
 
 /// As many buffers as four full requests have, and what is an eighth of the budget at most: what is kept and not used is no room for
 /// others.
@@ -15,8 +15,10 @@ const LEAST_KEPT: usize = 4;
 /// Of the budget that may be used before no more buffers are made in advance: where the oldest records go.
 const STOCKED: (usize, usize) = (7, 8);
 
-/// Of the budget that may be used before new buffers are smaller, and by how much. The ring has room for as many.
+/// Of the budget that may be used before new buffers are smaller, and by how much, where whole ones for all threads take more than this
+/// part of it. The ring has room for as many.
 const PLENTY: (usize, usize) = (1, 2);
+const CROWDED_PART: usize = 4;
 const SMALL: usize = 4;
 
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(crate) struct Pool {
     buffers: Ring<Vec<u8>>,
     budget: Arc<Budget>,
     size: usize,
+    /// Each has a buffer, as a rule.
+    threads: AtomicUsize,
 }
 
 impl Pool {
@@ -32,7 +36,23 @@ impl Pool {
             buffers: Ring::new(KEPT),
             budget,
             size,
+            threads: AtomicUsize::new(0),
         }
+    }
+
+    /// There are so many threads that record.
+    pub(crate) fn set_threads(&self, threads: usize) {
+        self.threads.store(threads, Ordering::Relaxed);
+    }
+
+    /// Whether whole buffers for all threads, most of which record little, may be more than there is.
+    fn is_crowded(&self) -> bool {
+        let (part, of) = PLENTY;
+        let of_all = self
+            .threads
+            .load(Ordering::Relaxed)
+            .saturating_mul(self.size);
+        of_all > self.budget.limit() / CROWDED_PART && self.budget.exceeds(part, of)
     }
 
     /// How many buffers are kept, as the limit is now.
@@ -64,10 +84,7 @@ impl Pool {
         {
             return Some(buffer);
         }
-        // Whole ones for all threads, most of which record little, may be more than there is.
-        let (part, of) = PLENTY;
-        let is_short = self.budget.exceeds(part, of);
-        let size = if is_short {
+        let size = if self.is_crowded() {
             self.size / SMALL
         } else {
             self.size

@@ -57,8 +57,7 @@ pub(super) fn plan(
     environment: &Environment,
     mut explanation: Explanation,
 ) -> Result<Plan, Error> {
-    let explained = &mut explanation;
-    let default = Config::default();
+    let (explained, default) = (&mut explanation, Config::default());
     warn_of_what_is_not_read(environment, explained);
     let resource = resource::of_process(builder.resource, environment, explained)?;
     let memory = Setting::of_code(builder.memory, "Builder::with_memory_limit", default.memory);
