@@ -63,6 +63,9 @@ pub(crate) trait Ambient: fmt::Debug + Send + Sync {
     /// Whether nothing is to be recorded on this thread now.
     fn is_suppressed(&self) -> bool;
 
+    /// Whether others have something current on this thread, which a root would be below.
+    fn has_others(&self) -> bool;
+
     /// A span is created on this thread. `takes_current`: what is current may be its parent. A span that is suppressed is not
     /// heard of again.
     fn created(&self, id: u64, takes_current: bool) -> Surroundings;
@@ -127,6 +130,13 @@ impl OtlpLayer {
     pub(super) fn is_suppressed(&self) -> bool {
         let ambient = self.ambient.as_ref();
         ambient.is_some_and(|ambient| ambient.is_suppressed())
+    }
+
+    /// Whether others have something current on this thread, which a root would be below.
+    #[cold]
+    pub(super) fn is_below_others(&self) -> bool {
+        let ambient = self.ambient.as_ref();
+        ambient.is_some_and(|ambient| ambient.has_others())
     }
 
     /// A span is created where another library has contexts. `false`: it is not recorded, or open already.

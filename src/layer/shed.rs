@@ -61,13 +61,12 @@ impl OtlpLayer {
         if !template.passes(&self.parts.filter) {
             return false;
         }
-        // Below what another library has current, a root may be none.
-        let is_root_known = !self.is_surrounded();
         let limiter = self.parts.limiters.traces.as_deref();
-        if is_root_known && let Some(flags) = self.refuses(*template.metadata.level(), limiter) {
+        if let Some(flags) = self.refuses(*template.metadata.level(), limiter) {
             let mut place = Place::NOWHERE;
             let parent = registry::parent(self, attributes, id, context, &mut place);
-            if parent.is_none() {
+            // Below what another library has current, a root is none.
+            if parent.is_none() && !(self.is_surrounded() && self.is_below_others()) {
                 self.shed_root(template, attributes, id.into_u64(), &mut place, flags);
                 return false;
             }

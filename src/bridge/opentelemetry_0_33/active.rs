@@ -255,6 +255,10 @@ fn current_in(trace: TraceId) -> Option<Context> {
 }
 
 impl Ambient for Active {
+    fn has_others(&self) -> bool {
+        current_of_others().is_some()
+    }
+
     fn is_suppressed(&self) -> bool {
         with(|_| Context::is_current_telemetry_suppressed()) == Some(true)
     }
