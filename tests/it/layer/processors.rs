@@ -1,5 +1,7 @@
 //! Processors: what they see and change, in which order, and what one that misbehaves costs.
 
+mod panics;
+
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -42,63 +44,6 @@ impl Processor for Made {
         if let Some(end) = &self.end {
             end(record);
         }
-    }
-}
-
-/// "An event or a log record is complete": that of a panic, too.
-#[test]
-fn the_exception_of_a_panic_is_shown_to_processors() {
-    use tracing_otlp::testing::InMemory;
-    use tracing_otlp::{Events, Logs};
-    for is_discarded in [false, true] {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let kinds = Arc::clone(&seen);
-        let processor = on_end(move |record| {
-            if record.kind() == RecordKind::Span {
-                return;
-            }
-            let mut kinds = kinds.lock().unwrap();
-            kinds.push((record.kind(), record.name().to_owned()));
-            record.set_attribute("tenant", "x");
-            if is_discarded {
-                record.discard();
-            }
-        });
-        let memory = InMemory::new();
-        let (layer, guard) = tracing_otlp::layer()
-            .with_transport(memory.clone())
-            .with_events(Events::Both)
-            .with_logs(Logs::new().with_all_span_fields())
-            .with_processor(processor)
-            .build()
-            .unwrap();
-        let subscriber = tracing_subscriber::registry().with(layer);
-        tracing::subscriber::with_default(subscriber, || {
-            let _ = std::panic::catch_unwind(|| {
-                let _outer = info_span!("outer", outer = 1).entered();
-                let _span = info_span!("span", inner = 2).entered();
-                panic!("as it should");
-            });
-        });
-        let handle = guard.handle();
-        handle.shutdown(Duration::from_secs(60)).unwrap();
-        let kinds = [RecordKind::Event, RecordKind::Log].repeat(2);
-        let expected = kinds.into_iter().map(|kind| (kind, "exception".to_owned()));
-        assert_eq!(*seen.lock().unwrap(), expected.collect::<Vec<_>>());
-        let (spans, logs) = (memory.spans(), memory.logs());
-        if is_discarded {
-            assert!(logs.is_empty() && spans.iter().all(|span| span.events.is_empty()));
-            assert_eq!(
-                handle
-                    .stats_of(tracing_otlp::Signal::Logs)
-                    .dropped_for(DropReason::Processor),
-                2
-            );
-            continue;
-        }
-        assert_eq!(spans[0].events[0].attribute("tenant"), Some(&"x".into()));
-        let keys = ["tenant", "inner", "outer"].map(|key| logs[0].attribute(key));
-        assert_eq!(keys, [Some(&"x".into()), Some(&2.into()), Some(&1.into())]);
     }
 }
 
